@@ -1,0 +1,103 @@
+"""Writes the golden files beside this script: FILE.sic, and FILE.json with the exact table it must give.
+
+    python formats/golden/make_golden.py
+
+Run it when the format changes, which after version 1 is out means: for a new version, under new names.
+"""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sparsecodec_formats import EventTable, Header, dumps, loads, nearest_step
+
+HERE = Path(__file__).parent
+HASH = bytes.fromhex("0123456789abcdef")
+
+
+def tables() -> dict[str, EventTable]:
+    """The table of each golden file, by the file's name."""
+    speech = Header(44_100, 1, 0, "speech", HASH, Fraction(64, 22_050), (1.0,) * 32)
+    return {
+        "empty": EventTable.empty(speech),
+        "silent": EventTable.empty(_with(speech, n_samples=44_100, channels=2)),
+        "example": _example(_with(speech, n_samples=22_050)),
+        "tags": _numbered(
+            _with(speech, n_samples=130_977, seed=2**32 - 1, tags={"title": "Grüße, 世界", "note": ""}), 40
+        ),
+        "stereo": _numbered(_with(speech, sample_rate=48_000, channels=2, n_samples=25 * 48_000), 300),
+        "steps": _extremes(
+            Header(
+                sample_rate=8000,
+                channels=1,
+                n_samples=8000,
+                model="reference",
+                weights_hash=bytes(8),
+                time_unit=Fraction(1, 22_050),
+                step=tuple(nearest_step(0.02 * 1.3**dim) for dim in range(32)),
+            )
+        ),
+    }
+
+
+def as_json(table: EventTable) -> dict[str, Any]:
+    """A table with every number exact: doubles in their shortest form that reads back the same."""
+    header = table.header
+    return {
+        "sample_rate": header.sample_rate,
+        "channels": header.channels,
+        "n_samples": header.n_samples,
+        "model": header.model,
+        "weights_hash": header.weights_hash.hex(),
+        "time_unit": list(header.time_unit.as_integer_ratio()),
+        "step": list(header.step),
+        "seed": header.seed,
+        "tags": header.tags,
+        "time_s": table.time.tolist(),
+        "channel": table.channel.tolist(),
+        "amplitude": table.amplitude.tolist(),
+        "vector": table.vector.tolist(),
+    }
+
+
+def _with(header: Header, **changes: Any) -> Header:
+    return Header(**{**vars(header), **changes})
+
+
+def _example(header: Header) -> EventTable:
+    """Two events whose bytes count up, for docs/format.md."""
+    dims = np.arange(32)
+    return EventTable(header, [0.25, 0.5], [dims, -1 - dims])
+
+
+def _numbered(header: Header, n: int) -> EventTable:
+    """n events all over the source, whose numbers follow from their index alone."""
+    i, dim = np.arange(n)[:, None], np.arange(32)
+    vector = (i * i + 7 * i * dim + 3 * dim) % 9 - 4 + 40 * (dim == 0)
+    first = np.arange(n) // header.channels * header.channels  # in stereo, both channels at the same time
+    return EventTable(header, header.duration_s * first / n, vector, np.arange(n) % header.channels)
+
+
+def _extremes(header: Header) -> EventTable:
+    """Per-dim steps, amplitudes from none to loud, codes of every length in bytes."""
+    codes = np.array([0, 63, -64, 64, -8192, 8192, 2**20, -(2**20)])
+    vector = codes[:, None] * np.array(header.step)
+    time = np.array([0, 1, 128, 16_384, 16_384, 220_499, 220_500, 10_000_000]) / 22_050
+    return EventTable(header, time, vector, amplitude=[0.0, 1.0, 0.5, 2.0, 1e-3, 1e12, 1e-12, 0.9])
+
+
+def main() -> None:
+    """Write all golden files."""
+    for name, table in tables().items():
+        data = dumps(table)
+        (HERE / f"{name}.sic").write_bytes(data)
+        text = json.dumps(as_json(loads(data)), ensure_ascii=False)
+        (HERE / f"{name}.json").write_text(text.replace(', "', ',\n"') + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The event table and the .sic file: all that needs no model."""
+
+from __future__ import annotations
+
+from .container import Block, Reader, Writer, dumps, loads, read, sizes, verify, write
+from .errors import FormatError, SicError
+from .events import N_DIMS, EventTable, Header
+from .presets import LAYOUTS, Dim, Layout, layout_of
+from .quantiser import QuantisedEvents, dequantise, quantise
+from .steps import nearest_step
+
+__all__ = [
+    "LAYOUTS",
+    "N_DIMS",
+    "Block",
+    "Dim",
+    "EventTable",
+    "FormatError",
+    "Header",
+    "Layout",
+    "QuantisedEvents",
+    "Reader",
+    "SicError",
+    "Writer",
+    "dequantise",
+    "dumps",
+    "layout_of",
+    "loads",
+    "nearest_step",
+    "quantise",
+    "read",
+    "sizes",
+    "verify",
+    "write",
+]

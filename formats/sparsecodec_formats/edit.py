@@ -1,0 +1,142 @@
+"""Edits of sound that are edits of its events: functions from table to table.
+
+An edit that a preset's vectors cannot express is refused with a SicError. Edited numbers lie off the header's
+grid until they are written. Noise is drawn by an event's place in its channel, so where events are dropped or
+change places, another draw of the same noise is heard.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SicError
+from .events import EventTable
+from .presets import layout_of
+
+FLOOR_DB = -300.0
+"""Energy given to an event of amplitude 0: below everything that sounds."""
+
+
+def randomize_times(table: EventTable, seed: int) -> EventTable:
+    """Every event at a time drawn uniformly from the source's duration; vectors and channels as they were."""
+    time = _rng(seed, "times").uniform(0.0, table.duration_s, len(table))
+    return EventTable.from_unsorted(table.header, time, table.vector, table.channel, table.amplitude)
+
+
+def randomize_vectors(table: EventTable, seed: int) -> EventTable:
+    """Every dim drawn uniformly between its smallest and largest value in the table; the rest as it was."""
+    if not len(table):
+        return table
+    vector = table.vector.astype(np.float64)
+    drawn = _rng(seed, "vectors").uniform(vector.min(axis=0), vector.max(axis=0), vector.shape)
+    return table.replace(vector=drawn)
+
+
+def stretch(table: EventTable, factor: float) -> EventTable:
+    """Times, the source's length, and (where the preset names them) durations and fades, times `factor`.
+
+    Pitch stays. In presets whose vectors have no duration (`reference`) events move and keep their length.
+    The factor is 0.01..100.
+    """
+    _within("stretch", factor, 0.01, 100)
+    layout = layout_of(table.header)
+    vector = table.vector.astype(np.float64)
+    for name in ("duration_log2_s", "attack_log2_s", "decay_log2_s"):
+        if name in layout.dims:
+            dim = layout.dims[name]
+            vector[:, dim.index] += math.log2(factor) / dim.scale
+    n_samples = max(round(table.header.n_samples * factor), min(table.header.n_samples, 1))
+    header = replace(table.header, n_samples=n_samples)
+    return table.replace(header=header, time=table.time * factor, vector=vector)
+
+
+def transpose(table: EventTable, semitones: float) -> EventTable:
+    """The pitch of every event moved by -120..120 semitones; times stay."""
+    return _added(table, "f0_semitones", _within("transpose", semitones, -120, 120))
+
+
+def gain(table: EventTable, db: float) -> EventTable:
+    """The level of every event changed by -200..200 dB."""
+    _within("gain", db, -200, 200)
+    if layout_of(table.header).level == "vector":
+        return _added(table, "level_db", db)
+    return table.replace(amplitude=table.amplitude * 10.0 ** (db / 20))
+
+
+def shift(table: EventTable, seconds: float) -> EventTable:
+    """Everything later (the source grows) or, below 0, earlier: it shrinks, and loses what falls before 0."""
+    _within("shift", seconds)
+    header = table.header
+    n_samples = max(0, header.n_samples + round(seconds * header.sample_rate))
+    kept = table.select(table.time + seconds >= 0)
+    return kept.replace(header=replace(header, n_samples=n_samples), time=kept.time + seconds)
+
+
+def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> EventTable:
+    """The part from start_s to end_s (default: the end), with the events that begin in it.
+
+    Events that begin before start_s are dropped even if they still sound then: half an event is not an event.
+    SicError unless 0 <= start_s < end_s and at least one sample of the source lies between.
+    """
+    rate, n_samples = table.header.sample_rate, table.header.n_samples
+    end_s = table.duration_s if end_s is None else _within("end", end_s, 0)
+    first, stop = round(_within("start", start_s, 0) * rate), min(round(end_s * rate), n_samples)
+    if first >= stop:
+        raise SicError(f"no sample lies in {start_s:g}..{end_s:g} s; the source has {table.duration_s:g} s")
+    kept = table.select((table.time >= start_s) & (table.time < end_s))
+    return kept.replace(header=replace(table.header, n_samples=stop - first), time=kept.time - start_s)
+
+
+def keep(table: EventTable, n: int) -> EventTable:
+    """The n events worth most, those with the most energy; of equals, the earlier."""
+    if n < 0:
+        raise SicError(f"{n} events cannot be kept; give 0 or more")
+    order = np.argsort(-estimate_energy_db(table), kind="stable")
+    return table.select(order[:n])
+
+
+def keep_percent(table: EventTable, percent: float) -> EventTable:
+    """The given share of the events (0..100, rounded up), those worth most."""
+    if not 0 <= percent <= 100:
+        raise SicError(f"{percent:g}% of the events cannot be kept; give 0 to 100")
+    return keep(table, math.ceil(Fraction(percent) * len(table) / 100))
+
+
+def estimate_energy_db(table: EventTable) -> NDArray[np.float32]:
+    """float32 [n]: energy of each event, dB, up to a constant of the preset.
+
+    Mean level plus 10 log10(duration in s) where vectors tell these, else the amplitude in dB; never below
+    FLOOR_DB.
+    """
+    layout = layout_of(table.header)
+    if layout.level == "vector":
+        duration_db = 10 * math.log10(2) * layout.physical(table, "duration_log2_s")
+        energy_db = layout.physical(table, "level_db") + duration_db
+    else:
+        audible = np.where(table.amplitude > 0, table.amplitude, 1.0)
+        energy_db = np.where(table.amplitude > 0, 20 * np.log10(audible), FLOOR_DB)
+    return np.maximum(energy_db, FLOOR_DB).astype(np.float32)
+
+
+def _added(table: EventTable, name: str, amount: float) -> EventTable:
+    """The named physical quantity of every event raised by `amount`, in its unit."""
+    dim = layout_of(table.header).dim(name)
+    vector = table.vector.astype(np.float64)
+    vector[:, dim.index] += amount / dim.scale
+    return table.replace(vector=vector)
+
+
+def _within(what: str, value: float, low: float = -1e9, high: float = 1e9) -> float:
+    if not low <= value <= high:
+        raise SicError(f"{what} cannot be {value:g}; give a number in {low:g}..{high:g}")
+    return value
+
+
+def _rng(seed: int, what: str) -> np.random.Generator:
+    # The name keeps the draws of the two experiments apart when one seed serves both.
+    return np.random.default_rng([seed, *what.encode()])

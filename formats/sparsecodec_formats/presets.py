@@ -1,0 +1,106 @@
+"""What the numbers of an event mean in each preset: all that commands need which do not load a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SicError
+from .events import N_DIMS, EventTable, Header
+
+
+@dataclass(frozen=True)
+class Dim:
+    """One number of a vector: physical value = offset + scale * vector[index], in `unit`."""
+
+    index: int
+    name: str
+    unit: str
+    scale: float
+    offset: float
+
+    def physical(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+        """float64 [n] in `unit`, from vectors [n, 32]."""
+        return self.offset + self.scale * vector[:, self.index].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The vector of one preset.
+
+    Attributes:
+        name: as in `Header.model`.
+        sample_rate: that the model works at, Hz.
+        time_unit: finest step of an event's time, s.
+        dims: the dims that have a name.
+        level: where an event's loudness is kept: in the dim "level_db", or in the table's amplitude.
+    """
+
+    name: str
+    sample_rate: int
+    time_unit: Fraction
+    dims: Mapping[str, Dim]
+    level: Literal["vector", "amplitude"]
+
+    def physical(self, table: EventTable, name: str) -> NDArray[np.float64]:
+        """float64 [n]: the named quantity of every event, in its unit; SicError when this preset has none."""
+        return self.dim(name).physical(table.vector)
+
+    def dim(self, name: str) -> Dim:
+        """The dim of that name; SicError when this preset has none."""
+        try:
+            return self.dims[name]
+        except KeyError:
+            raise SicError(f"cannot be done: vectors of preset {self.name!r} do not tell {name}") from None
+
+
+def _dims(*rows: tuple[str, str, float, float]) -> Mapping[str, Dim]:
+    return MappingProxyType({row[0]: Dim(index, *row) for index, row in enumerate(rows)})
+
+
+# Scales are such that a quantiser step of 1.0 is right at the preset's nominal rate.
+_SPEECH = Layout(
+    name="speech",
+    sample_rate=22_050,
+    time_unit=Fraction(64, 22_050),
+    dims=_dims(
+        ("level_db", "dB", 1.5, -30.0),  # mean over the event, re full scale
+        ("duration_log2_s", "log2 s", 0.375, math.log2(0.06)),  # onset to end of sound
+        ("attack_log2_s", "log2 s", 0.75, math.log2(0.010)),  # fade-in
+        ("decay_log2_s", "log2 s", 0.75, math.log2(0.010)),  # fade-out
+        ("f0_semitones", "semitones re 110 Hz", 0.25, 0.0),  # at the middle: an error of f0 drifts half as far
+        ("glide_semitones", "semitones", 0.5, 0.0),  # change of f0 from onset to end
+        ("phase_cycles", "cycles", 1 / 12, 0.0),  # of the fundamental, at the middle
+        ("room_db", "dB", 6.0, -60.0),  # send to the room
+        # Spectrum over time and frequency, and voicing: coefficients of a KLT that comes with the model.
+        *((f"shape_{i}", "1", 1.0, 0.0) for i in range(N_DIMS - 8)),
+    ),
+    level="vector",
+)
+
+# Its dims are learned, so none has a name. Times are those of frames; the fine shift within ± one is in the vector.
+_REFERENCE = Layout(
+    name="reference",
+    sample_rate=22_050,
+    time_unit=Fraction(256, 22_050),
+    dims=_dims(),
+    level="amplitude",
+)
+
+LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (_SPEECH, _REFERENCE)})
+
+
+def layout_of(header: Header) -> Layout:
+    """The layout of the preset that a header names; SicError when this version does not know it."""
+    try:
+        return LAYOUTS[header.model]
+    except KeyError:
+        known = ", ".join(LAYOUTS)
+        raise SicError(f"preset {header.model!r} is not known here ({known}); update sic") from None
