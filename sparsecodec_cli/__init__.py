@@ -1,0 +1,46 @@
+"""`sic`: a sparse interpretable audio codec. The public Python API; names are imported when first used.
+
+>>> import sparsecodec_cli as sic
+>>> table = sic.encode(audio, 16000)                # float32 [n] or [n, channels] -> EventTable
+>>> sic.write(table, open("talk.sic", "wb"))
+>>> audio, sample_rate = sic.decode(sic.read(open("talk.sic", "rb")))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsecodec_formats.container import read, write
+    from sparsecodec_formats.errors import SicError
+    from sparsecodec_formats.events import EventTable, Header
+
+    from sparsecodec_cli.api import decode, encode
+
+__version__ = "0.1.0"
+__all__ = ["EventTable", "Header", "SicError", "__version__", "decode", "encode", "read", "write"]
+
+# Lazy (PEP 562): `sic --help` must not pay for numpy, nor `sic inspect` for torch.
+_HOME = {
+    "EventTable": "sparsecodec_formats.events",
+    "Header": "sparsecodec_formats.events",
+    "SicError": "sparsecodec_formats.errors",
+    "decode": "sparsecodec_cli.api",
+    "encode": "sparsecodec_cli.api",
+    "read": "sparsecodec_formats.container",
+    "write": "sparsecodec_formats.container",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

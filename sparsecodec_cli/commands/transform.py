@@ -1,0 +1,172 @@
+"""`sic transform`: edits of events, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparsecodec_cli.options import (
+    FINITE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SECONDS,
+    FiniteFloat,
+    input_argument,
+    output_argument,
+    output_options,
+)
+
+if TYPE_CHECKING:
+    from sparsecodec_formats.events import EventTable
+
+Edit = tuple[str, Any]
+"""Name of an edit, and its value: a number, for "crop" (start_s | None, end_s | None), for "keep" a Keep."""
+
+EDITS_KEY = "sic.edits"
+PERCENT = FiniteFloat(min=0, max=100)
+COUNT = click.IntRange(min=0)
+
+
+class Keep(click.ParamType):
+    """N or P%, as ("count", n) or ("percent", p)."""
+
+    name = "N|P%"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        if isinstance(value, tuple):
+            return value
+        if value.endswith("%"):
+            return "percent", PERCENT.convert(value[:-1], param, ctx)
+        return "count", COUNT.convert(value, param, ctx)
+
+
+class InOrder(click.Command):
+    """Notes the edits in the order of the command line; click itself gathers them by option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        rest = super().parse_args(ctx, args)
+        values = {name: iter(given) for name, given in ctx.params.items() if isinstance(given, tuple)}
+        names = [param.name for param in order if param.name in values]
+        ctx.meta[EDITS_KEY] = [(name, next(values[name])) for name in names if name is not None]
+        return rest
+
+
+def merge_crops(edits: Iterable[Edit]) -> list[Edit]:
+    """--start and --end become crops; one of each, next to each other, become one."""
+    merged: list[Edit] = []
+    for name, value in edits:
+        if name not in ("start", "end"):
+            merged.append((name, value))
+            continue
+        start_s, end_s = (value, None) if name == "start" else (None, value)
+        if merged and merged[-1][0] == "crop":
+            last_start_s, last_end_s = merged[-1][1]
+            if (last_start_s if name == "start" else last_end_s) is None:
+                merged.pop()
+                start_s, end_s = (start_s, last_end_s) if name == "start" else (last_start_s, end_s)
+        if start_s is not None and end_s is not None and end_s <= start_s:
+            raise click.UsageError("--end must be after --start.")
+        merged.append(("crop", (start_s, end_s)))
+    return merged
+
+
+def apply(table: EventTable, edits: Iterable[Edit]) -> EventTable:
+    """The table after all edits, first to last."""
+    from sparsecodec_formats import edit
+
+    for name, value in edits:
+        match name:
+            case "stretch":
+                table = edit.stretch(table, value)
+            case "transpose":
+                table = edit.transpose(table, value)
+            case "gain":
+                table = edit.gain(table, value)
+            case "shift":
+                table = edit.shift(table, value)
+            case "crop":
+                start_s, end_s = value
+                table = edit.crop(table, start_s or 0.0, end_s)
+            case "keep":
+                kind, amount = value
+                table = edit.keep(table, amount) if kind == "count" else edit.keep_percent(table, amount)
+            case _:
+                raise ValueError(f"no such edit: {name}")
+    return table
+
+
+@click.command(name="transform", cls=InOrder)
+@input_argument
+@output_argument(required=True)
+@click.option(
+    "--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make it F times as long; pitch stays."
+)
+@click.option(
+    "--transpose",
+    type=FINITE,
+    multiple=True,
+    metavar="SEMITONES",
+    help="Raise the pitch (or lower it); time stays.",
+)
+@click.option("--gain", type=FINITE, multiple=True, metavar="DB", help="Make it louder (or softer).")
+@click.option(
+    "--shift",
+    type=FINITE,
+    multiple=True,
+    metavar=SECONDS,
+    help="Delay everything, making it longer; below 0: cut so much off the start.",
+)
+@click.option(
+    "--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Keep what comes from here on."
+)
+@click.option("--end", type=POSITIVE, multiple=True, metavar=SECONDS, help="Keep what comes before this.")
+@click.option(
+    "--keep",
+    type=Keep(),
+    multiple=True,
+    metavar="N|P%",
+    help="Keep the N events, or P % of them, worth most.",
+)
+@output_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    input_path: str,
+    output_path: str,
+    force: bool,
+    quiet: bool,
+    **given: tuple[Any, ...],
+) -> None:
+    """Edit events: time, pitch, level, length, number.
+
+    \b
+    Examples:
+      sic transform talk.sic slow.sic --stretch 1.5
+      sic transform talk.sic high.sic --transpose 4 --gain -3
+      sic transform talk.sic part.sic --start 12.5 --end 20
+      sic transform talk.sic sketch.sic --keep 50%
+
+    Edits are applied in the order given, and may be repeated. Each takes the times that the edits before it
+    left: '--stretch 2 --start 1' cuts at 1 s of the stretched sound, '--start 1 --stretch 2' at 1 s of the
+    source. --start and --end next to each other are one cut, with both times counted before it.
+    """
+    edits = merge_crops(ctx.meta[EDITS_KEY])
+    if not edits:
+        raise click.UsageError("Give at least one edit, such as --stretch 1.5.")
+
+    from sparsecodec_cli import summary
+    from sparsecodec_cli.errors import about
+    from sparsecodec_cli.progress import note
+    from sparsecodec_cli.tables import read_table, write_table
+
+    table = read_table(input_path)
+    with about(input_path):
+        table = apply(table, edits)
+    n_bytes = write_table(table, output_path, force=force, input_path=input_path)
+    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)

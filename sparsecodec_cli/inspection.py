@@ -1,0 +1,140 @@
+"""What `sic inspect` finds in a file, as numbers and names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from sparsecodec_formats import container
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.events import EventTable
+from sparsecodec_formats.presets import Layout, layout_of
+
+
+@dataclass(frozen=True)
+class Column:
+    """A quantity of all events, for people: name, unit, values [n]."""
+
+    name: str
+    unit: str
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A file's events, and what its bytes are spent on (see `sparsecodec_formats.sizes`).
+
+    `layout` is None for a preset that this version does not know: its vectors are numbers without names.
+    """
+
+    table: EventTable
+    part_bytes: dict[str, int]
+    layout: Layout | None
+
+    @classmethod
+    def of_file(cls, file: BinaryIO) -> Inspection:
+        """Read a seekable .sic file; FormatError when it is damaged."""
+        table = container.read(file)
+        file.seek(0)
+        part_bytes = container.sizes(file)
+        try:
+            layout = layout_of(table.header)
+        except SicError:
+            layout = None
+        return cls(table, part_bytes, layout)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(self.part_bytes.values())
+
+    @property
+    def events_per_second(self) -> float | None:
+        """None for a recording without samples."""
+        return len(self.table) / self.table.duration_s if self.table.duration_s else None
+
+    def bitrate_kbps(self, n_bytes: int) -> float | None:
+        """Thousands of bits a second of sound; None for a recording without samples."""
+        return 8e-3 * n_bytes / self.table.duration_s if self.table.duration_s else None
+
+    def level_db(self) -> NDArray[np.float64] | None:
+        """Level of every event, dB; -inf for amplitude 0; None where the preset does not tell."""
+        if self.layout is None:
+            return None
+        if self.layout.level == "vector":
+            return self.layout.physical(self.table, "level_db")
+        with np.errstate(divide="ignore"):
+            return 20 * np.log10(self.table.amplitude.astype(np.float64))
+
+    def columns(self) -> list[Column]:
+        """The named quantities of the events, logarithms undone; shapes of spectra are left to JSON."""
+        named = [] if self.layout is None else [d for d in self.layout.dims.values() if d.unit != "1"]
+        columns = []
+        for dim in named:
+            values = dim.physical(self.table.vector)
+            if dim.unit.startswith("log2 "):
+                unit = dim.unit.removeprefix("log2 ")
+                columns.append(Column(dim.name.removesuffix(f"_log2_{unit}"), unit, np.exp2(values)))
+            else:
+                columns.append(
+                    Column(dim.name.rpartition("_")[0], dim.unit.replace("semitones", "st"), values)
+                )
+        if self.layout is None or self.layout.level == "amplitude":
+            columns.append(Column("amplitude", "1", self.table.amplitude.astype(np.float64)))
+        return columns
+
+
+def as_json(inspection: Inspection) -> str:
+    """The whole inspection as JSON text, an event a line; docs/cli.md lists the keys, which stay the same."""
+    table, header = inspection.table, inspection.table.header
+    head = {
+        "header": {
+            "model": header.model,
+            "weights_hash": header.weights_hash.hex() if any(header.weights_hash) else None,
+            "sample_rate_hz": header.sample_rate,
+            "channels": header.channels,
+            "n_samples": header.n_samples,
+            "duration_s": header.duration_s,
+            "time_unit_s": float(header.time_unit),
+            "step": list(header.step),
+            "seed": header.seed,
+            "tags": header.tags,
+        },
+        "bytes": inspection.n_bytes,
+        "bitrate_kbps": inspection.bitrate_kbps(inspection.n_bytes),
+        "parts": {
+            name: {"bytes": n_bytes, "bitrate_kbps": inspection.bitrate_kbps(n_bytes)}
+            for name, n_bytes in inspection.part_bytes.items()
+        },
+        "n_events": len(table),
+        "events_per_second": inspection.events_per_second,
+    }
+    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items())
+    rows = ",\n".join(f"    {json.dumps(event)}" for event in _events(inspection))
+    return f'{{\n{lines},\n  "events": [\n{rows}\n  ]\n}}'
+
+
+def _events(inspection: Inspection) -> list[dict[str, Any]]:
+    table = inspection.table
+    dims = {} if inspection.layout is None else inspection.layout.dims
+    physical = {name: np.round(dim.physical(table.vector), 6).tolist() for name, dim in dims.items()}
+    columns = zip(
+        table.time.tolist(),
+        table.channel.tolist(),
+        table.amplitude.tolist(),
+        table.vector.tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "index": i,
+            "time_s": round(time_s, 9),
+            "channel": channel,
+            "amplitude": amplitude,
+            "physical": {name: values[i] for name, values in physical.items()},
+            "vector": vector,
+        }
+        for i, (time_s, channel, amplitude, vector) in enumerate(columns)
+    ]

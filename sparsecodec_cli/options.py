@@ -1,0 +1,83 @@
+"""Arguments and options that several commands share, as decorators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SECONDS = "SECONDS"
+MAX_SEED = 2**32 - 1
+
+
+class FiniteFloat(click.FloatRange):
+    """A number within bounds; 'nan' and 'inf', which float() takes, are refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = click.FLOAT.convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return super().convert(value, param, ctx)
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
+
+POSITIVE = FiniteFloat(min=0, min_open=True)
+NOT_NEGATIVE = FiniteFloat(min=0)
+FINITE = FiniteFloat()
+
+
+def input_argument(function: F) -> F:
+    return click.argument("input_path", metavar="IN")(function)
+
+
+def output_argument(*, required: bool) -> Callable[[F], F]:
+    return click.argument("output_path", metavar="OUT" if required else "[OUT]", required=required)
+
+
+def output_options(function: F) -> F:
+    """-f/--force and -q/--quiet."""
+    function = quiet_option(function)
+    return click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")(function)
+
+
+def quiet_option(function: F) -> F:
+    return click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(function)
+
+
+def model_option(help_text: str, default: str | None = None) -> Callable[[F], F]:
+    return click.option(
+        "--model", metavar="NAME|PATH", default=default, show_default=default is not None, help=help_text
+    )
+
+
+def seed_option(help_text: str, default: int | None = 0) -> Callable[[F], F]:
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, MAX_SEED),
+        metavar="N",
+        default=default,
+        show_default=default is not None,
+        help=help_text,
+    )
+
+
+def device_option(function: F) -> F:
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        default="cpu",
+        show_default=True,
+        help="Where the model runs; 'auto' takes a GPU if there is one.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys stay the same.")(
+        function
+    )

@@ -1,0 +1,91 @@
+"""`sic inspect` for people: what was found, in lines of text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from sparsecodec_cli.errors import one_line
+from sparsecodec_cli.inspection import Inspection
+from sparsecodec_cli.picture import LABEL_WIDTH, picture
+
+_STYLES = ("bold", "", "dim")
+
+
+def print_report(inspection: Inspection, name: str) -> None:
+    """Print header, bitrate by part, and the picture, as wide as the terminal (80 where there is none)."""
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    ascii_only = not _can_encode("░▒▓█…")
+    console.print(Text(name, style="bold"))
+    for label, value in _facts(inspection):
+        console.print(Text.assemble((f"  {label:<10}", "cyan"), value))
+    _print_parts(console, inspection)
+    _print_picture(console, inspection, ascii_only)
+
+
+def print_events(inspection: Inspection) -> None:
+    """Print a line for each event: time, channel, and the quantities that the preset names."""
+    table = inspection.table
+    columns = inspection.columns()
+    names = ["event", "time"] + ["channel"] * (table.header.channels > 1) + [c.name for c in columns]
+    units = ["", "s"] + [""] * (table.header.channels > 1) + [c.unit for c in columns]
+    widths = [max(7, len(name), len(unit)) for name, unit in zip(names, units, strict=True)]
+    for titles in (names, units):
+        print(" ".join(t.rjust(w) for t, w in zip(titles, widths, strict=True)))
+    for i in range(len(table)):
+        cells = [str(i), f"{table.time[i]:.4f}"] + [str(table.channel[i])] * (table.header.channels > 1)
+        cells += [f"{c.values[i]:.{4 if c.unit == 's' else 2}f}" for c in columns]
+        print(" ".join(cell.rjust(w) for cell, w in zip(cells, widths, strict=True)))
+
+
+def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    table, header = inspection.table, inspection.table.header
+    weights = header.weights_hash.hex() if any(header.weights_hash) else "none"
+    yield "model", f"{header.model}, weights {weights}"
+    kind = {1: "mono", 2: "stereo"}.get(header.channels, f"{header.channels} channels")
+    yield "source", f"{header.duration_s:.3f} s, {header.sample_rate} Hz, {kind}, {header.n_samples} samples"
+    yield "events", f"{len(table)}{_per_second(inspection.events_per_second)}"
+    yield "times", f"in steps of {1e3 * float(header.time_unit):.4g} ms"
+    low, high = min(header.step), max(header.step)
+    yield "vectors", f"in steps of {low:.4g}" + (f" to {high:.4g}" if high > low else "")
+    yield "seed", str(header.seed)
+    for key, value in header.tags.items():
+        yield "tag", one_line(f"{key}={value}")
+
+
+def _per_second(rate: float | None) -> str:
+    return "" if rate is None else f", {rate:.1f} a second"
+
+
+def _print_parts(console: Console, inspection: Inspection) -> None:
+    console.print()
+    console.print(Text(f"  {'part':<10}{'bytes':>10}{'kbit/s':>10}", style="cyan"))
+    for name, n_bytes in [*inspection.part_bytes.items(), ("whole", inspection.n_bytes)]:
+        rate = inspection.bitrate_kbps(n_bytes)
+        console.print(f"  {name:<10}{n_bytes:>10}{'-' if rate is None else format(rate, '.3f'):>10}")
+
+
+def _print_picture(console: Console, inspection: Inspection, ascii_only: bool) -> None:
+    level_db = inspection.level_db()
+    duration_s = inspection.table.duration_s
+    width = max(10, console.width - LABEL_WIDTH - 2)
+    rows = [] if level_db is None else picture(inspection.table.time, level_db, duration_s, width, ascii_only)
+    if not rows:
+        return
+    console.print()
+    console.print(Text("  events by level and time", style="cyan"))
+    for i, row in enumerate(rows):
+        console.print(Text.assemble(f"{row.level_db:>5.0f} dB ", (row.cells, _STYLES[3 * i // len(rows)])))
+    end = f"{duration_s:.2f} s"
+    console.print(" " * (LABEL_WIDTH + 1) + "0" + end.rjust(width - 1))
+
+
+def _can_encode(text: str) -> bool:
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,23 @@
+"""The lines that commands say when they are done."""
+
+from __future__ import annotations
+
+from sparsecodec_formats.events import EventTable
+
+from sparsecodec_cli.errors import shown_output
+
+
+def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:
+    duration_s = table.duration_s
+    rates = (
+        f" ({len(table) / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s"
+        if duration_s
+        else ""
+    )
+    return f"{shown_output(output_path)}: {duration_s:.2f} s, {n_bytes} bytes, {len(table)} events{rates}"
+
+
+def of_clipping(output_path: str, n_clipped: int) -> str:
+    values = "1 value was" if n_clipped == 1 else f"{n_clipped} values were"
+    mend = "'sic transform --gain' lowers the level"
+    return f"sic: warning: {shown_output(output_path)}: {values} beyond full scale and clipped; {mend}"

@@ -1,0 +1,96 @@
+"""`sic inspect`: what it tells of a file."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_support import make_table, ok, read_sic, write_sic
+
+from sparsecodec_cli.inspection import Inspection
+from sparsecodec_cli.picture import DENSITIES_ASCII, picture
+
+
+@pytest.fixture
+def talk_sic(tmp_path: Path) -> Path:
+    return write_sic(tmp_path / "talk.sic")
+
+
+def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
+    found = json.loads(ok("inspect", talk_sic, "--json"))
+    assert list(found) == [
+        "header", "bytes", "bitrate_kbps", "parts", "n_events", "events_per_second", "events",
+    ]  # fmt: skip
+    assert list(found["header"]) == [
+        "model", "weights_hash", "sample_rate_hz", "channels", "n_samples", "duration_s", "time_unit_s",
+        "step", "seed", "tags",
+    ]  # fmt: skip
+    assert list(found["parts"]) == ["header", "framing", "times", "vectors", "amplitude"]
+    assert found["bytes"] == talk_sic.stat().st_size == sum(part["bytes"] for part in found["parts"].values())
+    assert found["bitrate_kbps"] == pytest.approx(talk_sic.stat().st_size * 8 / 2 / 1000)
+    assert (found["n_events"], found["events_per_second"]) == (20, 10)
+    table = read_sic(talk_sic)
+    assert [event["index"] for event in found["events"]] == list(range(20))
+    np.testing.assert_allclose([event["time_s"] for event in found["events"]], table.time, atol=1e-9)
+    np.testing.assert_array_equal([event["vector"] for event in found["events"]], table.vector)
+    first = found["events"][0]
+    assert list(first) == ["index", "time_s", "channel", "amplitude", "physical", "vector"]
+    assert first["physical"]["level_db"] == -30 + 2 * table.vector[0, 0]
+    assert len(first["physical"]) == 32
+
+
+def test_inspect_json_of_nothing(tmp_path: Path) -> None:
+    found = json.loads(ok("inspect", write_sic(tmp_path / "none.sic", make_table(0, seconds=0)), "--json"))
+    assert (found["events"], found["events_per_second"], found["bitrate_kbps"]) == ([], None, None)
+
+
+def test_inspect_tells_the_header_and_draws(talk_sic: Path) -> None:
+    table = make_table(channels=2, tags={"title": "A\x1b[31mtalk"})
+    text = ok("inspect", write_sic(talk_sic, table)).decode()
+    for words in (
+        "talk.sic",
+        "speech",
+        "2.000 s, 8000 Hz, stereo",
+        "20, 10.0 a second",
+        "title=A\\x1b[31mtalk",
+        "dB",
+    ):
+        assert words in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_inspect_takes_presets_it_does_not_know(tmp_path: Path) -> None:
+    path = write_sic(tmp_path / "new.sic", make_table(model="music-9"))
+    assert "music-9" in ok("inspect", path).decode()
+    assert json.loads(ok("inspect", path, "--json"))["events"][0]["physical"] == {}
+    assert len(ok("inspect", path, "--events").splitlines()) == 22
+
+
+def test_inspect_events_is_a_line_for_each_event_in_physical_units(talk_sic: Path) -> None:
+    table = read_sic(talk_sic)
+    names, _, *rows = [line.split() for line in ok("inspect", talk_sic, "--events").decode().splitlines()]
+    assert names[:5] == ["event", "time", "level", "duration", "attack"]
+    assert len(rows) == 20
+    assert float(rows[3][1]) == pytest.approx(table.time[3], abs=1e-4)
+    assert float(rows[3][3]) == pytest.approx(0.06 * 2 ** (0.25 * table.vector[3, 1]), abs=1e-4)
+
+
+def test_inspect_of_the_reference_preset_draws_amplitudes(tmp_path: Path) -> None:
+    table = make_table(4, model="reference").replace(amplitude=[1.0, 0.0, 0.1, 0.01])
+    path = write_sic(tmp_path / "reference.sic", table)
+    level_db = Inspection.of_file(io.BytesIO(path.read_bytes())).level_db()
+    np.testing.assert_allclose(level_db, [0, -np.inf, -20, -40], atol=0.01)
+    assert "dB" in ok("inspect", path).decode()
+
+
+def test_picture_puts_events_where_they_are() -> None:
+    time_s = np.array([0.0, 0.1, 0.1, 0.999, 2.0])
+    level_db = np.array([-10.0, -40.0, -40.0, -10.0, -10.0])
+    rows = picture(time_s, level_db, duration_s=1.0, width=10, ascii_only=True)
+    assert rows[0].cells == DENSITIES_ASCII[0] + " " * 8 + DENSITIES_ASCII[0]
+    assert rows[-1].cells == " " + DENSITIES_ASCII[1] + " " * 8
+    assert all(not row.cells.strip() for row in rows[1:-1])
+    assert rows[-1].level_db <= -40 < rows[-1].level_db + 4
