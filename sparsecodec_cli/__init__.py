@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sparsecodec_cli.api import decode, encode
     from sparsecodec_formats.container import read, write
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.events import EventTable, Header
-
-    from sparsecodec_cli.api import decode, encode
 
 __version__ = "0.1.0"
 __all__ = ["EventTable", "Header", "SicError", "__version__", "decode", "encode", "read", "write"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.events import EventTable
 

@@ -8,10 +8,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
 from sparsecodec_formats import container
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.events import EventTable
-from sparsecodec_formats.presets import Layout, layout_of
+from sparsecodec_formats.presets import Layout, layout_of, level_db
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,9 @@ class Inspection:
         """Thousands of bits a second of sound; None for a recording without samples."""
         return 8e-3 * n_bytes / self.table.duration_s if self.table.duration_s else None
 
-    def level_db(self) -> NDArray[np.float64] | None:
+    def levels_db(self) -> NDArray[np.float64] | None:
         """Level of every event, dB; -inf for amplitude 0; None where the preset does not tell."""
-        if self.layout is None:
-            return None
-        if self.layout.level == "vector":
-            return self.layout.physical(self.table, "level_db")
-        with np.errstate(divide="ignore"):
-            return 20 * np.log10(self.table.amplitude.astype(np.float64))
+        return None if self.layout is None else level_db(self.table)
 
     def columns(self) -> list[Column]:
         """The named quantities of the events, logarithms undone; shapes of spectra are left to JSON."""
@@ -81,7 +77,7 @@ class Inspection:
                 columns.append(
                     Column(dim.name.rpartition("_")[0], dim.unit.replace("semitones", "st"), values)
                 )
-        if self.layout is None or self.layout.level == "amplitude":
+        if not named or (self.table.amplitude != 1).any():
             columns.append(Column("amplitude", "1", self.table.amplitude.astype(np.float64)))
         return columns
 

@@ -69,7 +69,7 @@ def _print_parts(console: Console, inspection: Inspection) -> None:
 
 
 def _print_picture(console: Console, inspection: Inspection, ascii_only: bool) -> None:
-    level_db = inspection.level_db()
+    level_db = inspection.levels_db()
     duration_s = inspection.table.duration_s
     width = max(10, console.width - LABEL_WIDTH - 2)
     rows = [] if level_db is None else picture(inspection.table.time, level_db, duration_s, width, ascii_only)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sparsecodec_formats.events import EventTable
-
 from sparsecodec_cli.errors import shown_output
+from sparsecodec_formats.events import EventTable
 
 
 def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:

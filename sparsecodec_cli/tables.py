@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sparsecodec_formats import container
-from sparsecodec_formats.events import EventTable
-
 from sparsecodec_cli.errors import about
 from sparsecodec_cli.files import open_input, open_output
+from sparsecodec_formats import container
+from sparsecodec_formats.events import EventTable
 
 
 def read_table(path: str) -> EventTable:

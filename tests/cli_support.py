@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from click.testing import CliRunner, Result
-from sparsecodec_formats import EventTable, Header, container
 
 from sparsecodec_cli.main import cli
+from sparsecodec_formats import EventTable, Header, container
 
 ROOT = Path(__file__).parent.parent
 FAKE = str(Path(__file__).parent / "fake_codec.py")

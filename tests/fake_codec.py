@@ -13,7 +13,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
 from sparsecodec_formats import EventTable, Header, SicError, layout_of
+from sparsecodec_formats.presets import level_db
 
 EVENT_S = 0.1
 TONE_HZ = 440.0
@@ -68,9 +70,9 @@ class FakeCodec:
             block = audio.read(n_block)
             assert block.dtype == np.float32 and block.shape[1] == header.channels
             rms = np.sqrt(np.mean(block.astype(float) ** 2, axis=0) + 1e-12)
-            for channel, level_db in enumerate(20 * np.log10(rms)):
+            for channel, rms_db in enumerate(20 * np.log10(rms)):
                 vector = np.zeros(32)
-                vector[LEVEL] = round((level_db - dim.offset) / dim.scale)
+                vector[LEVEL] = round((rms_db - dim.offset) / dim.scale)
                 rows.append((i / header.sample_rate, vector, channel))
             if progress:
                 progress((i + len(block)) / header.n_samples)
@@ -93,8 +95,8 @@ class FakeCodec:
         rate = sample_rate or header.sample_rate
         end_s = header.duration_s if end_s is None else min(end_s, header.duration_s)
         first, stop = round(start_s * rate), round(end_s * rate)
-        level_db = layout_of(header).physical(table, "level_db")
-        peaks = [10 ** (level_db[table.channel == c].max(initial=-200) / 20) for c in range(header.channels)]
+        levels_db = level_db(table)
+        peaks = [10 ** (levels_db[table.channel == c].max(initial=-200) / 20) for c in range(header.channels)]
         for i in range(first, stop, BLOCK):
             t = np.arange(i, min(i + BLOCK, stop)) / rate
             yield (np.sin(2 * np.pi * TONE_HZ * t)[:, None] * peaks).astype(np.float32)

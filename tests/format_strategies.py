@@ -9,6 +9,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
 from sparsecodec_formats import EventTable, Header, nearest_step
 
 quick = settings(

@@ -15,9 +15,9 @@ import soundfile
 from cli_support import make_table, names_in, ok, read_sic, sic, write_sic, write_wav
 from hypothesis import given
 from hypothesis import strategies as st
-from sparsecodec_formats import EventTable, container, edit
 
 from sparsecodec_cli.commands import transform
+from sparsecodec_formats import EventTable, container, edit
 
 
 @pytest.fixture(autouse=True)

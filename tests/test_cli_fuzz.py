@@ -7,6 +7,7 @@ import pytest
 from cli_support import make_table, sic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sparsecodec_formats import container
 
 SOUND = container.dumps(make_table())

@@ -81,7 +81,7 @@ def test_inspect_events_is_a_line_for_each_event_in_physical_units(talk_sic: Pat
 def test_inspect_of_the_reference_preset_draws_amplitudes(tmp_path: Path) -> None:
     table = make_table(4, model="reference").replace(amplitude=[1.0, 0.0, 0.1, 0.01])
     path = write_sic(tmp_path / "reference.sic", table)
-    level_db = Inspection.of_file(io.BytesIO(path.read_bytes())).level_db()
+    level_db = Inspection.of_file(io.BytesIO(path.read_bytes())).levels_db()
     np.testing.assert_allclose(level_db, [0, -np.inf, -20, -40], atol=0.01)
     assert "dB" in ok("inspect", path).decode()
 

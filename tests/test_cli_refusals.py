@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from cli_support import assert_refused, make_table, names_in, sic, write_sic, write_wav
+
 from sparsecodec_formats import container
 
 COMMANDS = {

@@ -14,6 +14,7 @@ import zstandard
 from format_strategies import make_header, make_table, quick, tables
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sparsecodec_formats import (
     EventTable,
     FormatError,

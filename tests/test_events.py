@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from format_strategies import make_header, make_table
+
 from sparsecodec_formats import EventTable, SicError
 
 

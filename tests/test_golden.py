@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import zstandard
+
 from sparsecodec_formats import EventTable, Reader, dumps, loads, verify
 from sparsecodec_formats.steps import step_of_code
 

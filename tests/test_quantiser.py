@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from format_strategies import make_header, make_table, quick, tables
 from hypothesis import given
+
 from sparsecodec_formats import EventTable, SicError, dequantise, nearest_step, quantise
 from sparsecodec_formats.steps import code_of_step, step_of_code
 

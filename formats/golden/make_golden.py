@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from sparsecodec_formats import EventTable, Header, dumps, loads, nearest_step
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import SicError
 from .events import EventTable
-from .presets import layout_of
+from .presets import layout_of, level_db
 
 FLOOR_DB = -300.0
 """Energy given to an event of amplitude 0: below everything that sounds."""
@@ -61,11 +61,8 @@ def transpose(table: EventTable, semitones: float) -> EventTable:
 
 
 def gain(table: EventTable, db: float) -> EventTable:
-    """The level of every event changed by -200..200 dB."""
-    _within("gain", db, -200, 200)
-    if layout_of(table.header).level == "vector":
-        return _added(table, "level_db", db)
-    return table.replace(amplitude=table.amplitude * 10.0 ** (db / 20))
+    """Every event's sound louder by -200..200 dB: its amplitude, which files keep in steps of 0.25 dB."""
+    return table.replace(amplitude=table.amplitude * 10.0 ** (_within("gain", db, -200, 200) / 20))
 
 
 def shift(table: EventTable, seconds: float) -> EventTable:
@@ -110,16 +107,12 @@ def keep_percent(table: EventTable, percent: float) -> EventTable:
 def estimate_energy_db(table: EventTable) -> NDArray[np.float32]:
     """float32 [n]: energy of each event, dB, up to a constant of the preset.
 
-    Mean level plus 10 log10(duration in s) where vectors tell these, else the amplitude in dB; never below
-    FLOOR_DB.
+    Level plus 10 log10(duration in s) where vectors tell the duration; never below FLOOR_DB.
     """
     layout = layout_of(table.header)
-    if layout.level == "vector":
-        duration_db = 10 * math.log10(2) * layout.physical(table, "duration_log2_s")
-        energy_db = layout.physical(table, "level_db") + duration_db
-    else:
-        audible = np.where(table.amplitude > 0, table.amplitude, 1.0)
-        energy_db = np.where(table.amplitude > 0, 20 * np.log10(audible), FLOOR_DB)
+    energy_db = level_db(table)
+    if "duration_log2_s" in layout.dims:
+        energy_db = energy_db + 10 * math.log10(2) * layout.physical(table, "duration_log2_s")
     return np.maximum(energy_db, FLOOR_DB).astype(np.float32)
 
 

@@ -99,7 +99,8 @@ class EventTable:
             is allowed (and silent).
         vector: float32 [n, 32], finite; `presets.layout_of(header)` tells what the dims mean.
         channel: uint8 [n], below header.channels; zeros unless given.
-        amplitude: float32 [n], linear, >= 0; ones unless given. Only some presets use it.
+        amplitude: float32 [n], linear, >= 0, a factor of the event's sound; ones unless given. In `reference` it
+            is the height of the encoder's switch; `speech` leaves it at 1, and edits of the level use it.
 
     Raises SicError when made with anything else. Two tables are equal when headers and all columns are.
     """

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +39,12 @@ class Layout:
         sample_rate: that the model works at, Hz.
         time_unit: finest step of an event's time, s.
         dims: the dims that have a name.
-        level: where an event's loudness is kept: in the dim "level_db", or in the table's amplitude.
     """
 
     name: str
     sample_rate: int
     time_unit: Fraction
     dims: Mapping[str, Dim]
-    level: Literal["vector", "amplitude"]
 
     def physical(self, table: EventTable, name: str) -> NDArray[np.float64]:
         """float64 [n]: the named quantity of every event, in its unit; SicError when this preset has none."""
@@ -82,7 +79,6 @@ _SPEECH = Layout(
         # Spectrum over time and frequency, and voicing: coefficients of a KLT that comes with the model.
         *((f"shape_{i}", "1", 1.0, 0.0) for i in range(N_DIMS - 8)),
     ),
-    level="vector",
 )
 
 # Its dims are learned, so none has a name. Times are those of frames; the fine shift within ± one is in the vector.
@@ -91,7 +87,6 @@ _REFERENCE = Layout(
     sample_rate=22_050,
     time_unit=Fraction(256, 22_050),
     dims=_dims(),
-    level="amplitude",
 )
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (_SPEECH, _REFERENCE)})
@@ -104,3 +99,14 @@ def layout_of(header: Header) -> Layout:
     except KeyError:
         known = ", ".join(LAYOUTS)
         raise SicError(f"preset {header.model!r} is not known here ({known}); update sic") from None
+
+
+def level_db(table: EventTable) -> NDArray[np.float64]:
+    """float64 [n]: level of every event, dB; -inf for amplitude 0. SicError for a preset that is not known here.
+
+    Re full scale where the preset's vectors tell a level, else up to a constant.
+    """
+    layout = layout_of(table.header)
+    with np.errstate(divide="ignore"):
+        amplitude_db = 20 * np.log10(table.amplitude.astype(np.float64))
+    return amplitude_db + (layout.physical(table, "level_db") if "level_db" in layout.dims else 0.0)

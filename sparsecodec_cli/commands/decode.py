@@ -80,9 +80,8 @@ def command(
         start_s == 0 and (end_s is None or end_s >= header.duration_s) and rate in (None, header.sample_rate)
     )
     with files.open_output(output_path, force=force, input_path=input_path) as out:
-        from sparsecodec_models import codec_for
-
         from sparsecodec_cli.api import resolve_device
+        from sparsecodec_models import codec_for
 
         with about(input_path), progress_bar("decoding", quiet=quiet) as progress:
             codec = codec_for(header, resolve_device(device), model)

@@ -91,12 +91,11 @@ def command(
     if events_per_second is not None and snr_stop_db is not None:
         raise click.UsageError("Give --events-per-second or --snr-stop, not both.")
 
-    from sparsecodec_formats import container
-
     from sparsecodec_cli import files, summary
     from sparsecodec_cli.audio import SoundFileSource
     from sparsecodec_cli.errors import about
     from sparsecodec_cli.progress import note, progress_bar
+    from sparsecodec_formats import container
 
     output_path = output_path or files.default_output(input_path, ".sic")
     with (
@@ -104,9 +103,8 @@ def command(
         files.open_output(output_path, force=force, input_path=input_path) as out,
     ):
         source = SoundFileSource(file, input_path)
-        from sparsecodec_models import load_codec
-
         from sparsecodec_cli.api import resolve_device
+        from sparsecodec_models import load_codec
 
         codec = load_codec(model, resolve_device(device))
         with about(input_path), progress_bar("encoding", quiet=quiet) as progress:

@@ -23,11 +23,10 @@ def command(input_path: str, with_events: bool, as_json: bool) -> None:
     Prints the header, what the bytes are spent on, events a second, and a picture of the events; with
     --events a line for each event in physical units; with --json all of it, and every event's vector.
     """
-    from sparsecodec_formats.header import MAGIC
-
     from sparsecodec_cli import inspection
     from sparsecodec_cli.errors import shown
     from sparsecodec_cli.files import open_seekable_input
+    from sparsecodec_formats.header import MAGIC
 
     with open_seekable_input(input_path, MAGIC) as file:
         found = inspection.Inspection.of_file(file)

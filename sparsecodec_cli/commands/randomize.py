@@ -33,12 +33,11 @@ def command(
     if not (times or vectors):
         raise click.UsageError("Give --times, --vectors or both.")
 
-    from sparsecodec_formats import edit
-
     from sparsecodec_cli import summary
     from sparsecodec_cli.errors import about
     from sparsecodec_cli.progress import note
     from sparsecodec_cli.tables import read_table, write_table
+    from sparsecodec_formats import edit
 
     table = read_table(input_path)
     with about(input_path):

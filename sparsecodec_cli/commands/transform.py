@@ -34,9 +34,7 @@ class Keep(click.ParamType):
 
     name = "N|P%"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
         if isinstance(value, tuple):
             return value
         if value.endswith("%"):
@@ -103,9 +101,7 @@ def apply(table: EventTable, edits: Iterable[Edit]) -> EventTable:
 @click.command(name="transform", cls=InOrder)
 @input_argument
 @output_argument(required=True)
-@click.option(
-    "--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make it F times as long; pitch stays."
-)
+@click.option("--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make it F times as long; pitch stays.")
 @click.option(
     "--transpose",
     type=FINITE,
@@ -113,7 +109,9 @@ def apply(table: EventTable, edits: Iterable[Edit]) -> EventTable:
     metavar="SEMITONES",
     help="Raise the pitch (or lower it); time stays.",
 )
-@click.option("--gain", type=FINITE, multiple=True, metavar="DB", help="Make it louder (or softer).")
+@click.option(
+    "--gain", type=FINITE, multiple=True, metavar="DB", help="Make it louder (or softer), in steps of 0.25 dB."
+)
 @click.option(
     "--shift",
     type=FINITE,
@@ -121,9 +119,7 @@ def apply(table: EventTable, edits: Iterable[Edit]) -> EventTable:
     metavar=SECONDS,
     help="Delay everything, making it longer; below 0: cut so much off the start.",
 )
-@click.option(
-    "--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Keep what comes from here on."
-)
+@click.option("--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Keep what comes from here on.")
 @click.option("--end", type=POSITIVE, multiple=True, metavar=SECONDS, help="Keep what comes before this.")
 @click.option(
     "--keep",
