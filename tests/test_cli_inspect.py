@@ -12,6 +12,7 @@ from cli_support import make_table, ok, read_sic, write_sic
 
 from sparsecodec_cli.inspection import Inspection
 from sparsecodec_cli.picture import DENSITIES_ASCII, picture
+from sparsecodec_formats import LAYOUTS
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
     np.testing.assert_array_equal([event["vector"] for event in found["events"]], table.vector)
     first = found["events"][0]
     assert list(first) == ["index", "time_s", "channel", "amplitude", "physical", "vector"]
-    assert first["physical"]["level_db"] == -30 + 2 * table.vector[0, 0]
+    assert first["physical"]["level_db"] == LAYOUTS["speech"].physical(table, "level_db")[0]
     assert len(first["physical"]) == 32
 
 
@@ -75,7 +76,7 @@ def test_inspect_events_is_a_line_for_each_event_in_physical_units(talk_sic: Pat
     assert names[:5] == ["event", "time", "level", "duration", "attack"]
     assert len(rows) == 20
     assert float(rows[3][1]) == pytest.approx(table.time[3], abs=1e-4)
-    assert float(rows[3][3]) == pytest.approx(0.06 * 2 ** (0.25 * table.vector[3, 1]), abs=1e-4)
+    assert float(rows[3][3]) == pytest.approx(2 ** LAYOUTS["speech"].physical(table, "duration_log2_s")[3], abs=1e-4)
 
 
 def test_inspect_of_the_reference_preset_draws_amplitudes(tmp_path: Path) -> None:

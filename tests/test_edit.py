@@ -162,7 +162,7 @@ def test_crop() -> None:
 
 
 def test_keep_takes_the_events_with_most_energy() -> None:
-    table = sounding(level_db=[-30, -10, -20, -20], duration_s=[0.1, 0.1, 0.2, 0.1])
+    table = sounding(levels_db=[-30, -10, -20, -20], duration_s=[0.1, 0.1, 0.2, 0.1])
     assert edit.keep(table, 0).time.tolist() == []
     assert edit.keep(table, 1).time.tolist() == [1.0]
     assert edit.keep(table, 2).time.tolist() == [1.0, 2.0]
@@ -173,7 +173,7 @@ def test_keep_takes_the_events_with_most_energy() -> None:
 
 
 def test_energy() -> None:
-    speech = edit.estimate_energy_db(sounding(level_db=[-30, -30, -20], duration_s=[1.0, 0.1, 2.0]))
+    speech = edit.estimate_energy_db(sounding(levels_db=[-30, -30, -20], duration_s=[1.0, 0.1, 2.0]))
     assert speech == pytest.approx([-30, -40, -16.99], abs=0.01)
     assert edit.estimate_energy_db(reference_table()).tolist() == [0.0, -300.0, 20.0]
     assert edit.estimate_energy_db(make_table([])).shape == (0,)
