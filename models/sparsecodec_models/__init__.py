@@ -1,0 +1,27 @@
+"""The codec's models: presets, analysis, rendering, training. Torch is imported with the first name that is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .codec import ArraySource, AudioSource, Codec
+    from .registry import ModelInfo, codec_for, list_models, load_codec
+
+_HOMES = {
+    "ArraySource": "codec",
+    "AudioSource": "codec",
+    "Codec": "codec",
+    "ModelInfo": "registry",
+    "codec_for": "registry",
+    "list_models": "registry",
+    "load_codec": "registry",
+}
+__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

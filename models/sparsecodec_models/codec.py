@@ -1,0 +1,242 @@
+"""What every preset shares: audio at any rate → events → audio at any rate, both ways as streams."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.events import EventTable, Header
+
+Progress = Callable[[float], None]
+RESAMPLER_MARGIN = 4096  # model samples on either side of a span, so that soxr's filter sees true neighbours
+READ_SAMPLES = 2**15
+MAX_BLOCK = 2**16  # samples in a block of decoded audio
+
+
+class AudioSource(Protocol):
+    """Audio to encode: `read(n)` gives the next float32 [m, channels], m < n only at the end."""
+
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
+    def read(self, n: int, /) -> NDArray[np.float32]: ...
+
+
+class ArraySource:
+    """An array as an `AudioSource`: samples [n] or [n, channels], full scale 1; sample_rate in Hz."""
+
+    def __init__(self, samples: ArrayLike, sample_rate: int) -> None:
+        array = np.asarray(samples, dtype=np.float32)
+        if array.ndim not in (1, 2) or (array.ndim == 2 and not array.shape[1]):
+            raise SicError(f"audio has shape {array.shape}; it must be [n] or [n, channels]")
+        self._array = array[:, None] if array.ndim == 1 else array
+        self.sample_rate = sample_rate
+        self._at = 0
+
+    @property
+    def channels(self) -> int:
+        return self._array.shape[1]
+
+    @property
+    def n_samples(self) -> int:
+        return len(self._array)
+
+    def read(self, n: int, /) -> NDArray[np.float32]:
+        block = self._array[self._at : self._at + n]
+        self._at += len(block)
+        return block
+
+
+class Codec(ABC):
+    """A preset with its weights.
+
+    Attributes: name; default_effort, 0 … 9; model_rate, Hz; weights_hash, 8 bytes that files carry; device;
+    time_unit, s, and step, of the 32 dims, as in `Header`.
+    """
+
+    name: str
+    default_effort: int
+    model_rate: int
+    weights_hash: bytes
+    device: torch.device
+    time_unit: Fraction
+    step: tuple[float, ...]
+
+    def header_for(self, source: AudioSource, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
+        """The header of a file that codes `source`."""
+        return Header(
+            sample_rate=source.sample_rate,
+            channels=source.channels,
+            n_samples=source.n_samples,
+            model=self.name,
+            weights_hash=self.weights_hash,
+            time_unit=self.time_unit,
+            step=self.step,
+            seed=seed,
+            tags=dict(tags or {}),
+        )
+
+    def encode(
+        self,
+        audio: AudioSource,
+        *,
+        effort: int | None = None,
+        events_per_second: float | None = None,
+        snr_stop_db: float | None = None,
+        seed: int = 0,
+        tags: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> EventTable:
+        """Audio → events, each channel on its own, reading the source once from its start.
+
+        effort: 0 (the network alone) … 9; None: default_effort. events_per_second: the most, for each channel
+        (None: the preset's own rule). snr_stop_db: look no further in a half window whose residual
+        spectrogram is so far below the original. progress is called with the share done, 0 … 1.
+
+        The events are not quantised yet. SicError for an option out of range, and for audio that is not
+        finite or not as long as it says.
+        """
+        effort = self.default_effort if effort is None else effort
+        if effort not in range(10):
+            raise SicError(f"effort is {effort}; it must be 0 to 9")
+        if events_per_second is not None and not (math.isfinite(events_per_second) and events_per_second > 0):
+            raise SicError(f"events per second is {events_per_second}; it must be above 0")
+        if snr_stop_db is not None and not (math.isfinite(snr_stop_db) and snr_stop_db > 0):
+            raise SicError(f"the SNR to stop at is {snr_stop_db} dB; it must be above 0")
+        header = self.header_for(audio, seed, tags)
+        table = self._analyse(header, self._model_rate_blocks(audio, progress), effort, events_per_second, snr_stop_db)
+        if progress:
+            progress(1.0)
+        return table
+
+    @abstractmethod
+    def _analyse(
+        self,
+        header: Header,
+        blocks: Iterator[NDArray[np.float32]],
+        effort: int,
+        events_per_second: float | None,
+        snr_stop_db: float | None,
+    ) -> EventTable:
+        """Events of blocks float32 [m, channels] at the model's rate; options are in range."""
+
+    @abstractmethod
+    def _synthesise(
+        self, table: EventTable, start: int, stop: int, seed: int
+    ) -> Iterator[tuple[NDArray[np.float32], bool]]:
+        """The events' sum from sample start to stop at the model's rate, in blocks: float32 [m, channels],
+        and whether it is the last."""
+
+    def _model_rate_blocks(self, audio: AudioSource, progress: Progress | None) -> Iterator[NDArray[np.float32]]:
+        """The source as blocks of float32 [m, channels] at the model's rate."""
+        n_read = 0
+        # of a source at a few Hz, a block grows by thousands: bound what comes out, too
+        n_at_once = max(1, min(READ_SAMPLES, READ_SAMPLES * audio.sample_rate // self.model_rate))
+        resampler = None
+        if audio.sample_rate != self.model_rate:
+            resampler = soxr.ResampleStream(audio.sample_rate, self.model_rate, audio.channels, "float32", "HQ")
+        while n_read < audio.n_samples:
+            block = np.asarray(audio.read(min(n_at_once, audio.n_samples - n_read)), dtype=np.float32)
+            if not len(block):
+                raise SicError(f"the audio ends after {n_read} of its {audio.n_samples} samples")
+            if not np.isfinite(block).all():
+                raise SicError("the audio holds samples that are NaN or infinite; repair it first")
+            n_read += len(block)
+            block = block.reshape(len(block), audio.channels)
+            yield resampler.resample_chunk(block, last=n_read == audio.n_samples) if resampler else block
+            if progress:
+                progress(n_read / audio.n_samples)
+
+    def decode(
+        self,
+        table: EventTable,
+        *,
+        start_s: float = 0,
+        end_s: float | None = None,
+        sample_rate: int | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Events → audio, as blocks of float32 [m, channels] at `sample_rate` (Hz; default: the source's).
+
+        All blocks together hold exactly the source's samples (or, at another rate, the nearest number), or
+        those from start_s to end_s (seconds). seed: of the noise; default, the file's. SicError, at once, for
+        a table of another model or other weights, or an option out of range.
+        """
+        header = table.header
+        if header.model != self.name:
+            raise SicError(f"the file needs model {header.model!r}, this is {self.name!r}")
+        if header.weights_hash != self.weights_hash:
+            raise SicError(
+                f"the file needs weights {header.weights_hash.hex()}, these are {self.weights_hash.hex()};"
+                " give the weights file it was made with (--model)"
+            )
+        rate = header.sample_rate if sample_rate is None else sample_rate
+        if not 1 <= rate < 2**32:
+            raise SicError(f"the sample rate is {rate} Hz; it must be 1 to 4294967295")
+        n_out = round(Fraction(header.n_samples * rate, header.sample_rate))
+        first = 0 if start_s == 0 else round(_seconds("start", start_s) * rate)
+        last = n_out if end_s is None else min(n_out, round(_seconds("end", end_s) * rate))
+        if end_s is not None and end_s < start_s:
+            raise SicError(f"the end, {end_s} s, is before the start, {start_s} s")
+        noise_seed = header.seed if seed is None else seed
+        if not 0 <= noise_seed < 2**32:
+            raise SicError(f"the seed is {noise_seed}; it must be 0 to 4294967295")
+        return self._decode_span(table, min(first, n_out), last, rate, noise_seed, progress)
+
+    def _decode_span(
+        self, table: EventTable, first: int, last: int, rate: int, seed: int, progress: Progress | None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Samples first … last at `rate`.
+
+        What is resampled starts where both rates have a sample, so that a part comes out as in the whole.
+        """
+        whole = self.model_rate // math.gcd(self.model_rate, rate)
+        start = max(0, (first * self.model_rate // rate - RESAMPLER_MARGIN) // whole * whole)
+        stop = -(-last * self.model_rate // rate) + RESAMPLER_MARGIN
+        skip = first - start * rate // self.model_rate
+        wanted = last - first
+        if wanted <= 0:
+            return
+        resampler = None
+        if rate != self.model_rate:
+            resampler = soxr.ResampleStream(self.model_rate, rate, table.header.channels, "float32", "HQ")
+        done = 0
+        for block, ends in self._pieces(self._synthesise(table, start, stop, seed), rate):
+            out = resampler.resample_chunk(block, last=ends) if resampler else block
+            out, skip = out[skip:], max(0, skip - len(out))
+            out = out[: wanted - done]
+            if len(out):
+                done += len(out)
+                yield out
+                if progress:
+                    progress(done / wanted)
+            if done == wanted:
+                return
+
+    def _pieces(
+        self, blocks: Iterator[tuple[NDArray[np.float32], bool]], rate: int
+    ) -> Iterator[tuple[NDArray[np.float32], bool]]:
+        """The same in blocks small enough that none grows beyond memory at an absurd output rate."""
+        size = max(1, MAX_BLOCK * self.model_rate // rate)
+        for block, ends in blocks:
+            for i in range(0, len(block), size):
+                yield block[i : i + size], ends and i + size >= len(block)
+
+
+def _seconds(what: str, value_s: float) -> float:
+    if not (math.isfinite(value_s) and value_s >= 0):
+        raise SicError(f"the {what} is {value_s} s; it must be 0 or more")
+    return value_s

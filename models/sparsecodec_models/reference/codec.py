@@ -1,0 +1,172 @@
+"""The `reference` preset as a codec: how it finds events, and how it sounds them.
+
+Analysis as in `removal.py` with the encoder's arg-max (Vinyard 2025, arXiv 2505.05654; seed-system.md); no
+weights are shipped, so without a file the weights are drawn from a seed and the sound is noise shaped by
+chance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsecodec_formats.events import EventTable, Header
+from sparsecodec_formats.steps import nearest_step
+
+from ..codec import Codec
+from ..removal import Proposal, RemovedEvent, StreamingRemoval
+from .config import ReferenceConfig
+from .decoder import draw_noise
+from .encoder import magnitudes
+from .model import MODEL_NAME, ReferenceModel
+
+NOMINAL_STEP = 0.02  # the range that weights are drawn from; training has yet to find steps of its own
+RENDER_BATCH = 4  # events rendered at once: about 40 MiB at the published sizes
+
+
+class ReferenceCodec(Codec):
+    """The reference system behind the interface of every preset.
+
+    `encode`: every effort is the same, for the author's analysis has one depth; events_per_second defaults to
+    the author's 10.77. The time unit is one frame (256 / 22,050 s).
+    """
+
+    name = MODEL_NAME
+    default_effort = 0
+
+    def __init__(
+        self,
+        model: ReferenceModel | None = None,
+        *,
+        weights_hash: bytes | None = None,
+        device: str = "cpu",
+    ) -> None:
+        """model: is taken over (frozen, moved). Default: the published sizes, drawn from seed 0,
+        whose hash is zeros, for any copy of this program can draw them again.
+
+        weights_hash: 8 bytes that files carry and `decode` checks; default, those of `model.to_bytes()`.
+        """
+        if weights_hash is None:
+            weights_hash = _hash(model.to_bytes()) if model else bytes(8)
+        self.model = (model or ReferenceModel().draw_weights(0)).to(device).eval().requires_grad_(False)
+        self.config: ReferenceConfig = self.model.config
+        self.weights_hash = weights_hash
+        self.device = torch.device(device)
+        self.model_rate = self.config.sample_rate
+        self.time_unit = Fraction(self.config.hop, self.config.sample_rate)
+        self.step = (nearest_step(NOMINAL_STEP),) * self.config.vector_dims
+
+    @classmethod
+    def untrained(cls, seed: int = 0, *, config: ReferenceConfig | None = None, device: str = "cpu") -> ReferenceCodec:
+        """Weights drawn from a seed."""
+        if seed == 0 and config in (None, ReferenceConfig()):
+            return cls(device=device)
+        return cls(ReferenceModel(config).draw_weights(seed), device=device)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> ReferenceCodec:
+        """The codec of a safetensors file's bytes; SicError when they are not this preset's weights."""
+        return cls(ReferenceModel.from_bytes(data), weights_hash=_hash(data), device=device)
+
+    def removal(self, events_per_half: float, snr_stop_db: float | None = None, seed: int = 0) -> StreamingRemoval:
+        """The analysis of one mono stream at the model's rate, to be watched event by event."""
+        config = self.config
+
+        @torch.inference_mode()
+        def propose(residual: Tensor, n_open: int) -> Proposal | None:
+            vector, frame, amplitude = self.model.propose(residual[None], n_open)
+            return Proposal(vector[0], int(frame), float(amplitude))
+
+        @torch.inference_mode()
+        def render(proposal: Proposal, rank: int) -> Tensor:
+            samples = self._render(proposal.vector[None], draw_noise(seed, [rank], config.envelope_samples))
+            return proposal.amplitude * self.model.decoder.spectrograms(samples)[0]
+
+        return StreamingRemoval(
+            propose,
+            render,
+            lambda samples, n_frames: magnitudes(samples, n_frames, config),
+            window=config.window,
+            hop=config.hop,
+            n_fft=config.n_fft,
+            events_per_half=events_per_half,
+            snr_stop_db=snr_stop_db,
+            device=self.device,
+        )
+
+    def _analyse(
+        self,
+        header: Header,
+        blocks: Iterator[NDArray[np.float32]],
+        effort: int,
+        events_per_second: float | None,
+        snr_stop_db: float | None,
+    ) -> EventTable:
+        """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
+        `decode`: the table's order is not known yet."""
+        rate = self.config.events_per_second if events_per_second is None else events_per_second
+        per_half = rate * self.config.window / 2 / self.config.sample_rate
+        analysers = [self.removal(per_half, snr_stop_db, header.seed) for _ in range(header.channels)]
+        found: list[list[RemovedEvent]] = [[] for _ in analysers]
+        for block in blocks:
+            for channel, analyser in enumerate(analysers):
+                found[channel] += analyser.push(np.ascontiguousarray(block[:, channel]))
+        for channel, analyser in enumerate(analysers):
+            found[channel] += analyser.finish()
+        events = [(channel, event) for channel, of_channel in enumerate(found) for event in of_channel]
+        if not events:
+            return EventTable.empty(header)
+        frame = np.array([event.frame for _, event in events])
+        return EventTable.from_unsorted(
+            header,
+            time=frame * self.config.hop / self.config.sample_rate,
+            vector=np.stack([event.vector for _, event in events]),
+            channel=np.array([channel for channel, _ in events], dtype=np.uint8),
+            amplitude=np.array([event.amplitude for _, event in events], dtype=np.float32),
+        )
+
+    def _synthesise(
+        self, table: EventTable, start: int, stop: int, seed: int
+    ) -> Iterator[tuple[NDArray[np.float32], bool]]:
+        hop, window = self.config.hop, self.config.window
+        block = window // 2
+        onset = np.round(np.minimum(table.time, 2.0**40) * self.config.sample_rate).astype(np.int64)
+        rank = table.rank_in_channel()
+        pending = np.flatnonzero((onset + window > start) & (onset - hop < stop) & (table.amplitude > 0))
+        # sums from `at` - hop on; what began before the span is added to the first block, without its past
+        total = np.zeros((2 * hop + window + block, table.header.channels), dtype=np.float32)
+        at = start
+        while at < stop:
+            # an event may sound up to one hop before its frame
+            n_ready = int(np.searchsorted(onset[pending], at + block + hop))
+            for batch in np.split(pending[:n_ready], range(RENDER_BATCH, n_ready, RENDER_BATCH)):
+                if not len(batch):
+                    continue
+                noise = draw_noise(seed, [int(r) for r in rank[batch]], self.config.envelope_samples)
+                vector = torch.from_numpy(table.vector[batch].copy()).to(self.device)
+                sounds = self._render(vector, noise).cpu().numpy() * table.amplitude[batch, None]
+                for sound, begin, channel in zip(sounds, onset[batch] - at, table.channel[batch], strict=True):
+                    part, place = sound[max(0, -int(begin)) :], max(0, int(begin))
+                    total[place : place + len(part), channel] += part
+            pending = pending[n_ready:]
+            ends = at + block >= stop
+            yield total[hop : hop + min(block, stop - at)].copy(), ends
+            total[:-block] = total[block:]
+            total[-block:] = 0
+            at += block
+
+    @torch.inference_mode()
+    def _render(self, vector: Tensor, noise: NDArray[np.float32]) -> Tensor:
+        """float32 [n, dims], [n, envelope_samples] → [n, hop + window], at unit height."""
+        samples: Tensor = self.model.decoder(vector, torch.from_numpy(noise).to(self.device))
+        return samples
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:8]
