@@ -1,0 +1,40 @@
+"""Sizes of the `speech` preset: one frozen dataclass that travels with the weights (safetensors metadata)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class SpeechConfig:
+    """Sizes and fixed constants of the `speech` preset; everything a reader needs to rebuild it beside the weights."""
+
+    sample_rate: int = 22050
+    vector_dims: int = 32
+    named_dims: int = 8  # level, duration, attack, decay, f0, glide, phase, room
+    # decoder: spectral levels in `bands` x `points`, voicing in `voice_bands` x `points`
+    bands: int = 24
+    voice_bands: int = 5
+    points: int = 3  # instants within an event (start, middle, end) between which levels move linearly in dB
+    frame_hop: int = 128  # samples between synthesis frames
+    frame_size: int = 512  # samples of an inverse FFT; its middle half is used (Rodet & Depalle 1992)
+    room_seconds: float = 0.25
+    # encoder
+    hop: int = 256  # samples between frames of analysis
+    window: int = 1024  # samples of a frame of analysis
+    mels: int = 80
+    pitch_bins: int = 96  # candidates of f0
+    pitch_min_hz: float = 60.0
+    pitch_bins_per_octave: int = 32
+    channels: int = 192
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> SpeechConfig:
+        fields = json.loads(text)
+        fields["dilations"] = tuple(fields["dilations"])
+        return SpeechConfig(**fields)

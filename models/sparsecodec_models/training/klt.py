@@ -1,0 +1,72 @@
+"""The decoder's first map: a Karhunen-Loève transform of what the teacher reads off the corpus.
+
+Band levels and voicing at the event's instants are highly correlated; 24 directions keep most of what is heard of them.
+The weights make an equal quantiser step on every coefficient the right choice (reverse water-filling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..speech.bands import band_centres_hz
+from ..speech.config import SpeechConfig
+from ..speech.decoder import SHAPE_HIGH_HZ, SHAPE_LOW_HZ, SpeechDecoder
+
+FloatArray = np.ndarray
+UNIT_DB = 12.0  # what one quantiser step of a coefficient means: dB, over all bands and instants together
+VOICE_WEIGHT = 3.0  # dB that a logit of voicing is worth
+DEPTH_DB = 60.0  # levels further below an event's loudest band are not told apart
+
+
+def normalise(levels: FloatArray, decoder: SpeechDecoder) -> FloatArray:
+    """Teacher's levels [n, points·(bands + voice_bands)] with the event's mean power taken out, as the decoder does."""
+    c = decoder.config
+    parts = levels.reshape(-1, c.points, c.bands + c.voice_bands).copy()
+    shape = parts[..., : c.bands]
+    power = 10.0 ** (shape @ decoder.band_to_bin.numpy() / 10.0)
+    shape -= 10 * np.log10(power.sum(-1).mean(-1) + 1e-20)[:, None, None]
+    np.maximum(shape, shape.max((1, 2), keepdims=True) - DEPTH_DB, out=shape)
+    return parts.reshape(len(levels), -1)
+
+
+def perceptual_weights(config: SpeechConfig) -> FloatArray:
+    """Weight of each output of the map, float64 [points·(bands + voice_bands)]: the ends of an event are cross-faded,
+    and little is understood from above 5 kHz."""
+    hz = band_centres_hz(config.bands, SHAPE_LOW_HZ, SHAPE_HIGH_HZ)
+    band = np.where(hz < 5000, 1.0, np.where(hz < 8000, 0.7, 0.45))
+    instant = np.full(config.points, 1.2)
+    instant[[0, -1]] = 0.8
+    return np.concatenate([np.concatenate([band * w, np.full(config.voice_bands, VOICE_WEIGHT * w)]) for w in instant])
+
+
+@dataclass(frozen=True)
+class Klt:
+    """mean float64 [m]; basis float64 [24, m] (coefficient → levels); analysis float64 [m, 24] (levels →
+    coefficient)."""
+
+    mean: FloatArray
+    basis: FloatArray
+    analysis: FloatArray
+
+    def coefficients(self, levels: FloatArray, decoder: SpeechDecoder) -> FloatArray:
+        """Teacher's levels float32 [n, m] → coefficients float64 [n, 24]."""
+        return (normalise(levels, decoder) - self.mean) @ self.analysis
+
+
+def fit_klt(levels: FloatArray, level_db: FloatArray, decoder: SpeechDecoder) -> Klt:
+    """The transform for these events, louder ones counting more; it is also written into the decoder."""
+    c = decoder.config
+    weight = perceptual_weights(c)
+    loud = np.clip((level_db - level_db.max() + 55.0) / 30.0, 0.05, 1.0)
+    values = normalise(levels, decoder)
+    mean = np.average(values, axis=0, weights=loud)
+    scaled = (values - mean) * weight * np.sqrt(loud)[:, None]
+    directions = np.linalg.svd(scaled, full_matrices=False)[2][: c.vector_dims - c.named_dims]
+    klt = Klt(mean, UNIT_DB * directions / weight, (directions * weight).T / UNIT_DB)
+    with torch.no_grad():
+        decoder.shape_mean.copy_(torch.tensor(klt.mean))
+        decoder.shape_basis.copy_(torch.tensor(klt.basis))
+    return klt

@@ -1,0 +1,219 @@
+"""What a step of training the `speech` preset is: first after the teacher, then end to end through the decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..losses import SoundDistance
+from ..speech.decoder import SpeechDecoder
+from ..speech.encoder import Proposals, pitch_semitones
+from ..speech.model import SpeechModel
+from ..speech.proposals import (
+    ATTACK,
+    DECAY,
+    DURATION,
+    F0,
+    PHASE,
+    ROOM,
+    assemble,
+    measure_pitch_and_phase,
+    pick_frames,
+)
+from ..speech.synthesis import render
+from . import teacher
+from .data import Windows
+from .klt import Klt, fit_klt
+
+COST_PER_EVENT = 20.0  # of the teacher's segmentation: about 16 events per second of speech
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the teacher says of a batch: events n over all rows, ascending.
+
+    row, frame int64 [n]; vector float32 [n, 32] (phase 0); voiced float32 [n] 0 … 1; border float32 [b, t] 0 … 1.
+    """
+
+    row: Tensor
+    frame: Tensor
+    vector: Tensor
+    voiced: Tensor
+    border: Tensor
+
+
+def first_map(windows: np.ndarray, decoder: SpeechDecoder) -> Klt:
+    """The decoder's map from a first set of windows, float32 [b, n]; it is written into the decoder."""
+    config = decoder.config
+    found = []
+    for audio in windows:
+        analysis = teacher.analyse(audio, config)
+        found.append(teacher.targets(analysis, teacher.segment(analysis, COST_PER_EVENT), config))
+    return fit_klt(np.concatenate([t.levels for t in found]), np.concatenate([t.named[:, 0] for t in found]), decoder)
+
+
+def teach(windows: np.ndarray, klt: Klt, decoder: SpeechDecoder) -> Lesson:
+    """What the teacher says of windows float32 [b, n]. It needs of the decoder only the fixed tables."""
+    config = decoder.config
+    frames = windows.shape[1] // config.hop + 1
+    row, frame, vector, voiced = [], [], [], []
+    border = np.zeros((len(windows), frames), np.float32)
+    for i, audio in enumerate(windows):
+        analysis = teacher.analyse(audio, config)
+        segments = teacher.segment(analysis, COST_PER_EVENT)
+        if not segments:
+            continue
+        target = teacher.targets(analysis, segments, config)
+        named = (target.named - decoder.offset.numpy()) / decoder.scale.numpy()
+        vector.append(np.concatenate([named, klt.coefficients(target.levels, decoder)], 1))
+        start = np.array([s.start for s in segments])
+        row.append(np.full(len(start), i))
+        frame.append(start)
+        voiced.append(np.array([analysis.voiced[s.start : s.end].mean() for s in segments]))
+        border[i, start] = 1.0
+    if not row:
+        raise ValueError("a batch without any sound: look at the recordings")
+    return Lesson(
+        torch.tensor(np.concatenate(row)),
+        torch.tensor(np.concatenate(frame)),
+        torch.tensor(np.concatenate(vector), dtype=torch.float32),
+        torch.tensor(np.concatenate(voiced), dtype=torch.float32),
+        torch.tensor(border),
+    )
+
+
+class SpeechTask:
+    """Holds the model under training and turns batches of windows into losses."""
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        train: Windows,
+        valid: np.ndarray,
+        *,
+        batch_size: int,
+        imitation_steps: int,
+        map_windows: int = 256,
+        klt: Klt | None = None,
+    ) -> None:
+        """train: where batches come from; valid: windows float32 [b, n] of other speakers; imitation_steps: steps
+        before the sound counts; map_windows: how many windows the decoder's map is made from; klt: that map, where a
+        run
+        resumes.
+        """
+        self.model, self.windows, self.batch_size = model, train, batch_size
+        self.imitation_steps = imitation_steps
+        self.klt = klt or first_map(train.batch(2**31, map_windows), model.decoder)
+        self._decoder = SpeechDecoder(model.config)  # fixed tables for the worker processes, apart from what is trained
+        self._valid = valid, teach(valid, self.klt, self._decoder)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # workers make batches only
+        return {**self.__dict__, "model": None, "_valid": None}
+
+    def batch(self, step: int) -> tuple[np.ndarray, Lesson]:
+        windows = self.windows.batch(step, self.batch_size)
+        return windows, teach(windows, self.klt, self._decoder)
+
+    def state(self) -> dict[str, Any]:
+        return {"klt": (self.klt.mean, self.klt.basis, self.klt.analysis)}
+
+    def export(self) -> bytes:
+        return self.model.to_bytes()
+
+    def loss(self, batch: tuple[np.ndarray, Lesson], step: int) -> dict[str, Tensor]:
+        """Losses of one batch by name; "total" is the one to minimise."""
+        windows, lesson = batch
+        proposals = self.model.encoder(self.model.encoder.features.spectrogram(torch.from_numpy(windows)))
+        out = self._imitation(proposals, lesson)
+        out["total"] = out["switch"] + out["named"] + out["shape"] + out["pitch"]
+        if step >= self.imitation_steps:
+            out["sound"] = self._sound(torch.from_numpy(windows), proposals, lesson)
+            # the teacher keeps the controls physical while the sound decides
+            out["total"] = out["switch"] + out["pitch"] + 0.1 * (out["named"] + out["shape"]) + 3.0 * out["sound"]
+        return out
+
+    def _imitation(self, proposals: Proposals, lesson: Lesson) -> dict[str, Tensor]:
+        config, decoder = self.model.config, self.model.decoder
+        weight = torch.where(lesson.border > 0, 4.0, 1.0)  # borders are rarer than frames without
+        switch = nn.functional.binary_cross_entropy_with_logits(proposals.switch, lesson.border, weight=weight)
+        named = proposals.named[lesson.row, :, lesson.frame]
+        shape = proposals.shape[lesson.row, :, lesson.frame]
+        logits = proposals.pitch_logits[lesson.row, :, lesson.frame]
+        count = config.named_dims
+        huber = nn.functional.smooth_l1_loss
+        mask = torch.ones(count)
+        mask[[F0, PHASE]] = 0.0
+        mask[[ATTACK, DECAY, DURATION]] = 0.5
+        mask[ROOM] = 0.2
+        difference = huber(named, lesson.vector[:, :count], reduction="none", beta=1.0) * mask
+        difference[:, 5] = difference[:, 5] * lesson.voiced  # the glide of what has no pitch does not matter
+        truth = lesson.vector[:, F0] * decoder.scale[F0] + decoder.offset[F0]
+        place = torch.log2(110.0 * torch.exp2(truth / 12.0) / config.pitch_min_hz) * config.pitch_bins_per_octave
+        candidates = torch.arange(config.pitch_bins)
+        soft = torch.softmax(-0.5 * ((candidates - place[:, None]) / 0.8) ** 2, -1)
+        pitch = -(torch.log_softmax(logits, -1) * soft).sum(-1)
+        return {
+            "switch": 2.0 * switch,
+            "named": difference.mean(),
+            "shape": huber(shape, lesson.vector[:, count:], beta=1.0),
+            "pitch": 0.5 * (pitch * lesson.voiced).sum() / (lesson.voiced.sum() + 1.0),
+        }
+
+    def _sound(self, windows: Tensor, proposals: Proposals, lesson: Lesson) -> Tensor:
+        """Distance of the rendered events (at the teacher's borders) to the windows."""
+        batch, samples = windows.shape
+        gap = 8192  # the rows are rendered as one long timeline, far enough apart not to touch
+        vector, onset = assemble(proposals, lesson.row, lesson.frame, self.model.decoder)
+        timeline = nn.functional.pad(windows, (0, gap)).reshape(-1)
+        place = onset.detach().round().long() + lesson.row * (samples + gap)
+        measured = measure_pitch_and_phase(self.model.decoder, vector.detach(), place, timeline)
+        # fine pitch and phase are measured, not learned; in training the quantiser's noise is already there
+        vector = torch.cat(
+            [
+                vector[:, :F0],
+                measured[:, F0 : F0 + 1],
+                vector[:, F0 + 1 : PHASE],
+                measured[:, PHASE : PHASE + 1],
+                vector[:, PHASE + 1 :],
+            ],
+            1,
+        )
+        vector = vector + (torch.rand_like(vector) - 0.5) * 0.5
+        rank = torch.arange(len(vector))
+        rendered = render(self.model.decoder, vector, place, rank, 0, batch * (samples + gap)).view(batch, -1)[
+            :, :samples
+        ]
+        return SoundDistance(windows, self.model.config.sample_rate)(rendered)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Losses after the teacher, and the sound of the encoder's own borders: what effort 0 would give,
+        unquantised."""
+        model, config = self.model, self.model.config
+        windows, lesson = self._valid
+        target = torch.from_numpy(windows)
+        proposals = model.encoder(model.encoder.features.spectrogram(target))
+        out = {k: float(v) for k, v in self._imitation(proposals, lesson).items()}
+        sounds, count = [], 0
+        for i in range(len(windows)):
+            frame = pick_frames(proposals.switch[i])
+            row = torch.full_like(frame, i)
+            vector, onset = assemble(proposals, row, frame, model.decoder)
+            vector = measure_pitch_and_phase(model.decoder, vector, onset.round().long(), target[i])
+            rendered = render(
+                model.decoder, vector, onset.round().long(), torch.arange(len(vector)), 0, windows.shape[1]
+            )
+            sounds.append(float(SoundDistance(target[i : i + 1], config.sample_rate)(rendered[None])))
+            count += len(frame)
+        decoder = model.decoder
+        truth = lesson.vector[:, F0] * decoder.scale[F0] + decoder.offset[F0]
+        guess = pitch_semitones(proposals.pitch_logits[lesson.row, :, lesson.frame], config)
+        out["sound_own"] = float(np.mean(sounds))
+        out["events_per_second"] = count * config.sample_rate / windows.size
+        out["pitch_wrong"] = float((((guess - truth).abs() > 0.8) * lesson.voiced).sum() / (lesson.voiced.sum() + 1e-6))
+        return out

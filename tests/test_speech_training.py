@@ -1,0 +1,188 @@
+"""Training of the `speech` preset: the teacher on sounds whose truth is known, windows, the loop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sparsecodec_models.losses import SoundDistance
+from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.decoder import SpeechDecoder
+from sparsecodec_models.speech.encoder import SpeechEncoder
+from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.training import teacher
+from sparsecodec_models.training.data import Windows, find_recordings
+from sparsecodec_models.training.klt import fit_klt
+from sparsecodec_models.training.loop import Schedule, train
+from sparsecodec_models.training.speech_task import SpeechTask, teach
+
+DATA = Path(__file__).parent / "data"
+RATE = 22050
+CONFIG = SpeechConfig()
+SMALL = replace(CONFIG, channels=16, dilations=(1, 2))
+
+
+def pulses(f0_hz: float, seconds: float) -> np.ndarray:
+    """A voice-like sound: harmonics that fall off by 6 dB an octave, up to 5 kHz."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    orders = np.arange(1, int(5000 / f0_hz))
+    return (0.1 * (np.sin(2 * np.pi * f0_hz * orders[:, None] * t) / orders[:, None]).sum(0)).astype(np.float32)
+
+
+# the teacher
+
+
+@pytest.mark.parametrize("f0_hz", [80.0, 131.0, 220.0, 400.0])
+def test_teacher_hears_the_pitch(f0_hz: float) -> None:
+    heard = teacher.analyse(pulses(f0_hz, 1.0), CONFIG)
+    inner = slice(5, -5)
+    assert heard.voiced[inner].all()
+    assert np.abs(12 * np.log2(heard.f0_hz[inner] / f0_hz)).max() < 0.2
+    assert (heard.voicing[inner, 0] > 0.8).all()
+
+
+def test_teacher_hears_no_pitch_in_noise() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    heard = teacher.analyse(noise, CONFIG)
+    assert heard.voiced.mean() < 0.1
+    assert np.abs(heard.level_db.mean() - -20.0) < 0.5
+
+
+def test_teacher_cuts_where_the_sound_changes_and_leaves_silence_out() -> None:
+    silence = np.zeros(RATE // 2, np.float32)
+    audio = np.concatenate([silence, pulses(120.0, 0.15), 0.3 * pulses(300.0, 0.15), silence])
+    segments = teacher.segment(teacher.analyse(audio, CONFIG), 20.0)
+    starts = np.array([s.start for s in segments]) * CONFIG.hop / RATE
+    ends = np.array([s.end for s in segments]) * CONFIG.hop / RATE
+    assert 0.45 < starts.min() < 0.52 and 0.78 < ends.max() < 0.86
+    assert np.abs(starts - 0.65).min() < 0.025
+
+
+def test_a_dearer_event_means_fewer_events() -> None:
+    windows = Windows(find_recordings([DATA]), 3 * RATE, RATE).batch(0, 1)
+    analysis = teacher.analyse(windows[0], CONFIG)
+    counts = [len(teacher.segment(analysis, cost)) for cost in (5.0, 20.0, 80.0)]
+    assert counts[0] > counts[1] > counts[2] > 0
+
+
+def test_the_map_gives_back_what_the_teacher_read() -> None:
+    windows = Windows(find_recordings([DATA]), 2 * RATE, RATE).batch(0, 6)
+    decoder = SpeechDecoder(CONFIG)
+    found = []
+    for audio in windows:
+        analysis = teacher.analyse(audio, CONFIG)
+        found.append(teacher.targets(analysis, teacher.segment(analysis, 20.0), CONFIG))
+    levels = np.concatenate([t.levels for t in found])
+    klt = fit_klt(levels, np.concatenate([t.named[:, 0] for t in found]), decoder)
+    vector = np.concatenate([np.zeros((len(levels), 8)), klt.coefficients(levels, decoder)], 1)
+    controls = decoder.controls(torch.tensor(vector, dtype=torch.float32))
+    bands = levels.reshape(-1, CONFIG.points, CONFIG.bands + CONFIG.voice_bands)[..., : CONFIG.bands]
+    difference = controls.shape_db.detach().numpy() - bands
+    difference -= difference.mean((1, 2), keepdims=True)  # level is told apart
+    loud = bands > bands.max((1, 2), keepdims=True) - 30
+    assert np.sqrt((difference[loud] ** 2).mean()) < 5.0  # dB, of a spread of 15
+
+
+# data
+
+
+def test_no_recordings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.wav").write_text("not audio")
+    with pytest.raises(ValueError, match="no recordings"):
+        Windows(find_recordings([tmp_path]), 1000, RATE)
+
+
+def test_windows_depend_on_the_step_alone() -> None:
+    recordings = find_recordings([DATA])
+    assert len(recordings) == 3
+    windows, again = (Windows(recordings, RATE, RATE, seed=3) for _ in range(2))
+    again.batch(0, 2)
+    assert np.array_equal(windows.batch(7, 2), again.batch(7, 2))
+    assert not np.array_equal(windows.batch(7, 2), windows.batch(8, 2))
+    assert 0 < np.abs(windows.batch(0, 4)).max() <= 1.0
+
+
+# losses
+
+
+def test_distance_is_zero_for_the_same_and_grows_with_the_difference() -> None:
+    target = torch.tensor(pulses(150.0, 1.0))[None]
+    distance = SoundDistance(target, RATE)
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    near, far = distance(target + 0.01 * noise), distance(target + 0.1 * noise)
+    assert distance(target) == pytest.approx(0.0, abs=2e-3)
+    assert 0 < near < far
+
+
+def test_distance_ignores_samples_without_weight() -> None:
+    target = torch.tensor(pulses(150.0, 1.0))[None]
+    weight = torch.ones_like(target)
+    weight[:, RATE // 2 :] = 0.0
+    other = target.clone()
+    other[:, RATE // 2 :] = 0.5
+    assert SoundDistance(target, RATE, weight=weight)(other) == pytest.approx(0.0, abs=2e-3)
+    assert SoundDistance(target, RATE)(other) > 0.5
+
+
+# the encoder and the loop
+
+
+def test_the_encoder_sees_no_further_than_it_says() -> None:
+    encoder = SpeechEncoder(SMALL)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(encoder.leave.weight)
+    magnitude = torch.rand(1, encoder.features.fft_size // 2 + 1, 60)
+    changed = magnitude.clone()
+    changed[..., 30] *= 0.5
+    magnitude[..., 50] = changed[..., 50] = 100.0  # the loudest frame, the reference of levels, stays
+    moved = (encoder(magnitude).shape - encoder(changed).shape).abs().sum((0, 1)) > 1e-7
+    first, last = moved.nonzero()[[0, -1], 0]
+    assert 30 - encoder.reach_frames <= first <= 30 <= last <= 30 + encoder.reach_frames
+
+
+def make_task(imitation_steps: int) -> SpeechTask:
+    recordings = find_recordings([DATA])
+    torch.manual_seed(1)
+    valid = Windows(recordings, RATE, RATE, 1).batch(0, 1)
+    windows = Windows(recordings, RATE, RATE)
+    return SpeechTask(SpeechModel(SMALL), windows, valid, batch_size=2, imitation_steps=imitation_steps, map_windows=8)
+
+
+def test_loss_falls_and_a_resumed_run_is_the_same(tmp_path: Path) -> None:
+    schedule = Schedule(12, learning_rate=5e-3, warmup=1, validate_every=12, save_every=6)
+    whole = make_task(8)
+    train(whole, schedule, tmp_path / "whole", workers=0)
+    broken = make_task(8)
+    train(broken, replace(schedule, steps=12, max_steps=6), tmp_path / "broken", workers=0)
+    resumed = make_task(8)
+    checkpoint = torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=False)
+    train(resumed, schedule, tmp_path / "broken", workers=0, checkpoint=checkpoint)
+    assert whole.export() == resumed.export()
+    assert (tmp_path / "whole" / "weights.safetensors").read_bytes() == whole.export()
+    batch = whole.batch(0)
+    before, after = make_task(8).loss(batch, 0), whole.loss(batch, 0)
+    assert float(after["total"]) < 0.95 * float(before["total"])
+    last = json.loads((tmp_path / "whole" / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 12 and "sound" in last and "sound_own" in last["valid"]
+
+
+def test_the_sound_reaches_encoder_and_decoder() -> None:
+    task = make_task(0)
+    task.loss(task.batch(0), 0)["sound"].backward()
+    for parameter in (task.model.encoder.leave.weight, task.model.decoder.shape_basis):
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0
+
+
+def test_a_lesson_lists_events_in_order() -> None:
+    task = make_task(1)
+    windows, lesson = task.batch(3)
+    assert len(lesson.row) == len(lesson.vector) == int(lesson.border.sum())
+    key = lesson.row * 10_000 + lesson.frame
+    assert (key.diff() > 0).all()
+    again = teach(windows, task.klt, SpeechDecoder(SMALL))
+    assert torch.equal(again.vector, lesson.vector)
