@@ -50,7 +50,8 @@ SpectrogramFn = Callable[[Tensor, int], Tensor]
 
 def energy(spectrogram: Tensor) -> float:
     """Sum of squares, in double precision."""
-    return float(spectrogram.square().sum(dtype=torch.float64))
+    values = spectrogram.cpu() if spectrogram.device.type == "mps" else spectrogram  # which has no doubles
+    return float(values.square().sum(dtype=torch.float64))
 
 
 def remove_events(

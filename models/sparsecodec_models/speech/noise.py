@@ -23,9 +23,5 @@ def random_phase(seed: int, event: Tensor, frame: Tensor, bins: int) -> Tensor:
     key = _mix((event & _MASK) ^ _mix(torch.full_like(event, seed & _MASK)))
     key = _mix((key + frame * 0x9E3779B1) & _MASK)
     bin_index = torch.arange(bins, device=event.device, dtype=torch.int64)
-    return (
-        _mix((key[:, None] + bin_index * 0x85EBCA77) & _MASK)
-        .to(torch.float64)
-        .mul(2 * torch.pi / 2**32)
-        .to(torch.float32)
-    )
+    drawn = _mix((key[:, None] + bin_index * 0x85EBCA77) & _MASK) >> 8  # 24 bits: exact in a float32
+    return drawn.to(torch.float32) * (2 * torch.pi / 2**24)
