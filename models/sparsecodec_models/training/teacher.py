@@ -7,14 +7,16 @@ dB over time no longer describe the spectrum.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..speech.bands import band_centres_hz, interpolation_matrix
 from ..speech.config import SpeechConfig
 from ..speech.decoder import F0_REFERENCE_HZ, SHAPE_HIGH_HZ, SHAPE_LOW_HZ, VOICE_HIGH_HZ, VOICE_LOW_HZ
-from ..speech.features import pitch_candidates_hz
+from ..speech.features import SpeechFeatures
 
 FloatArray = np.ndarray
 FRAME_COST = 0.1  # keeps events from reaching into silence, where nothing else costs
@@ -43,27 +45,17 @@ def _frames(audio: FloatArray, size: int, hop: int) -> FloatArray:
     return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:count]
 
 
-def pitch_salience(audio: FloatArray, config: SpeechConfig) -> FloatArray:
-    """Normalised autocorrelation at each candidate's lag, of the samples as they are: float32 [t, pitch_bins], -1 … 1.
+@functools.lru_cache(maxsize=2)
+def _features(config: SpeechConfig) -> SpeechFeatures:
+    return SpeechFeatures(config)
 
-    Boersma 1993: the autocorrelation of the windowed frame divided by the window's own; sound is first smoothed below
-    1.2 kHz.
-    """
-    size = 1024
-    frames = _frames(audio, size, config.hop).astype(np.float32)
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
-    fft = 2 * size
-    hz = np.arange(fft // 2 + 1) * config.sample_rate / fft
-    lowpass = (1.0 / (1.0 + (hz / 1000.0) ** 4)).astype(np.float32) * (hz > 40)
-    power = np.abs(np.fft.rfft((frames - frames.mean(1, keepdims=True)) * window, fft)) ** 2
-    correlation = np.fft.irfft(power * lowpass, fft)[:, :size]
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, fft)) ** 2, fft)[:size]
-    lag = config.sample_rate / pitch_candidates_hz(config)
-    low = np.floor(lag).astype(int)
-    share = lag - low
-    at = correlation[:, low] * (1 - share) + correlation[:, low + 1] * share
-    norm = own[low] * (1 - share) + own[low + 1] * share
-    return (at / norm * own[0] / (correlation[:, :1] + 1e-9)).astype(np.float32).clip(-1, 1.2)
+
+def pitch_salience(audio: FloatArray, config: SpeechConfig) -> FloatArray:
+    """Normalised autocorrelation at each candidate's lag, as the encoder sees it: float32 [t, pitch_bins], -1 … 1.2."""
+    features = _features(config)
+    with torch.no_grad():
+        seen, _ = features(features.spectrogram(torch.from_numpy(np.ascontiguousarray(audio, np.float32))))
+    return seen[-config.pitch_bins :].T.numpy()
 
 
 def track_pitch(audio: FloatArray, config: SpeechConfig, level_db: FloatArray) -> tuple[FloatArray, FloatArray]:
