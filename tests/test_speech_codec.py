@@ -206,6 +206,20 @@ def test_it_stops_when_the_residual_is_small_enough(codec: SpeechCodec) -> None:
     assert 0 < counts[0] < counts[1] < len(encode(codec, audio, rate))
 
 
+def test_a_second_look_adds_events_where_there_are_none_yet(codec: SpeechCodec) -> None:
+    audio = soxr.resample(*recording(2), 22050)
+    step = torch.full((32,), codec.step[0])
+
+    def onsets(looks: int) -> np.ndarray:
+        analyser = SpeechAnalyser(codec.model, effort=0, seed=0, quantiser_step=step, looks=looks)
+        return np.concatenate([o for o, _ in [*analyser.push(audio), *analyser.finish()]])
+
+    one, two = onsets(1), onsets(2)
+    assert len(two) > len(one) and set(one) <= set(two)
+    added = np.array(sorted(set(two) - set(one)))
+    assert np.abs(added[:, None] - one).min() > codec.model.config.hop
+
+
 # the list of models
 
 

@@ -1,9 +1,9 @@
 """Analysis of a stream: windows that slide by half, events taken from each first half, the residual carried on.
 
 After Vinyard 2025 ("streaming"; seed-system.md): an encoder looks at a spectrogram and proposes, what is proposed is
-rendered and taken out, the encoder looks at the residual. Here the first look proposes all events at the maxima of the
-switch; they are removed from loud to soft, and a second look may add what the first one missed. The events of each half
-window are then fitted to the samples (`refine.py`).
+rendered and taken out, the encoder looks at the residual. Here one look proposes events at all maxima of the switch,
+and they are removed from loud to soft until a rule says stop; further looks at the residual may add what the first one
+missed. The events of each half window are then fitted to the samples (`refine.py`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .refine import Events, fit
 from .synthesis import render
 
 WINDOW = 2**17  # samples, as the reference
-TIME_STEP = 64  # samples between possible onsets
+TIME_STEP = 128  # samples between possible onsets
 MAX_EVENTS_PER_SECOND = 40.0
-LOOKS = 2
+LOOKS = 1  # a second one costs more bits than it is worth, see docs/experiments.md
 SILENCE = 2.0**-16  # a window that stays below (half a 16-bit step) holds no event
-INAUDIBLE_DB = 55.0  # an event so far below the window's loudest is not sent
+INAUDIBLE_DB = 45.0  # an event so far below the window's loudest is not sent
 WORTH = 0.5  # a later look's event must remove at least this share of its own energy
 EFFORT_STEPS = (0, 12, 25, 50, 75, 100, 150, 220, 320, 450)
 MARGIN = 2048  # samples on either side of a half window that its fit hears, too

@@ -20,14 +20,14 @@ from .model import SpeechModel
 from .synthesis import convolve, frame_layout, overlap_add, render_frames, room_response
 
 BLOCK = 2**16  # samples rendered at once
-QUANTISER_STEP = 2**-0.25  # of the layout's units, see docs/experiments.md
+QUANTISER_STEP = 2**0.375  # of the layout's units: about 2.3 kbit/s, see docs/experiments.md
 
 
 class SpeechCodec(Codec):
     """The default preset."""
 
     name = "speech"
-    default_effort = 3
+    default_effort = 4
     time_unit: Fraction = LAYOUTS["speech"].time_unit
 
     def __init__(self, model: SpeechModel, *, device: str = "cpu") -> None:
