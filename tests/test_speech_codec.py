@@ -207,7 +207,7 @@ def test_it_stops_when_the_residual_is_small_enough(codec: SpeechCodec) -> None:
 
 
 def test_a_second_look_adds_events_where_there_are_none_yet(codec: SpeechCodec) -> None:
-    audio = soxr.resample(*recording(2), 22050)
+    audio = np.concatenate([soxr.resample(*recording(i), 22050) for i in range(3)])
     step = torch.full((32,), codec.step[0])
 
     def onsets(looks: int) -> np.ndarray:
@@ -217,7 +217,7 @@ def test_a_second_look_adds_events_where_there_are_none_yet(codec: SpeechCodec) 
     one, two = onsets(1), onsets(2)
     assert len(two) > len(one) and set(one) <= set(two)
     added = np.array(sorted(set(two) - set(one)))
-    assert np.abs(added[:, None] - one).min() > codec.model.config.hop
+    assert np.abs(added[:, None] - one).min() >= codec.model.config.hop
 
 
 # the list of models
