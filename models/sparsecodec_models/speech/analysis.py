@@ -27,7 +27,7 @@ TIME_STEP = 128  # samples between possible onsets
 MAX_EVENTS_PER_SECOND = 40.0
 LOOKS = 1  # a second one costs more bits than it is worth, see docs/experiments.md
 SILENCE = 2.0**-16  # a window that stays below (half a 16-bit step) holds no event
-INAUDIBLE_DB = 45.0  # an event so far below the window's loudest is not sent
+INAUDIBLE_DB = 45.0  # an event so far below the loudest frame is not sent
 WORTH = 0.5  # a later look's event must remove at least this share of its own energy
 EFFORT_STEPS = (0, 12, 25, 50, 75, 100, 150, 220, 320, 450)
 MARGIN = 2048  # samples on either side of a half window that its fit hears, too
@@ -50,13 +50,14 @@ class _Half:
 @dataclass(frozen=True)
 class _Window:
     """What one step of the stream looks at: samples from `begin` (place in the stream) on, their spectrogram float32
-    [bins, frames], and the frames first … last-1 whose events it is to find."""
+    [bins, frames], the frames first … last-1 whose events it is to find, and the level of the loudest frame."""
 
     samples: Tensor
     magnitude: Tensor
     begin: int
     first: int
     last: int
+    loudest_db: float
 
 
 class SpeechAnalyser:
@@ -92,6 +93,7 @@ class SpeechAnalyser:
         self._waiting: _Half | None = None
         self._tail = self._no_events()  # final events that may still sound
         self._last_onset = 0
+        self._loudest_db = -120.0  # of the last window
         self._rank = 0
 
     def push(self, block: NDArray[np.float32]) -> Iterator[Final]:
@@ -138,9 +140,14 @@ class SpeechAnalyser:
         samples = self._span(begin, start + WINDOW + self._context)
         if float(samples.abs().max()) < SILENCE:
             self._removed = self._removed[:0]
+            self._loudest_db = -120.0
             return self._no_events()
         magnitude = self._model.encoder.features.spectrogram(samples)
-        window = _Window(samples, magnitude, begin, (start - begin) // hop, -(-(until - begin) // hop))
+        power_scale = self._model.encoder.features.power_scale
+        loudest_db = 10 * float(torch.log10(magnitude.square().sum(0).max() * power_scale + 1e-12))
+        # of the window before, too: the end of a recording is not loud because nothing follows
+        loudest_db, self._loudest_db = max(loudest_db, self._loudest_db), loudest_db
+        window = _Window(samples, magnitude, begin, (start - begin) // hop, -(-(until - begin) // hop), loudest_db)
         residual = magnitude.T.contiguous()
         residual[: window.first] = 0.0  # that is done with
         carried = self._removed[: len(residual) - window.first]
@@ -178,9 +185,8 @@ class SpeechAnalyser:
         vector, onset = vector[: len(inside)], onset[: len(inside)]
         vector = measure_pitch_and_phase(decoder, vector, self._on_grid(onset, window.begin), window.samples)
         level_db = decoder.controls(vector).level_db
-        loudest_db = 10 * torch.log10(window.magnitude.square().sum(0).max() * self._model.encoder.features.power_scale)
         order = torch.argsort(level_db, descending=True)
-        return {int(inside[i]): vector[i] for i in order if level_db[i] > loudest_db - INAUDIBLE_DB}
+        return {int(inside[i]): vector[i] for i in order if level_db[i] > window.loudest_db - INAUDIBLE_DB}
 
     def _remove(
         self, window: _Window, residual: Tensor, queue: dict[int, Tensor], budget: int, picky: bool

@@ -13,7 +13,7 @@ from .proposals import F0, GLIDE, PHASE, measure_pitch_and_phase
 from .synthesis import frame_layout, render
 
 LEARNING_RATE = 0.3  # quantiser steps a step of Adam
-RATE_WEIGHT = 1.5  # of the mean over events and dims of log2(1 + |q|), about the bits that a number takes
+RATE_WEIGHT = 1.0  # of the mean over events and dims of log2(1 + |q|), about the bits that a number takes
 ENVELOPE_WEIGHT = 2.0  # of the correlation of envelopes in the distance, beside spectra
 VOICED = 0.08  # mean voicing below which pitch and phase are not heard, and not sent
 
