@@ -60,6 +60,7 @@ def main() -> None:
     )
     ask.add_argument("--max-hours", type=float, default=1e9)
     ask.add_argument("--workers", type=int, default=1)
+    ask.add_argument("--device", default="cpu", help="cpu, cuda, …: where the model is; batches are made on the CPU")
     ask.add_argument("--threads", type=int, default=1)
     ask.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
     args = ask.parse_args()
@@ -67,16 +68,15 @@ def main() -> None:
     held_out = set(args.valid)
     recordings = [r for r in find_recordings(args.data) if not any(v in r.path.parents for v in held_out)]
     valid = find_recordings(args.valid)
-    checkpoint = torch.load(args.out / "checkpoint.pt", weights_only=False) if args.resume else None
+    checkpoint = torch.load(args.out / "checkpoint.pt", weights_only=False, map_location="cpu") if args.resume else None
     if args.preset == "reference":
         task, rates = _reference(args, recordings, valid)
     else:
         task, rates = _speech(args, recordings, valid, Klt(*checkpoint["task"]["klt"]) if checkpoint else None)
-    hours, parameters = (
-        sum(r.seconds for r in recordings) / 3600,
-        sum(p.numel() for p in task.model.parameters()),
-    )
+    hours = sum(r.seconds for r in recordings) / 3600
+    parameters = sum(p.numel() for p in task.model.parameters())
     print(f"{len(recordings)} recordings, {hours:.2f} h; {parameters:,} parameters", flush=True)
+    task.model.to(args.device)
     train(task, rates, args.out, workers=args.workers, checkpoint=checkpoint)
 
 

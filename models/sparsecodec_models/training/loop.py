@@ -98,6 +98,7 @@ def save_checkpoint(path: Path, task: Task, optimizer: torch.optim.Optimizer, st
         "optimizer": optimizer.state_dict(),
         "step": step,
         "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all(),
         "task": task.state(),
     }
     temporary = path.with_suffix(".part")
@@ -122,6 +123,7 @@ def train(
         task.model.load_state_dict(checkpoint["model"])
         optimizer.load_state_dict(checkpoint["optimizer"])
         torch.set_rng_state(checkpoint["rng"])
+        torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
         first = checkpoint["step"]
     else:
         torch.manual_seed(0)

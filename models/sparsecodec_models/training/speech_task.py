@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,9 @@ class Lesson:
     vector: Tensor
     voiced: Tensor
     border: Tensor
+
+    def to(self, device: torch.device) -> Lesson:
+        return Lesson(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
 def first_map(windows: np.ndarray, decoder: SpeechDecoder) -> Klt:
@@ -102,8 +105,7 @@ class SpeechTask:
     ) -> None:
         """train: where batches come from; valid: windows float32 [b, n] of other speakers; imitation_steps: steps
         before the sound counts; map_windows: how many windows the decoder's map is made from; klt: that map, where a
-        run
-        resumes.
+        run resumes.
         """
         self.model, self.windows, self.batch_size = model, train, batch_size
         self.imitation_steps = imitation_steps
@@ -127,15 +129,20 @@ class SpeechTask:
 
     def loss(self, batch: tuple[np.ndarray, Lesson], step: int) -> dict[str, Tensor]:
         """Losses of one batch by name; "total" is the one to minimise."""
-        windows, lesson = batch
-        proposals = self.model.encoder(self.model.encoder.features.spectrogram(torch.from_numpy(windows)))
+        windows, lesson = self._here(batch)
+        proposals = self.model.encoder(self.model.encoder.features.spectrogram(windows))
         out = self._imitation(proposals, lesson)
         out["total"] = out["switch"] + out["named"] + out["shape"] + out["pitch"]
         if step >= self.imitation_steps:
-            out["sound"] = self._sound(torch.from_numpy(windows), proposals, lesson)
+            out["sound"] = self._sound(windows, proposals, lesson)
             # the teacher keeps the controls physical while the sound decides
             out["total"] = out["switch"] + out["pitch"] + 0.1 * (out["named"] + out["shape"]) + 3.0 * out["sound"]
         return out
+
+    def _here(self, batch: tuple[np.ndarray, Lesson]) -> tuple[Tensor, Lesson]:
+        """A batch on the model's device."""
+        device = self.model.decoder.shape_mean.device
+        return torch.from_numpy(batch[0]).to(device), batch[1].to(device)
 
     def _imitation(self, proposals: Proposals, lesson: Lesson) -> dict[str, Tensor]:
         config, decoder = self.model.config, self.model.decoder
@@ -146,7 +153,7 @@ class SpeechTask:
         logits = proposals.pitch_logits[lesson.row, :, lesson.frame]
         count = config.named_dims
         huber = nn.functional.smooth_l1_loss
-        mask = torch.ones(count)
+        mask = torch.ones(count, device=named.device)
         mask[[F0, PHASE]] = 0.0
         mask[[ATTACK, DECAY, DURATION]] = 0.5
         mask[ROOM] = 0.2
@@ -154,7 +161,7 @@ class SpeechTask:
         difference[:, 5] = difference[:, 5] * lesson.voiced  # the glide of what has no pitch does not matter
         truth = lesson.vector[:, F0] * decoder.scale[F0] + decoder.offset[F0]
         place = torch.log2(110.0 * torch.exp2(truth / 12.0) / config.pitch_min_hz) * config.pitch_bins_per_octave
-        candidates = torch.arange(config.pitch_bins)
+        candidates = torch.arange(config.pitch_bins, device=named.device)
         soft = torch.softmax(-0.5 * ((candidates - place[:, None]) / 0.8) ** 2, -1)
         pitch = -(torch.log_softmax(logits, -1) * soft).sum(-1)
         return {
@@ -184,36 +191,32 @@ class SpeechTask:
             1,
         )
         vector = vector + (torch.rand_like(vector) - 0.5) * 0.5
-        rank = torch.arange(len(vector))
-        rendered = render(self.model.decoder, vector, place, rank, 0, batch * (samples + gap)).view(batch, -1)[
-            :, :samples
-        ]
-        return SoundDistance(windows, self.model.config.sample_rate)(rendered)
+        rank = torch.arange(len(vector), device=vector.device)
+        rendered = render(self.model.decoder, vector, place, rank, 0, batch * (samples + gap))
+        return SoundDistance(windows, self.model.config.sample_rate)(rendered.view(batch, -1)[:, :samples])
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Losses after the teacher, and the sound of the encoder's own borders: what effort 0 would give,
         unquantised."""
         model, config = self.model, self.model.config
-        windows, lesson = self._valid
-        target = torch.from_numpy(windows)
+        target, lesson = self._here(self._valid)
         proposals = model.encoder(model.encoder.features.spectrogram(target))
         out = {k: float(v) for k, v in self._imitation(proposals, lesson).items()}
         sounds, count = [], 0
-        for i in range(len(windows)):
+        for i in range(len(target)):
             frame = pick_frames(proposals.switch[i])
             row = torch.full_like(frame, i)
             vector, onset = assemble(proposals, row, frame, model.decoder)
             vector = measure_pitch_and_phase(model.decoder, vector, onset.round().long(), target[i])
-            rendered = render(
-                model.decoder, vector, onset.round().long(), torch.arange(len(vector)), 0, windows.shape[1]
-            )
+            rank = torch.arange(len(vector), device=vector.device)
+            rendered = render(model.decoder, vector, onset.round().long(), rank, 0, target.shape[1])
             sounds.append(float(SoundDistance(target[i : i + 1], config.sample_rate)(rendered[None])))
             count += len(frame)
         decoder = model.decoder
         truth = lesson.vector[:, F0] * decoder.scale[F0] + decoder.offset[F0]
         guess = pitch_semitones(proposals.pitch_logits[lesson.row, :, lesson.frame], config)
         out["sound_own"] = float(np.mean(sounds))
-        out["events_per_second"] = count * config.sample_rate / windows.size
+        out["events_per_second"] = count * config.sample_rate / target.numel()
         out["pitch_wrong"] = float((((guess - truth).abs() > 0.8) * lesson.voiced).sum() / (lesson.voiced.sum() + 1e-6))
         return out
