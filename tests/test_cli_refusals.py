@@ -289,7 +289,7 @@ def test_other_weights(command: list[str], tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["other.sic"]
 
 
-@pytest.mark.parametrize("args", [["--gain", "1"], ["--stretch", "2"], ["--keep", "3"]])
+@pytest.mark.parametrize("args", [["--transpose", "1"], ["--stretch", "2"], ["--keep", "3"]])
 def test_transform_refuses_an_unknown_preset(args: list[str], tmp_path: Path) -> None:
     path = write_sic(tmp_path / "new.sic", make_table(model="music-9"))
     assert_refused(sic("transform", path, tmp_path / "out.sic", *args), "new.sic", "music-9")

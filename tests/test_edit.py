@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -140,6 +141,8 @@ def test_gain() -> None:
     assert level_db(loud) - level_db(TABLE) == pytest.approx(6.0)
     assert level_db(loads(dumps(edit.gain(TABLE, 0.5)))) - level_db(TABLE) == pytest.approx(0.5)  # finer than a step
     assert np.array_equal(loud.vector, TABLE.vector)
+    unknown = TABLE.replace(header=replace(TABLE.header, model="music-9"))
+    assert edit.gain(unknown, 6.0).amplitude == pytest.approx(loud.amplitude)  # needs no preset's help
     assert edit.gain(reference_table(), 20.0).amplitude.tolist() == [10.0, 0.0, 100.0]
 
 

@@ -166,7 +166,7 @@ def test_loss_falls_and_a_resumed_run_is_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "whole" / "weights.safetensors").read_bytes() == whole.export()
     batch = whole.batch(0)
     before, after = make_task(8).loss(batch, 0), whole.loss(batch, 0)
-    assert float(after["total"]) < 0.95 * float(before["total"])
+    assert after["total"].item() < 0.95 * before["total"].item()
     last = json.loads((tmp_path / "whole" / "log.jsonl").read_text().splitlines()[-1])
     assert last["step"] == 12 and "sound" in last and "sound_own" in last["valid"]
 
