@@ -17,7 +17,7 @@ from sparsecodec_formats.steps import nearest_step
 from ..codec import Codec
 from .analysis import SpeechAnalyser
 from .model import SpeechModel
-from .synthesis import convolve, frame_layout, overlap_add, render_frames, room_response
+from .synthesis import convolve, overlap_add, plan_frames, render_frames, room_response
 
 BLOCK = 2**16  # samples rendered at once
 QUANTISER_STEP = 2**0.375  # of the layout's units: about 2.3 kbit/s, see docs/experiments.md
@@ -100,8 +100,8 @@ class SpeechCodec(Codec):
                     continue
                 rows = torch.from_numpy(mine).to(self.device)
                 these = controls[rows]
-                layout = frame_layout(these.duration_s, torch.from_numpy(rank[mine]).to(self.device), seed, config)
-                frames = render_frames(decoder, these, layout)
+                plan = plan_frames(these.duration_s, torch.from_numpy(rank[mine]).to(self.device), seed, config)
+                frames = render_frames(decoder, these, plan)
                 # from before the block, so that the room hears what began there
                 lead = len(response)
                 place = torch.from_numpy(onset[mine] - at + lead).to(self.device)

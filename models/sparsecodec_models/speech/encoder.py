@@ -36,19 +36,13 @@ class _Block(nn.Module):
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(1, channels)
+        self.norm = nn.LayerNorm(channels)  # of one frame, not over time: streamed and whole input must agree
         self.conv = nn.Conv1d(channels, 2 * channels, 3, padding=dilation, dilation=dilation)
         self.out = nn.Conv1d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.conv(self.norm_frames(x)).chunk(2, 1)
+        value, gate = self.conv(self.norm(x.transpose(1, 2)).transpose(1, 2)).chunk(2, 1)
         return x + self.out(torch.sigmoid(gate) * nn.functional.silu(value))
-
-    def norm_frames(self, x: Tensor) -> Tensor:
-        # over channels of one frame, not over time: streamed and whole input must agree
-        return nn.functional.layer_norm(x.transpose(1, 2), x.shape[1:2], self.norm.weight, self.norm.bias).transpose(
-            1, 2
-        )
 
 
 class SpeechEncoder(nn.Module):

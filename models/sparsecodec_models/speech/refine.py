@@ -10,7 +10,7 @@ from torch import Tensor
 from ..losses import SoundDistance
 from .decoder import SpeechDecoder
 from .proposals import F0, GLIDE, PHASE, measure_pitch_and_phase
-from .synthesis import frame_layout, render
+from .synthesis import plan_frames, render
 
 LEARNING_RATE = 0.3  # quantiser steps a step of Adam
 RATE_WEIGHT = 1.0  # of the mean over events and dims of log2(1 + |q|), about the bits that a number takes
@@ -55,20 +55,20 @@ def fit(
         with torch.enable_grad():
             vector.requires_grad_(True)
             optimizer = torch.optim.Adam([vector], lr=LEARNING_RATE, betas=(0.9, 0.97))
-            layout = None
+            plan = None
             for i in range(steps):
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * (1.0 - 0.9 * i / steps)
                 noise = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
                 rounded = vector + noise * quantiser_step
                 if i % 10 == 0:  # durations move slowly
-                    layout = frame_layout(
+                    plan = plan_frames(
                         decoder.controls(rounded.detach()).duration_s * 1.02,
                         events.rank,
                         seed,
                         decoder.config,
                     )
-                sound = background + render(decoder, rounded, events.onset, events.rank, seed, len(target), layout)
+                sound = background + render(decoder, rounded, events.onset, events.rank, seed, len(target), plan)
                 bits = torch.log2(1.0 + (vector / quantiser_step).abs()).sum(1).mean()
                 loss = distance(sound[None]) + RATE_WEIGHT * bits / vector.shape[1]
                 optimizer.zero_grad()

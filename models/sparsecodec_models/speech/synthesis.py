@@ -55,7 +55,7 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FramePlan:
     """Which frames the events have; it depends on the durations alone, so a fit may keep it from step to step."""
 
     event: Tensor  # int64 [m]
@@ -63,7 +63,7 @@ class Layout:
     noise_phase: Tensor  # float32 [m, bins]
 
 
-def frame_layout(duration_s: Tensor, rank: Tensor, seed: int, config: SpeechConfig) -> Layout:
+def plan_frames(duration_s: Tensor, rank: Tensor, seed: int, config: SpeechConfig) -> FramePlan:
     """Frames of events with these durations (float32 [n]) and ranks in their channel (int64 [n], what noise is drawn
     by)."""
     counts = torch.ceil(duration_s.detach() * config.sample_rate / config.frame_hop).long() + 1
@@ -71,15 +71,15 @@ def frame_layout(duration_s: Tensor, rank: Tensor, seed: int, config: SpeechConf
     first = torch.cumsum(counts, 0) - counts
     frame = torch.arange(len(event), device=counts.device) - first[event]
     bins = config.frame_size // 2 + 1
-    return Layout(event, frame, random_phase(seed, rank.to(counts.device)[event], frame, bins))
+    return FramePlan(event, frame, random_phase(seed, rank.to(counts.device)[event], frame, bins))
 
 
-def render_frames(decoder: SpeechDecoder, controls: SpeechControls, layout: Layout) -> Frames:
+def render_frames(decoder: SpeechDecoder, controls: SpeechControls, plan: FramePlan) -> Frames:
     """Controls of n events → their frames. Differentiable in every control."""
     config = decoder.config
     size, hop, rate = config.frame_size, config.frame_hop, config.sample_rate
-    event = layout.event
-    time_s = layout.frame * (hop / rate)
+    event = plan.event
+    time_s = plan.frame * (hop / rate)
     duration_s = controls.duration_s[event]
 
     # spectral levels at each frame: linear in dB between the event's instants
@@ -93,12 +93,12 @@ def render_frames(decoder: SpeechDecoder, controls: SpeechControls, layout: Layo
     bin_power = torch.pow(10.0, (shape_db @ decoder.band_to_bin + gain_db[:, None]) / 10.0)  # [m, bins]
 
     noise = size * torch.sqrt(bin_power * (1.0 - voicing) / 2.0 + 1e-20)
-    spectrum = torch.polar(noise, layout.noise_phase)
+    spectrum = torch.polar(noise, plan.noise_phase)
     spectrum = spectrum + _harmonics(decoder, controls, event, time_s, shape_db, bin_power * voicing)
     block = torch.fft.irfft(spectrum, n=size)
     middle = torch.cat([block[:, -size // 4 :], block[:, : size // 4]], dim=1) * _frame_window(size).to(event.device)
 
-    start = (layout.frame - 1) * hop
+    start = (plan.frame - 1) * hop
     sample_s = (start[:, None] + torch.arange(size // 2, device=event.device)) / rate
     rise = (sample_s / controls.attack_s[event, None]).clamp(0.0, 1.0)
     fall = ((duration_s[:, None] - sample_s) / controls.decay_s[event, None]).clamp(0.0, 1.0)
@@ -206,7 +206,7 @@ def render(
     rank: Tensor,
     seed: int,
     length: int,
-    layout: Layout | None = None,
+    plan: FramePlan | None = None,
 ) -> Tensor:
     """Events → samples at the model's rate: float32 [length].
 
@@ -215,7 +215,7 @@ def render(
     if not len(vector):
         return torch.zeros(length, device=vector.device)
     controls = decoder.controls(vector)
-    frames = render_frames(decoder, controls, layout or frame_layout(controls.duration_s, rank, seed, decoder.config))
+    frames = render_frames(decoder, controls, plan or plan_frames(controls.duration_s, rank, seed, decoder.config))
     dry = overlap_add(frames, onset, length)
     if not bool((controls.room_gain.detach() > 0).any()):
         return dry

@@ -226,10 +226,11 @@ def segment(analysis: Analysis, cost_per_event: float, min_frames: int = 2, max_
 
 @dataclass(frozen=True)
 class Targets:
-    """Physical targets of n events: onset int64 [n] (samples), named float32 [n, 8] (physical units of the layout's
-    dims, phase 0), levels float32 [n, points·(bands + voice_bands)] (dB without level; logits of voicing), weight
-    float32
-    [n]."""
+    """Physical targets of n events.
+
+    onset int64 [n], samples; named float32 [n, 8], in the physical units of the layout's dims, phase 0; levels float32
+    [n, points · (bands + voice_bands)]: band levels in dB with the event's own level in them, voicing as logits.
+    """
 
     onset: FloatArray
     named: FloatArray
