@@ -50,9 +50,8 @@ class SoundDistance:
     target: float32 [b, n] at `sample_rate`; what depends on it alone is computed once. Calling it with a rendered sound
     of the same shape gives a scalar ≥ 0:
       mean over resolutions of spectral convergence (Arık et al. 2018) and L1 of log mel power, above a floor at
-      `floor_db`
-      re full scale; plus `envelope_weight` · (1 − mean correlation of third-octave envelopes over 0.4 s, normalised
-      over time and then over bands as in extended STOI: Jensen & Taal 2016).
+      `floor_db` re full scale; plus `envelope_weight` · (1 − mean correlation of third-octave envelopes over 0.4 s,
+      normalised over time and then over bands as in extended STOI: Jensen & Taal 2016).
     weight: float32 [b, n] or None: samples where it is 0 do not count (both sounds are multiplied by it).
     """
 

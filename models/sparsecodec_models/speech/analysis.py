@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..removal import Proposal, energy, remove_events
 from .model import SpeechModel
-from .proposals import assemble, measure_pitch_and_phase, pick_frames
+from .proposals import assemble, measure_pitch_and_phase, onset_samples, pick_frames
 from .refine import Events, fit
 from .synthesis import render
 
@@ -222,17 +222,12 @@ class SpeechAnalyser:
     def _event_magnitudes(self, vector: Tensor, frame: int) -> Tensor:
         """Spectrogram of one event alone, from LEAD frames before its frame on: float32 [rows, bins]."""
         hop, decoder = self._model.config.hop, self._model.decoder
-        onset = self._onset(vector[None], torch.tensor([LEAD], device=self._device)).round().long()
-        length = int(onset) + int(decoder.controls(vector[None]).duration_s * decoder.config.sample_rate) + 2 * hop
+        controls = decoder.controls(vector[None])
+        place = torch.tensor([LEAD], device=self._device)
+        onset = onset_samples(place, controls.attack_s, decoder.config).round().long()
+        length = int(onset) + int(controls.duration_s * decoder.config.sample_rate) + 2 * hop
         sound = render(decoder, vector[None], onset, torch.zeros_like(onset), self._seed, length)
         return self._model.encoder.features.spectrogram(sound).T
-
-    def _onset(self, vector: Tensor, frame: Tensor) -> Tensor:
-        """Onsets in samples, float32 [n], of events [n, 32] whose border lies before the given frames (as `assemble`
-        has it)."""
-        attack_s = self._model.decoder.controls(vector).attack_s
-        config = self._model.config
-        return ((frame - 0.5) * config.hop - 0.5 * attack_s * config.sample_rate).clamp_min(0.0)
 
     def _on_grid(self, onset: Tensor, begin: int) -> Tensor:
         """Onsets on the file's grid of times, int64 [n], still relative to sample `begin`."""
@@ -244,7 +239,8 @@ class SpeechAnalyser:
         frames = sorted(taken)
         vector = torch.stack([taken[frame] for frame in frames])
         frame = torch.tensor(frames, device=self._device)
-        onset = self._on_grid(self._onset(vector, frame), begin) + begin
+        attack_s = self._model.decoder.controls(vector).attack_s
+        onset = self._on_grid(onset_samples(frame, attack_s, self._model.config), begin) + begin
         # a long attack may begin before the event before: keep the order, on which the noise depends
         onset = torch.cummax(onset.clamp_min(self._last_onset), 0).values
         rank = torch.arange(self._rank, self._rank + len(onset), device=self._device)

@@ -28,14 +28,11 @@ class SpeechModel(nn.Module):
         self.decoder = SpeechDecoder(self.config)
         self.weights_hash = bytes(8)
 
-    def to_bytes(self, metadata: dict[str, str] | None = None) -> bytes:
+    def to_bytes(self) -> bytes:
         """Weights as fp16 safetensors; the config travels in the metadata, under one key so that the bytes do not
         vary."""
         tensors = {k: v.detach().cpu().half().contiguous() for k, v in self.state_dict().items()}
-        text = json.dumps(
-            {"model": "speech", "config": json.loads(self.config.to_json()), **(metadata or {})},
-            sort_keys=True,
-        )
+        text = json.dumps({"model": "speech", "config": json.loads(self.config.to_json())}, sort_keys=True)
         return safetensors.torch.save(tensors, {"sparsecodec": text})
 
     @staticmethod

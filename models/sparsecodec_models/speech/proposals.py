@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .decoder import NAMED, SpeechDecoder
+from .config import SpeechConfig
+from .decoder import F0_REFERENCE_HZ, NAMED, SpeechDecoder
 from .encoder import Proposals, pitch_semitones
 
 SWITCH_THRESHOLD = -0.7  # logit; chosen on validation for about 16 events a second of speech, see docs/experiments.md
@@ -30,7 +31,6 @@ def assemble(proposals: Proposals, batch: Tensor, frame: Tensor, decoder: Speech
     """
     config = decoder.config
     named = proposals.named[batch, :, frame]
-    pitch = (pitch_semitones(proposals.pitch_logits[batch, :, frame], config) - decoder.offset[F0]) / decoder.scale[F0]
     physical = [*(named * decoder.scale + decoder.offset).unbind(1)]
     hop_s = config.hop / config.sample_rate
     border_s = (frame - 0.5) * hop_s
@@ -46,10 +46,14 @@ def assemble(proposals: Proposals, batch: Tensor, frame: Tensor, decoder: Speech
     length_s = length_s.clamp_min(hop_s)
     physical[ATTACK], physical[DECAY] = torch.log2(attack_s), torch.log2(decay_s)
     physical[DURATION] = torch.log2(length_s + 0.5 * (attack_s + decay_s))
-    physical[F0] = pitch * decoder.scale[F0] + decoder.offset[F0]
+    physical[F0] = pitch_semitones(proposals.pitch_logits[batch, :, frame], config)
     named = (torch.stack(physical, 1) - decoder.offset) / decoder.scale
-    onset = (border_s - 0.5 * attack_s) * config.sample_rate
-    return torch.cat([named, proposals.shape[batch, :, frame]], 1), onset.clamp_min(0.0)
+    return torch.cat([named, proposals.shape[batch, :, frame]], 1), onset_samples(frame, attack_s, config)
+
+
+def onset_samples(frame: Tensor, attack_s: Tensor, config: SpeechConfig) -> Tensor:
+    """Onsets, float32 [n], of events whose border lies half a hop before these frames: the attack is centred on it."""
+    return ((frame - 0.5) * config.hop - 0.5 * attack_s * config.sample_rate).clamp_min(0.0)
 
 
 @torch.no_grad()
@@ -121,6 +125,6 @@ def measure_pitch_and_phase(
     phase = trial[score.argmax(1)]
     phase = torch.where(phase > 0.5, phase - 1.0, phase)
     out = vector.clone()
-    out[:, F0] = (12 * torch.log2(f0 / 110.0) - decoder.offset[F0]) / decoder.scale[F0]
+    out[:, F0] = (12 * torch.log2(f0 / F0_REFERENCE_HZ) - decoder.offset[F0]) / decoder.scale[F0]
     out[:, PHASE] = (phase - decoder.offset[PHASE]) / decoder.scale[PHASE]
     return out

@@ -42,11 +42,9 @@ def fit(
     """Vectors of `events` on the quantiser's grid, fitted so that background + rendered events sound like the target.
 
     target, background: float32 [n], onsets count from their first sample; background: what other events sound like
-    here.
-    quantiser_step float32 [32]. The fit sees rounding as uniform noise of the same width (Ballé et al. 2017), so that
-    it settles where rounding hurts least; then everything is rounded, and the phases, which depend on rounded pitches
-    and
-    durations, are measured again. steps = 0 only rounds.
+    here. quantiser_step float32 [32]. The fit sees rounding as uniform noise of the same width (Ballé et al. 2017), so
+    that it settles where rounding hurts least; then everything is rounded, and the phases, which depend on rounded
+    pitches and durations, are measured again. steps = 0 only rounds.
     """
     vector = events.vector.clone()
     if steps and len(events):

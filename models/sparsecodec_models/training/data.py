@@ -59,12 +59,8 @@ class Windows:
     ) -> None:
         if not recordings:
             raise ValueError("no recordings: give folders with audio files")
-        self.recordings, self.samples, self.sample_rate, self.seed = (
-            list(recordings),
-            samples,
-            sample_rate,
-            seed,
-        )
+        self.recordings, self.samples = list(recordings), samples
+        self.sample_rate, self.seed = sample_rate, seed
         weight = np.array([r.seconds * (folder_weight or {}).get(r.folder, 1.0) for r in self.recordings])
         self._share = np.cumsum(weight) / weight.sum()
 

@@ -82,13 +82,15 @@ def _batches(task: Task, first: int, last: int, workers: int) -> Iterator[Any]:
         initargs=(task,),
         mp_context=torch.multiprocessing.get_context("spawn"),
     ) as pool:
-        ahead: list[Future[Any]] = [pool.submit(_make, step) for step in range(first, min(first + 4 * workers, last))]
-        for step in range(first, last):
-            batch = ahead.pop(0).result()
-            if step + 4 * workers < last:
-                ahead.append(pool.submit(_make, step + 4 * workers))
-            yield batch
-        pool.shutdown(cancel_futures=True)
+        try:
+            ahead: list[Future[Any]] = [pool.submit(_make, s) for s in range(first, min(first + 4 * workers, last))]
+            for step in range(first, last):
+                batch = ahead.pop(0).result()
+                if step + 4 * workers < last:
+                    ahead.append(pool.submit(_make, step + 4 * workers))
+                yield batch
+        finally:  # a run that stops early must not wait for batches that nobody wants
+            pool.shutdown(cancel_futures=True)
 
 
 def save_checkpoint(path: Path, task: Task, optimizer: torch.optim.Optimizer, step: int) -> None:
@@ -161,6 +163,7 @@ def train(
                 since, sums = time.monotonic(), {}
             if done % schedule.save_every == 0 or stop:
                 save_checkpoint(out / "checkpoint.pt", task, optimizer, done)
-                (out / "weights.safetensors").write_bytes(task.export())
+                (out / "weights.part").write_bytes(task.export())
+                os.replace(out / "weights.part", out / "weights.safetensors")
             if stop:
                 break

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import SoundDistance
-from ..speech.decoder import SpeechDecoder
+from ..speech.decoder import F0_REFERENCE_HZ, SpeechDecoder
 from ..speech.encoder import Proposals, pitch_semitones
 from ..speech.model import SpeechModel
 from ..speech.proposals import (
@@ -160,7 +160,9 @@ class SpeechTask:
         difference = huber(named, lesson.vector[:, :count], reduction="none", beta=1.0) * mask
         difference[:, 5] = difference[:, 5] * lesson.voiced  # the glide of what has no pitch does not matter
         truth = lesson.vector[:, F0] * decoder.scale[F0] + decoder.offset[F0]
-        place = torch.log2(110.0 * torch.exp2(truth / 12.0) / config.pitch_min_hz) * config.pitch_bins_per_octave
+        place = (
+            torch.log2(F0_REFERENCE_HZ * torch.exp2(truth / 12.0) / config.pitch_min_hz) * config.pitch_bins_per_octave
+        )
         candidates = torch.arange(config.pitch_bins, device=named.device)
         soft = torch.softmax(-0.5 * ((candidates - place[:, None]) / 0.8) ** 2, -1)
         pitch = -(torch.log_softmax(logits, -1) * soft).sum(-1)
