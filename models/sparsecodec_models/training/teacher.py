@@ -28,7 +28,8 @@ class Analysis:
     """A recording, frame by frame (t frames, `hop` apart, centred at i·hop).
 
     level_db float32 [t] (rms, dB re full scale); envelope_db float32 [t, bands] (dB, power per bin of a
-    synthesis frame); voicing float32 [t, voice_bands] 0 … 1; f0_hz float32 [t] (interpolated over unvoiced stretches); voiced bool [t].
+    synthesis frame); voicing float32 [t, voice_bands] 0 … 1; f0_hz float32 [t] (interpolated over unvoiced stretches);
+    voiced bool [t].
     """
 
     level_db: FloatArray
