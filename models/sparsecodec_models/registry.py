@@ -35,7 +35,7 @@ class ModelInfo:
 
 
 def load_codec(name_or_path: str = "speech", device: str = "cpu") -> Codec:
-    """The codec of a preset's name, or of a .safetensors file that `sparsecodec_models.training` wrote.
+    """The codec of a preset's name, or of a .safetensors file that training wrote.
 
     SicError when there is no such preset, or the file cannot be read or is not such weights.
     """

@@ -1,0 +1,215 @@
+"""`sic train`: weights from recordings."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparsecodec_cli.options import POSITIVE, SECONDS, FiniteFloat, device_option, quiet_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sparsecodec_models.training.corpus import Corpus
+    from sparsecodec_models.training.data import Recording
+    from sparsecodec_models.training.run import Training
+
+COUNT = click.IntRange(min=1)
+NOT_NEGATIVE_COUNT = click.IntRange(min=0)
+
+
+@click.command(name="train")
+@click.argument("out", metavar="OUT")
+@click.option("--data", multiple=True, metavar="DIR", help="A folder of recordings to train on; repeatable.")
+@click.option(
+    "--valid",
+    multiple=True,
+    metavar="DIR",
+    help="A folder to validate on, which may lie in DATA; repeatable. [default: some of DATA is held out]",
+)
+@click.option("--preset", type=click.Choice(["speech", "reference"]), help="What to train. [default: speech]")
+@click.option(
+    "--from",
+    "weights",
+    metavar="NAME|PATH",
+    help="Begin with these weights: a model that 'sic models' lists as shipped, or a .safetensors file.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in OUT, from its last checkpoint.")
+@click.option(
+    "--steps",
+    type=COUNT,
+    metavar="N",
+    help="Length of the whole run, which its rate of learning is planned for. [default: 6000; with --from 2000;"
+    " reference 100000]",
+)
+@click.option("--max-steps", type=COUNT, metavar="N", help="Stop at step N, to be resumed.")
+@click.option("--max-hours", type=POSITIVE, metavar="HOURS", help="Stop after so long, to be resumed.")
+@click.option("--batch", type=COUNT, metavar="N", help="Windows in a step. [default: 8; reference 2]")
+@click.option(
+    "--seconds",
+    type=FiniteFloat(0.5, 60),
+    metavar=SECONDS,
+    help="Length of a window, for speech. [default: 2]",
+)
+@click.option(
+    "--imitation-steps",
+    type=NOT_NEGATIVE_COUNT,
+    metavar="N",
+    help="Steps after the teacher alone, before the sound counts, for speech. [default: 0.4 of --steps; with"
+    " --from 0]",
+)
+@click.option(
+    "--half-weight",
+    multiple=True,
+    metavar="FOLDER",
+    help="The name of a folder in DATA whose recordings are drawn half as often; repeatable.",
+)
+@click.option(
+    "--sample-every",
+    type=NOT_NEGATIVE_COUNT,
+    metavar="N",
+    default=500,
+    show_default=True,
+    help="Steps between pages of samples to listen to; 0: none.",
+)
+@click.option(
+    "--workers",
+    type=NOT_NEGATIVE_COUNT,
+    metavar="N",
+    help="Processes that make batches ahead. [default: half the processors, 8 at most]",
+)
+@click.option("--threads", type=COUNT, metavar="N", help="For the model. [default: the other processors]")
+@device_option
+@click.option("-f", "--force", is_flag=True, help="Begin anew in OUT if it holds a run.")
+@quiet_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    out: str,
+    data: tuple[str, ...],
+    valid: tuple[str, ...],
+    resume: bool,
+    max_steps: int | None,
+    max_hours: float | None,
+    sample_every: int,
+    workers: int | None,
+    threads: int | None,
+    device: str,
+    force: bool,
+    quiet: bool,
+    **shape: Any,
+) -> None:
+    """Train a model on folders of recordings.
+
+    \b
+    Examples:
+      sic train --data LJSpeech-1.1 runs/lj
+      sic train --data anna --from speech runs/anna    # fine-tune the shipped weights
+      sic train --resume runs/lj                       # go on where it stopped
+      sic train --data vctk --data own --valid vctk/p225 --max-hours 8 runs/both
+      sic encode talk.wav --model runs/lj/weights.safetensors
+
+    DATA is searched with all folders in it, for audio of any kind and rate. OUT is a folder; it gets
+    weights.safetensors for --model, checkpoint.pt for --resume, log.jsonl with the losses, and samples/index.html
+    with originals and what the model makes of them. Ctrl-C saves first; the run can then be resumed.
+    """
+    if resume and force:
+        raise click.UsageError("Give --resume or --force, not both.")
+    if not (resume or data):
+        raise click.UsageError("Name a folder of recordings with --data, or go on with a run with --resume.")
+    if shape["preset"] == "reference":
+        for option, value in (("--seconds", shape["seconds"]), ("--imitation-steps", shape["imitation_steps"])):
+            if value is not None:
+                raise click.UsageError(f"{option} is for --preset speech alone.")
+
+    from sparsecodec_cli import run_folder
+    from sparsecodec_cli.errors import about_os, shown
+    from sparsecodec_cli.progress import note
+
+    with run_folder.open_run(out, resume=resume, force=force) as folder:
+        import torch
+
+        from sparsecodec_cli.api import resolve_device
+        from sparsecodec_models.training.corpus import find_corpus
+        from sparsecodec_models.training.run import Training, TrainingPlan
+
+        device = resolve_device(device)
+        processors = os.cpu_count() or 1
+        if workers is None:
+            workers = max(1, min(8, processors // 2))
+        torch.set_num_threads(threads or max(1, processors - workers))
+        checkpoint, plan = run_folder.load_run(folder) if resume else (None, None)
+        given = shape | {
+            "data": tuple(map(os.path.abspath, data)),
+            "valid": tuple(map(os.path.abspath, valid)),
+            "weights": run_folder.weights_name(shape["weights"]),
+        }
+        plan = run_folder.same_plan(out, plan, given) if plan else TrainingPlan.of(**given)
+        weights = run_folder.read_weights(plan.weights) if plan.weights and not resume else None
+        corpus = find_corpus(data or plan.data, valid or plan.valid)
+        note(_told(corpus), quiet=quiet)
+        training = Training(plan, corpus, weights=weights, checkpoint=checkpoint, device=device)
+        note(f"{training.parameters:,} parameters, steps {training.first_step} to {plan.steps}", quiet=quiet)
+        with about_os(out):
+            if not resume:
+                run_folder.clear(folder)
+            limits = {"max_steps": max_steps or math.inf, "max_hours": max_hours or math.inf}
+            done, signal_number = _run(
+                training, folder, device, quiet, workers=workers, sample_every=sample_every, **limits
+            )
+    if damaged := training.task.windows.unreadable:
+        note(f"{len(damaged)} damaged on the way, and passed over ({shown(os.fspath(min(damaged)))})", quiet=quiet)
+    if done >= plan.steps:
+        note(f"{shown(out)}: all {done} steps are done; the weights are in {run_folder.WEIGHTS}", quiet=quiet)
+        return
+    how = f"stopped at step {done} of {plan.steps}; go on with: sic train --resume {shlex.quote(shown(out))}"
+    note(f"{shown(out)}: {how}", quiet=quiet and signal_number is None)
+    if signal_number is not None:
+        ctx.exit(128 + signal_number)
+
+
+def _told(corpus: Corpus) -> str:
+    """The recordings in one line."""
+    from sparsecodec_cli.errors import shown
+
+    text = f"{_counted(corpus.train)} to train on, {_counted(corpus.valid)} to validate on"
+    if corpus.held_out:
+        text += f", held out: {shown(corpus.held_out)} (--valid names others)"
+    if corpus.unreadable:
+        n = len(corpus.unreadable)
+        text += f"; {n} left out that cannot be read ({shown(os.fspath(corpus.unreadable[0]))}"
+        text += ", ...)" if n > 1 else ")"
+    return text
+
+
+def _counted(recordings: list[Recording]) -> str:
+    n, seconds = len(recordings), sum(r.seconds for r in recordings)
+    units = ((3600, "h"), (60, "min"), (1, "s"))
+    unit, name = next((unit for unit in units if seconds >= 2 * unit[0]), units[-1])
+    return f"{n} recording{'s' * (n != 1)} ({seconds / unit:.1f} {name})"
+
+
+def _run(training: Training, folder: Path, device: str, quiet: bool, **limits: Any) -> tuple[int, int | None]:
+    """Train; the steps done, and the signal that ended it, if one did."""
+    from sparsecodec_cli import run_folder
+    from sparsecodec_cli.samples import pick_excerpts, write_page
+    from sparsecodec_cli.stopping import StopSignals
+    from sparsecodec_cli.training_line import TrainingLine, figures
+    from sparsecodec_models import load_codec
+    from sparsecodec_models.training.loop import Watch
+
+    def sample(line: dict[str, Any]) -> None:
+        codec = load_codec(os.fspath(folder / run_folder.WEIGHTS), device)
+        excerpts = pick_excerpts(training.corpus.valid, codec.model_rate)
+        write_page(folder / run_folder.SAMPLES, line["step"], figures(line), excerpts, codec)
+
+    with (
+        StopSignals(quiet=quiet) as signals,
+        TrainingLine(training.plan.steps, training.first_step, quiet=quiet) as shown,
+    ):
+        watch = Watch(shown.step, shown.line, sample, signals.asked)
+        return training.run(folder, watch=watch, **limits), signals.number
