@@ -73,6 +73,8 @@ class Inspection:
             if dim.unit.startswith("log2 "):
                 unit = dim.unit.removeprefix("log2 ")
                 columns.append(Column(dim.name.removesuffix(f"_log2_{unit}"), unit, np.exp2(values)))
+            elif dim.name == "begins":
+                columns.append(Column(dim.name, "0/1", (values > 0.5).astype(np.float64)))
             else:
                 columns.append(
                     Column(dim.name.rpartition("_")[0], dim.unit.replace("semitones", "st"), values)

@@ -73,10 +73,12 @@ def test_inspect_takes_presets_it_does_not_know(tmp_path: Path) -> None:
 def test_inspect_events_is_a_line_for_each_event_in_physical_units(talk_sic: Path) -> None:
     table = read_sic(talk_sic)
     names, _, *rows = [line.split() for line in ok("inspect", talk_sic, "--events").decode().splitlines()]
-    assert names[:5] == ["event", "time", "level", "duration", "attack"]
+    assert names[:5] == ["event", "time", "level", "attack", "decay"]
     assert len(rows) == 20
     assert float(rows[3][1]) == pytest.approx(table.time[3], abs=1e-4)
-    assert float(rows[3][3]) == pytest.approx(2 ** LAYOUTS["speech"].physical(table, "duration_log2_s")[3], abs=1e-4)
+    assert float(rows[3][3]) == pytest.approx(2 ** LAYOUTS["speech"].physical(table, "attack_log2_s")[3], abs=1e-4)
+    begins = LAYOUTS["speech"].physical(table, "begins") > 0.5
+    assert [float(row[names.index("begins")]) for row in rows] == begins.tolist()
 
 
 def test_inspect_of_the_reference_preset_draws_amplitudes(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from format_strategies import make_header, make_table, quick
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsecodec_formats import LAYOUTS, Dim, EventTable, SicError, dumps, edit, layout_of, loads
+from sparsecodec_formats import LAYOUTS, Dim, EventTable, SicError, dumps, edit, layout_of, loads, nearest_step
 from sparsecodec_formats.presets import level_db
 
 TABLE = make_table([0.5, 1.0, 1.5, 2.0])
+BEGINS = LAYOUTS["speech"].dims["begins"].index
 
 
 def reference_table() -> EventTable:
@@ -26,13 +27,31 @@ def physical(table: EventTable, name: str) -> np.ndarray:
     return layout_of(table.header).physical(table, name)
 
 
-def sounding(levels_db: list[float], duration_s: list[float]) -> EventTable:
-    """Speech events, one a second, of these levels and durations."""
-    vector = np.zeros((len(levels_db), 32))
-    for name, values in (("level_db", levels_db), ("duration_log2_s", np.log2(duration_s))):
+def speech(
+    time: list[float], begins: list[float], in_channel: list[int] | None = None, **physical: list[float]
+) -> EventTable:
+    """Speech events at these times; what is not told is 0 in the vector. Dim 31 numbers them."""
+    vector = np.zeros((len(time), 32))
+    for name, values in {"begins": begins, **physical}.items():
         dim = LAYOUTS["speech"].dims[name]
         vector[:, dim.index] = (np.array(values) - dim.offset) / dim.scale
-    return EventTable(make_header(), np.arange(float(len(levels_db))), vector)
+    vector[:, 31] = np.arange(len(time))
+    return EventTable(make_header(channels=max(in_channel or [0]) + 1), time, vector, in_channel)
+
+
+def voices(table: EventTable) -> dict[int, tuple[int, int]]:
+    """The voice (channel, number) of each event, by its number in dim 31: the plain way."""
+    found: dict[int, tuple[int, int]] = {}
+    counts: dict[int, int] = {}
+    for i, (channel, begins) in enumerate(zip(table.channel.tolist(), physical(table, "begins"), strict=True)):
+        if channel not in counts or begins > 0.5:
+            counts[channel] = counts.get(channel, 0) + 1
+        found[round(float(table.vector[i, 31] / table.header.step[31]))] = (channel, counts[channel])
+    return found
+
+
+def table_db(sounds_s: list[float], levels_db: list[float]) -> np.ndarray:
+    return np.array(levels_db) + 10 * np.log10(sounds_s)
 
 
 def others(table: EventTable, name: str) -> list[list[float]]:
@@ -119,9 +138,9 @@ def test_randomize_vectors() -> None:
 def test_stretch() -> None:
     long = edit.stretch(TABLE, 2.0)
     assert long.time.tolist() == [1.0, 2.0, 3.0, 4.0] and long.header.n_samples == 2 * TABLE.header.n_samples
-    for name in ("duration_log2_s", "attack_log2_s", "decay_log2_s"):
+    for name in ("attack_log2_s", "decay_log2_s"):
         assert physical(long, name) - physical(TABLE, name) == pytest.approx(1.0, abs=1e-4)  # an octave of seconds
-    for name in ("f0_semitones", "glide_semitones", "level_db", "shape_0"):
+    for name in ("f0_semitones", "glide_semitones", "level_db", "begins", "shape_0"):
         assert np.array_equal(physical(long, name), physical(TABLE, name))
     moved = edit.stretch(reference_table(), 0.5)
     assert moved.time.tolist() == [0.25, 0.5, 0.75] and np.array_equal(moved.vector, reference_table().vector)
@@ -165,7 +184,8 @@ def test_crop() -> None:
 
 
 def test_keep_takes_the_events_with_most_energy() -> None:
-    table = sounding(levels_db=[-30, -10, -20, -20], duration_s=[0.1, 0.1, 0.2, 0.1])
+    decay = np.log2([0.1, 0.1, 0.2, 0.1]).tolist()
+    table = speech([0, 1, 2, 3], [1, 1, 1, 1], level_db=[-30, -10, -20, -20], decay_log2_s=decay)
     assert edit.keep(table, 0).time.tolist() == []
     assert edit.keep(table, 1).time.tolist() == [1.0]
     assert edit.keep(table, 2).time.tolist() == [1.0, 2.0]
@@ -176,10 +196,49 @@ def test_keep_takes_the_events_with_most_energy() -> None:
 
 
 def test_energy() -> None:
-    speech = edit.estimate_energy_db(sounding(levels_db=[-30, -30, -20], duration_s=[1.0, 0.1, 2.0]))
-    assert speech == pytest.approx([-30, -40, -16.99], abs=0.01)
+    # two channels: a voice of three, then one event alone; an event that begins as the first of its channel
+    table = speech(
+        [0.5, 0.6, 0.7, 0.9, 2.0],
+        [1, 1, 0, 0, 1],
+        [0, 1, 0, 0, 0],
+        level_db=[-10, -20, -10, -10, 0],
+        attack_log2_s=np.log2([0.04, 0.1, 9.0, 9.0, 0.2]).tolist(),
+        decay_log2_s=np.log2([9.0, 0.15, 9.0, 0.3, 0.6]).tolist(),
+    )
+    sounds_s = [0.02 + 0.1, 0.05 + 0.05, 0.1 + 0.1, 0.1 + 0.1, 0.1 + 0.2]
+    expected = table_db(sounds_s, [-10, -20, -10, -10, 0])
+    assert edit.estimate_energy_db(table) == pytest.approx(expected, abs=1e-3)
+    first = table.vector.copy()
+    first[:2, BEGINS] = 0
+    assert edit.estimate_energy_db(table.replace(vector=first)) == pytest.approx(expected, abs=1e-3)
+    together = edit.estimate_energy_db(speech([1, 1, 1], [1, 0, 0]))
+    assert together[1] == edit.FLOOR_DB and np.isfinite(together).all()
     assert edit.estimate_energy_db(reference_table()).tolist() == [0.0, -300.0, 20.0]
     assert edit.estimate_energy_db(make_table([])).shape == (0,)
+
+
+def test_a_voice_that_loses_its_beginning_begins_anew() -> None:
+    table = speech([0.0, 0.5, 1.0, 1.5, 2.0, 2.5], [1, 0, 0, 1, 0, 1], level_db=[-30, -20, -40, -30, -10, -10])
+    for edited, begins in (
+        (edit.crop(table, 0.5), [1, 0, 1, 0, 1]),
+        (edit.crop(table, 0.5, 1.2), [1, 0]),
+        (edit.shift(table, -1.7), [1, 1]),
+        (edit.shift(table, 1.0), [1, 0, 0, 1, 0, 1]),
+        (edit.keep(table, 3), [1, 1, 1]),  # at 0.5, 2.0, 2.5: else one voice of two
+    ):
+        assert edited.vector[:, BEGINS].tolist() == begins
+        assert loads(dumps(edited)).vector[:, BEGINS].tolist() == begins
+    # an event in the middle of a voice may go: those about it are linked then
+    assert edit.crop(edit.keep(table, 5)).vector[:, BEGINS].tolist() == [1, 0, 1, 0, 1]
+    # the first of its channel begins anyway, and stays as it is
+    unsaid = table.replace(vector=np.where(np.arange(32) == BEGINS, 0, table.vector))
+    assert edit.keep(unsaid, 6) == unsaid == edit.crop(unsaid)
+
+
+def test_presets_without_voices_drop_events_alone() -> None:
+    assert np.array_equal(edit.crop(reference_table(), 0.7).vector, reference_table().vector[1:])
+    unknown = TABLE.replace(header=replace(TABLE.header, model="music-9"))
+    assert edit.crop(unknown, 0.7).time.tolist() == edit.shift(unknown, -0.7).time.tolist()
 
 
 @pytest.mark.parametrize("make", [lambda: make_table([]), lambda: make_table([0.0], n_samples=0)])
@@ -215,3 +274,31 @@ def test_edits_undo_each_other(times: list[float], factor: float, amount: float)
             assert edited.time == pytest.approx(table.time, abs=1e-9)
             assert edited.amplitude == pytest.approx(table.amplitude, rel=1e-5)
             assert edited.vector == pytest.approx(table.vector, rel=1e-5, abs=1e-4)
+
+
+# Voices
+
+
+@given(st.data(), st.floats(1e-4, 100).map(nearest_step))
+@quick
+def test_links_of_what_is_kept_are_those_of_before(data: st.DataObject, step: float) -> None:
+    n = data.draw(st.integers(0, 12))
+    times = sorted(data.draw(st.lists(st.floats(0, 3), min_size=n, max_size=n)))
+    codes = data.draw(st.lists(st.integers(-1, 1), min_size=n, max_size=n))
+    channel = data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    vector = np.zeros((n, 32))
+    vector[:, BEGINS] = np.array(codes) * math.ceil(0.51 / step) * step
+    vector[:, 31] = np.arange(n) * step
+    vector[:, 0] = np.array(data.draw(st.lists(st.integers(0, 40), min_size=n, max_size=n))) * step
+    table = loads(dumps(EventTable(make_header(channels=3, step=(step,) * 32), times, vector, channel)))
+    before = voices(table)
+    at = data.draw(st.floats(0, 2.9))
+    for edited in (edit.keep(table, data.draw(st.integers(0, n))), edit.crop(table, at), edit.shift(table, -at)):
+        after = voices(loads(dumps(edited)))
+        assert after.keys() <= before.keys()
+        for i in after:
+            for j in after:
+                assert (before[i] == before[j]) == (after[i] == after[j])
+        number = np.rint(edited.vector[:, 31] / step).astype(int)
+        original = table.vector[[np.rint(table.vector[:, 31] / step).tolist().index(k) for k in number]]
+        assert np.array_equal(np.delete(edited.vector, BEGINS, 1), np.delete(original.reshape(-1, 32), BEGINS, 1))

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from sparsecodec_formats.errors import SicError
 from sparsecodec_models.losses import SoundDistance
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.decoder import SpeechDecoder
 from sparsecodec_models.speech.encoder import SpeechEncoder
 from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.synthesis import render
 from sparsecodec_models.training import teacher
 from sparsecodec_models.training.data import Windows, find_recordings
 from sparsecodec_models.training.klt import fit_klt
 from sparsecodec_models.training.loop import Schedule, train
-from sparsecodec_models.training.speech_task import SpeechTask, teach
+from sparsecodec_models.training.speech_task import SpeechTask, first_map, teach
 
 DATA = Path(__file__).parent / "data"
 RATE = 22050
+SPEECH = [r for r in find_recordings([DATA]) if r.path.parent == DATA]
 CONFIG = SpeechConfig()
 SMALL = replace(CONFIG, channels=16, dilations=(1, 2))
 
@@ -53,25 +57,40 @@ def test_teacher_hears_no_pitch_in_noise() -> None:
     assert np.abs(heard.level_db.mean() - -20.0) < 0.5
 
 
-def test_teacher_cuts_where_the_sound_changes_and_leaves_silence_out() -> None:
+def test_teacher_puts_knots_where_the_sound_changes_and_none_in_silence() -> None:
     silence = np.zeros(RATE // 2, np.float32)
-    audio = np.concatenate([silence, pulses(120.0, 0.15), 0.3 * pulses(300.0, 0.15), silence])
-    segments = teacher.segment(teacher.analyse(audio, CONFIG), 20.0)
-    starts = np.array([s.start for s in segments]) * CONFIG.hop / RATE
-    ends = np.array([s.end for s in segments]) * CONFIG.hop / RATE
-    assert 0.45 < starts.min() < 0.52 and 0.78 < ends.max() < 0.86
-    assert np.abs(starts - 0.65).min() < 0.025
+    audio = np.concatenate([silence, pulses(120.0, 0.15), 0.3 * pulses(300.0, 0.15), silence, pulses(120.0, 0.2)])
+    knots = teacher.segment(teacher.analyse(audio, CONFIG), 20.0)
+    times = np.array([k.frame for k in knots]) * CONFIG.hop / RATE
+    assert (np.diff(times) > 0).all()
+    assert 0.48 < times[0] < 0.55 and times[-1] < 1.5
+    assert not ((times > 0.82) & (times < 1.27)).any()
+    assert np.abs(times - 0.65).min() < 0.025
+    # a voice for either side of the silence; the last of the first dies away before the second comes in
+    begins = [i for i, k in enumerate(knots) if k.begins]
+    assert begins == [0, int((times < 1.0).sum())]
+    end, start = knots[begins[1] - 1], knots[begins[1]]
+    assert (end.frame + end.decay) * CONFIG.hop / RATE < 0.87
+    assert (start.frame - start.attack) * CONFIG.hop / RATE > 1.25
+    for before, knot in pairwise(knots):
+        assert knot.begins or 0 < knot.attack <= knot.frame - before.frame
+
+
+def test_a_steady_sound_needs_few_events() -> None:
+    knots = teacher.segment(teacher.analyse(pulses(120.0, 1.0), CONFIG), 9.0)
+    assert [k.begins for k in knots] == [True] + [False] * (len(knots) - 1)
+    assert 4 <= len(knots) <= 7  # they are never further apart than 0.28 s
 
 
 def test_a_dearer_event_means_fewer_events() -> None:
-    windows = Windows(find_recordings([DATA]), 3 * RATE, RATE).batch(0, 1)
+    windows = Windows(SPEECH, 3 * RATE, RATE).batch(0, 1)
     analysis = teacher.analyse(windows[0], CONFIG)
     counts = [len(teacher.segment(analysis, cost)) for cost in (5.0, 20.0, 80.0)]
     assert counts[0] > counts[1] > counts[2] > 0
 
 
 def test_the_map_gives_back_what_the_teacher_read() -> None:
-    windows = Windows(find_recordings([DATA]), 2 * RATE, RATE).batch(0, 6)
+    windows = Windows(SPEECH, 2 * RATE, RATE).batch(0, 6)
     decoder = SpeechDecoder(CONFIG)
     found = []
     for audio in windows:
@@ -81,11 +100,47 @@ def test_the_map_gives_back_what_the_teacher_read() -> None:
     klt = fit_klt(levels, np.concatenate([t.named[:, 0] for t in found]), decoder)
     vector = np.concatenate([np.zeros((len(levels), 8)), klt.coefficients(levels, decoder)], 1)
     controls = decoder.controls(torch.tensor(vector, dtype=torch.float32))
-    bands = levels.reshape(-1, CONFIG.points, CONFIG.bands + CONFIG.voice_bands)[..., : CONFIG.bands]
+    bands = levels[:, : CONFIG.bands]
     difference = controls.shape_db.detach().numpy() - bands
-    difference -= difference.mean((1, 2), keepdims=True)  # level is told apart
-    loud = bands > bands.max((1, 2), keepdims=True) - 30
-    assert np.sqrt((difference[loud] ** 2).mean()) < 5.0  # dB, of a spread of 15
+    difference -= difference.mean(1, keepdims=True)  # level is told apart
+    loud = bands > bands.max(1, keepdims=True) - 30
+    assert np.sqrt((difference[loud] ** 2).mean()) < 2.5  # dB, of a spread of 15
+
+
+def vowel(f0_hz: float, formants_hz: tuple[float, ...], seconds: float) -> np.ndarray:
+    """Harmonics up to 9 kHz with peaks at the formants."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    hz = f0_hz * np.arange(1, int(9000 / f0_hz))
+    gain = 0.01 + np.sum([1 / (1 + ((hz - f) / 120.0) ** 2) for f in formants_hz], axis=0)
+    return (0.05 * (gain[:, None] * np.sin(2 * np.pi * hz[:, None] * t)).sum(0)).astype(np.float32)
+
+
+def test_targets_sound_like_what_they_were_read_off() -> None:
+    # a decoder that takes levels and voicing as they are
+    outputs = CONFIG.bands + CONFIG.voice_bands
+    config = replace(CONFIG, vector_dims=CONFIG.named_dims + outputs)
+    decoder = SpeechDecoder(config).requires_grad_(False)
+    decoder.shape_basis.copy_(torch.eye(outputs))
+    silence = np.zeros(RATE // 4, np.float32)
+    first, second = vowel(120.0, (700.0, 1200.0, 2600.0), 0.4), 0.5 * vowel(120.0, (300.0, 2200.0, 3000.0), 0.4)
+    audio = np.concatenate([silence, first, second, silence])
+    heard = teacher.analyse(audio, CONFIG)
+    target = teacher.targets(heard, teacher.segment(heard, 9.0), CONFIG)
+    named = (target.named - decoder.offset.numpy()) / decoder.scale.numpy()
+    vector = torch.tensor(np.concatenate([named, target.levels], 1), dtype=torch.float32)
+    again = render(decoder, vector, torch.tensor(target.frame) * CONFIG.hop, 0, len(audio)).numpy()
+    told = teacher.analyse(again, CONFIG)
+    frame = CONFIG.hop / RATE
+    for start, stop in ((0.3, 0.6), (0.7, 1.0)):
+        inner = slice(int(start / frame), int(stop / frame))
+        assert np.abs(told.level_db[inner] - heard.level_db[inner]).max() < 2.0
+        assert np.abs(12 * np.log2(told.f0_hz[inner] / 120.0)).max() < 0.2
+        truth, found = heard.envelope_db[inner].mean(0), told.envelope_db[inner].mean(0)
+        loud = truth > truth.max() - 30
+        difference = np.abs(found - truth)[loud]
+        assert loud.sum() > 5 and difference.mean() < 1.5 and difference.max() < 4.0
+    assert told.level_db[: int(0.2 / frame)].max() < told.level_db.max() - 50
+    assert told.level_db[int(1.15 / frame) :].max() < told.level_db.max() - 50
 
 
 # data
@@ -98,7 +153,7 @@ def test_no_recordings_are_refused(tmp_path: Path) -> None:
 
 
 def test_windows_depend_on_the_step_alone() -> None:
-    recordings = find_recordings([DATA])
+    recordings = SPEECH
     assert len(recordings) == 3
     windows, again = (Windows(recordings, RATE, RATE, seed=3) for _ in range(2))
     again.batch(0, 2)
@@ -146,7 +201,7 @@ def test_the_encoder_sees_no_further_than_it_says() -> None:
 
 
 def make_task(imitation_steps: int) -> SpeechTask:
-    recordings = find_recordings([DATA])
+    recordings = SPEECH
     torch.manual_seed(1)
     valid = Windows(recordings, RATE, RATE, 1).batch(0, 1)
     windows = Windows(recordings, RATE, RATE)
@@ -186,3 +241,12 @@ def test_a_lesson_lists_events_in_order() -> None:
     assert (key.diff() > 0).all()
     again = teach(windows, task.klt, SpeechDecoder(SMALL))
     assert torch.equal(again.vector, lesson.vector)
+
+
+def test_recordings_without_a_sound_to_tell_are_refused() -> None:
+    short = np.zeros((2, CONFIG.hop - 1), np.float32)  # a single frame is no event
+    task = make_task(1)
+    with pytest.raises(SicError, match="no sound that events could tell"):
+        teach(short, task.klt, SpeechDecoder(SMALL))
+    with pytest.raises(SicError, match="no sound that events could tell"):
+        first_map(short, SpeechDecoder(SMALL))

@@ -1,8 +1,9 @@
 """Edits of sound that are edits of its events: functions from table to table.
 
 An edit that a preset's vectors cannot express is refused with a SicError. Edited numbers lie off the header's
-grid until they are written. Noise is drawn by an event's place in its channel, so where events are dropped or
-change places, another draw of the same noise is heard.
+grid until they are written. In `reference` noise is drawn by an event's place in its channel, in `speech` by place in
+time and by channel, so where events are dropped or change places (`reference`), or move (`speech`), another draw of
+the same noise is heard.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from .errors import SicError
 from .events import EventTable
-from .presets import layout_of, level_db
+from .presets import LAYOUTS, Layout, layout_of, level_db
 
 FLOOR_DB = -300.0
 """Energy given to an event of amplitude 0: below everything that sounds."""
@@ -38,15 +39,15 @@ def randomize_vectors(table: EventTable, seed: int) -> EventTable:
 
 
 def stretch(table: EventTable, factor: float) -> EventTable:
-    """Times, the source's length, and (where the preset names them) durations and fades, times `factor`.
+    """Times, the source's length, and (where the preset names them) attacks and decays, times `factor`.
 
-    Pitch stays. In presets whose vectors have no duration (`reference`) events move and keep their length.
+    Pitch stays. In presets whose vectors name no fades (`reference`) events move and keep their length.
     The factor is 0.01..100.
     """
     _within("stretch", factor, 0.01, 100)
     layout = layout_of(table.header)
     vector = table.vector.astype(np.float64)
-    for name in ("duration_log2_s", "attack_log2_s", "decay_log2_s"):
+    for name in ("attack_log2_s", "decay_log2_s"):
         if name in layout.dims:
             dim = layout.dims[name]
             vector[:, dim.index] += math.log2(factor) / dim.scale
@@ -70,14 +71,14 @@ def shift(table: EventTable, seconds: float) -> EventTable:
     _within("shift", seconds)
     header = table.header
     n_samples = max(0, header.n_samples + round(seconds * header.sample_rate))
-    kept = table.select(table.time + seconds >= 0)
+    kept = _select(table, table.time + seconds >= 0)
     return kept.replace(header=replace(header, n_samples=n_samples), time=kept.time + seconds)
 
 
 def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> EventTable:
-    """The part from start_s to end_s (default: the end), with the events that begin in it.
+    """The part from start_s to end_s (default: the end), with the events whose times lie in it.
 
-    Events that begin before start_s are dropped even if they still sound then: half an event is not an event.
+    Events before start_s are dropped even if they still sound then: half an event is not an event.
     SicError unless 0 <= start_s < end_s and at least one sample of the source lies between.
     """
     rate, n_samples = table.header.sample_rate, table.header.n_samples
@@ -85,7 +86,7 @@ def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) ->
     first, stop = round(_within("start", start_s, 0) * rate), min(round(end_s * rate), n_samples)
     if first >= stop:
         raise SicError(f"no sample lies in {start_s:g}..{end_s:g} s; the source has {table.duration_s:g} s")
-    kept = table.select((table.time >= start_s) & (table.time < end_s))
+    kept = _select(table, (table.time >= start_s) & (table.time < end_s))
     return kept.replace(header=replace(table.header, n_samples=stop - first), time=kept.time - start_s)
 
 
@@ -93,8 +94,9 @@ def keep(table: EventTable, n: int) -> EventTable:
     """The n events worth most, those with the most energy; of equals, the earlier."""
     if n < 0:
         raise SicError(f"{n} events cannot be kept; give 0 or more")
-    order = np.argsort(-estimate_energy_db(table), kind="stable")
-    return table.select(order[:n])
+    kept = np.zeros(len(table), dtype=bool)
+    kept[np.argsort(-estimate_energy_db(table), kind="stable")[:n]] = True
+    return _select(table, kept)
 
 
 def keep_percent(table: EventTable, percent: float) -> EventTable:
@@ -107,13 +109,60 @@ def keep_percent(table: EventTable, percent: float) -> EventTable:
 def estimate_energy_db(table: EventTable) -> NDArray[np.float32]:
     """float32 [n]: energy of each event, dB, up to a constant of the preset.
 
-    Level plus 10 log10(duration in s) where vectors tell the duration; never below FLOOR_DB.
+    Level plus 10 log10(how long it sounds, s) where vectors tell what is linked; never below FLOOR_DB. To either side
+    an event sounds for half the gap to the event that it is linked to; else, for the area under its fade: half its
+    attack (linear) where it begins by itself, a third of its decay ((1 - x)²) where nothing is linked to it.
     """
     layout = layout_of(table.header)
     energy_db = level_db(table)
-    if "duration_log2_s" in layout.dims:
-        energy_db = energy_db + 10 * math.log10(2) * layout.physical(table, "duration_log2_s")
+    if "begins" in layout.dims:
+        with np.errstate(divide="ignore"):  # linked events at the same time
+            energy_db = energy_db + 10 * np.log10(_sounding_s(table, layout))
     return np.maximum(energy_db, FLOOR_DB).astype(np.float32)
+
+
+def _by_channel(table: EventTable, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Rows channel by channel, in order of time in each, int64 [n]; and whether each begins by itself, bool [n].
+
+    For presets whose vectors have `begins`.
+    """
+    order = np.argsort(table.channel, kind="stable")
+    first = np.diff(table.channel[order].astype(np.int64), prepend=-1) != 0
+    return order, first | (layout.physical(table, "begins")[order] > 0.5)
+
+
+def _sounding_s(table: EventTable, layout: Layout) -> NDArray[np.float64]:
+    order, begins = _by_channel(table, layout)
+    ends = np.roll(begins, -1)  # the first begins, so the last ends
+    time = table.time[order]
+    gap_s = np.diff(time, prepend=time[:1])  # to the event before
+    attack_s, decay_s = (
+        np.exp2(np.clip(layout.physical(table, name)[order], -10, 4))  # about as the decoder does
+        for name in ("attack_log2_s", "decay_log2_s")
+    )
+    sounding_s = np.empty(len(table))
+    sounding_s[order] = np.where(begins, attack_s / 2, gap_s / 2)
+    sounding_s[order] += np.where(ends, decay_s / 3, np.roll(gap_s, -1) / 2)
+    return sounding_s
+
+
+def _select(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
+    """The rows of a mask. Where a voice loses its beginning, its first event that is kept begins by itself.
+
+    Else it would carry on the voice before. A preset that is not known here is taken to have no voices.
+    """
+    layout = LAYOUTS.get(table.header.model)
+    if layout is None or "begins" not in layout.dims:
+        return table.select(kept)
+    order, begins = _by_channel(table, layout)
+    voice = np.cumsum(begins)[kept[order]]
+    leads = np.diff(voice, prepend=0) != 0
+    dim, rows = layout.dims["begins"], order[kept[order]][leads & ~begins[kept[order]]]
+    vector = table.vector.copy()
+    # on the grid, so that rounding does not take it away
+    step = table.header.step[dim.index]
+    vector[rows, dim.index] = math.ceil((0.51 - dim.offset) / dim.scale / step) * step
+    return table.replace(vector=vector).select(kept)
 
 
 def _added(table: EventTable, name: str, amount: float) -> EventTable:

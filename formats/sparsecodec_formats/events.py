@@ -239,7 +239,7 @@ class EventTable:
         )
 
     def rank_in_channel(self) -> NDArray[np.int64]:
-        """int64 [n]: how many events of the same channel come before each event. Drives its noise."""
+        """int64 [n]: how many events of the same channel come before each event. `reference` draws noise by it."""
         rank = np.empty(len(self), np.int64)
         for channel in np.unique(self.channel):
             mine = self.channel == channel

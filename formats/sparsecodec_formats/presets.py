@@ -68,15 +68,15 @@ _SPEECH = Layout(
     sample_rate=22_050,
     time_unit=Fraction(64, 22_050),
     dims=_dims(
-        ("level_db", "dB", 1.5, -30.0),  # mean over the event, re full scale
-        ("duration_log2_s", "log2 s", 0.375, math.log2(0.06)),  # onset to end of sound
-        ("attack_log2_s", "log2 s", 0.75, math.log2(0.010)),  # fade-in
-        ("decay_log2_s", "log2 s", 0.75, math.log2(0.010)),  # fade-out
-        ("f0_semitones", "semitones re 110 Hz", 0.25, 0.0),  # at the middle: an error of f0 drifts half as far
-        ("glide_semitones", "semitones", 0.5, 0.0),  # change of f0 from onset to end
-        ("phase_cycles", "cycles", 1 / 12, 0.0),  # of the fundamental, at the middle
+        ("level_db", "dB", 1.5, -30.0),  # at the event's time, re full scale
+        ("attack_log2_s", "log2 s", 0.75, math.log2(0.06)),  # time over which it comes in, before its time
+        ("decay_log2_s", "log2 s", 0.75, math.log2(0.06)),  # time over which it dies away, where nothing is linked
+        ("f0_semitones", "semitones re 110 Hz", 0.25, 0.0),  # at its time
+        ("glide_semitones", "semitones", 0.5, 0.0),  # change of f0 over the decay
+        ("phase_cycles", "cycles", 1 / 12, 0.0),  # of the fundamental at its time, where it begins by itself
+        ("begins", "above 0.5: by itself", 1.0, 0.0),  # else it carries on the sound of the event before it
         ("room_db", "dB", 6.0, -60.0),  # send to the room
-        # Spectrum over time and frequency, and voicing: coefficients of a KLT that comes with the model.
+        # Spectrum and voicing: coefficients of a KLT that comes with the model.
         *((f"shape_{i}", "1", 1.0, 0.0) for i in range(N_DIMS - 8)),
     ),
 )

@@ -80,7 +80,7 @@ def list_models() -> list[ModelInfo]:
     return [
         ModelInfo(
             "speech",
-            "phase-controlled harmonics and noise, resonance, room; trained on speech; the default",
+            "linked events of harmonics, noise and room, phase running on; trained on speech; the default",
             speech.model_rate,
             *_counts(speech.model),
             speech.weights_hash.hex(),

@@ -1,9 +1,8 @@
-"""Analysis of a stream: windows that slide by half, events taken from each first half, the residual carried on.
+"""Analysis of a stream: windows that slide by half, events taken from each first half.
 
-After Vinyard 2025 ("streaming"; seed-system.md): an encoder looks at a spectrogram and proposes, what is proposed is
-rendered and taken out, the encoder looks at the residual. Here one look proposes events at all maxima of the switch,
-and they are removed from loud to soft until a rule says stop; further looks at the residual may add what the first one
-missed. The events of each half window are then fitted to the samples (`refine.py`).
+After Vinyard 2025 ("streaming"; seed-system.md), with one look instead of one an event: the encoder proposes events at
+all maxima of the switch. Where a rule says when to stop, they are taken out of the spectrogram from loud to soft until
+it does. The events of each half window are then fitted to the samples (`refine.py`).
 """
 
 from __future__ import annotations
@@ -17,24 +16,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..removal import Proposal, energy, remove_events
+from .encoder import Proposals
 from .model import SpeechModel
-from .proposals import assemble, measure_pitch_and_phase, onset_samples, pick_frames
+from .proposals import ATTACK, BEGINS, DECAY, LEVEL, assemble, measure_pitch, pick_frames
 from .refine import Events, fit
-from .synthesis import render
+from .synthesis import noise_spectrum, render
 
 WINDOW = 2**17  # samples, as the reference
-TIME_STEP = 128  # samples between possible onsets
 MAX_EVENTS_PER_SECOND = 40.0
-LOOKS = 1  # a second one costs more bits than it is worth, see docs/experiments.md
 SILENCE = 2.0**-16  # a window that stays below (half a 16-bit step) holds no event
-INAUDIBLE_DB = 45.0  # an event so far below the loudest frame is not sent
-WORTH = 0.5  # a later look's event must remove at least this share of its own energy
-EFFORT_STEPS = (0, 12, 25, 50, 75, 100, 150, 220, 320, 450)
-MARGIN = 2048  # samples on either side of a half window that its fit hears, too
-LEAD = 8  # frames that an event's spectrogram begins before its frame: attacks reach back
+INAUDIBLE_DB = 50.0  # an event so far below the loudest frame is not sent
+EFFORT_STEPS = (0, 5, 10, 16, 25, 40, 60, 100, 160, 300)
+MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
+CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
+LEAD = 36  # frames that an event's spectrogram begins before its frame: attacks reach back
 
 Final = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Events that will not change any more: onsets int64 [n], samples since the start of the stream, ascending; vectors
+"""Events that will not change any more: times int64 [n], samples since the start of the stream, ascending; vectors
 float32 [n, 32] on the quantiser's grid."""
 
 
@@ -72,12 +70,12 @@ class SpeechAnalyser:
         effort: int,
         seed: int,
         quantiser_step: Tensor,
+        channel: int = 0,
         events_per_second: float | None = None,
         snr_stop_db: float | None = None,
-        looks: int = LOOKS,
     ) -> None:
-        """effort 0 … 9; seed: of the file's noise; quantiser_step float32 [32], on the model's device."""
-        self._model, self._steps, self._seed, self._looks = model, EFFORT_STEPS[effort], seed, looks
+        """effort 0 … 9; seed and channel: of the file's noise; quantiser_step float32 [32], on the model's device."""
+        self._model, self._steps, self._seed, self._channel = model, EFFORT_STEPS[effort], seed, channel
         self._quantiser_step = quantiser_step
         self._device = quantiser_step.device
         self._rate = (events_per_second or MAX_EVENTS_PER_SECOND) / model.config.sample_rate
@@ -91,10 +89,10 @@ class SpeechAnalyser:
         # magnitudes that events so far take out of the next half window and what follows: [frames, bins]
         self._removed = torch.zeros(0, bins, device=self._device)
         self._waiting: _Half | None = None
-        self._tail = self._no_events()  # final events that may still sound
-        self._last_onset = 0
+        self._tail = self._no_events()  # the last events that are final
+        self._last_time = -(2**40)  # of the last event proposed
+        self._begun = False  # whether a voice began after it whose first events were left out
         self._loudest_db = -120.0  # of the last window
-        self._rank = 0
 
     def push(self, block: NDArray[np.float32]) -> Iterator[Final]:
         """Take float32 [n]."""
@@ -114,7 +112,7 @@ class SpeechAnalyser:
 
     def _no_events(self) -> Events:
         place = torch.zeros(0, dtype=torch.int64, device=self._device)
-        return Events(torch.zeros(0, self._model.config.vector_dims, device=self._device), place, place)
+        return Events(torch.zeros(0, self._model.config.vector_dims, device=self._device), place)
 
     def _advance(self, until: int) -> Iterator[Final]:
         half = _Half(self._done, until, self._propose(self._done, until))
@@ -140,6 +138,7 @@ class SpeechAnalyser:
         samples = self._span(begin, start + WINDOW + self._context)
         if float(samples.abs().max()) < SILENCE:
             self._removed = self._removed[:0]
+            self._begun = True
             self._loudest_db = -120.0
             return self._no_events()
         magnitude = self._model.encoder.features.spectrogram(samples)
@@ -148,105 +147,112 @@ class SpeechAnalyser:
         # of the window before, too: the end of a recording is not loud because nothing follows
         loudest_db, self._loudest_db = max(loudest_db, self._loudest_db), loudest_db
         window = _Window(samples, magnitude, begin, (start - begin) // hop, -(-(until - begin) // hop), loudest_db)
-        residual = magnitude.T.contiguous()
-        residual[: window.first] = 0.0  # that is done with
-        carried = self._removed[: len(residual) - window.first]
-        residual[window.first : window.first + len(carried)] -= carried
-
-        budget = int(self._rate * until + 1e-9) - int(self._rate * start + 1e-9)
-        taken: dict[int, Tensor] = {}  # frame → vector
-        seen = magnitude  # the first look sees what came before, too, as it did in training
-        for look in range(self._looks):
-            queue = self._look(window, seen, budget - len(taken), taken)
-            found = self._remove(window, residual, queue, budget - len(taken), picky=look > 0)
-            taken |= found
-            if not found or len(taken) >= budget:
-                break
-            seen = residual.clamp_min(0.0).T
-        self._removed = (magnitude.T - residual)[window.first + WINDOW // 2 // hop :]
-        return self._in_order(taken, begin)
-
-    def _look(self, window: _Window, magnitude: Tensor, budget: int, taken: dict[int, Tensor]) -> dict[int, Tensor]:
-        """Frame → vector float32 [32] of what the encoder proposes in the half window, loud ones first."""
-        decoder = self._model.decoder
         proposals = self._model.encoder(magnitude[None])
-        switch = proposals.switch[0].clone()
-        for frame in taken:  # an event is there already
-            switch[max(0, frame - 2) : frame + 3] = -torch.inf
-        frames = pick_frames(switch)
-        inside = frames[(frames >= window.first) & (frames < window.last)]
-        if len(inside) > budget:
-            inside = inside[torch.topk(switch[inside], budget).indices].sort().values
-        if not len(inside):
-            return {}
-        # what comes after the half window is there to link to
-        frames = torch.cat([inside, frames[frames >= window.last]])
-        vector, onset = assemble(proposals, torch.zeros_like(frames), frames, decoder)
-        vector, onset = vector[: len(inside)], onset[: len(inside)]
-        vector = measure_pitch_and_phase(decoder, vector, self._on_grid(onset, window.begin), window.samples)
-        level_db = decoder.controls(vector).level_db
-        order = torch.argsort(level_db, descending=True)
-        return {int(inside[i]): vector[i] for i in order if level_db[i] > window.loudest_db - INAUDIBLE_DB}
+        frames = pick_frames(proposals.switch[0])
+        frames = frames[(frames >= window.first) & (frames < len(magnitude.T))]
+        begins = proposals.named[0, BEGINS, frames] > 0.5
+        voice = torch.cumsum(begins, 0) + int(self._begun)
+        kept = self._choose(window, proposals, frames)
+        chosen = self._assemble(window, proposals, frames[kept], voice[kept])
+        if self._snr_stop_db is not None:
+            kept = kept.clone()
+            kept[kept.nonzero()[:, 0]] = self._enough(window, chosen, frames[kept])
+            chosen = self._assemble(window, proposals, frames[kept], voice[kept])
+        mine = frames < window.last
+        count = int((kept & mine).sum())
+        if count:
+            self._last_time = int(chosen.time[count - 1])
+        # what begins between the last event that was kept and the end of the half begins the voice of the next
+        rest = mine & ((frames * hop + begin) > self._last_time)
+        self._begun = bool(begins[rest].any()) or (self._begun and not count)
+        return chosen[:count]
 
-    def _remove(
-        self, window: _Window, residual: Tensor, queue: dict[int, Tensor], budget: int, picky: bool
-    ) -> dict[int, Tensor]:
-        """Take the queue's events out of `residual` (float32 [frames, bins], changed in place), in its order; those
-        taken.
+    def _choose(self, window: _Window, proposals: Proposals, frames: Tensor) -> Tensor:
+        """Which of these frames' events are loud enough, and the surest as many as the ceiling lets through: bool."""
+        decoder = self._model.decoder
+        level_db = proposals.named[0, LEVEL, frames] * decoder.scale[LEVEL] + decoder.offset[LEVEL]
+        kept = level_db > window.loudest_db - INAUDIBLE_DB
+        start = window.begin + window.first * self._model.config.hop
+        until = window.begin + window.last * self._model.config.hop
+        budget = int(self._rate * until + 1e-9) - int(self._rate * start + 1e-9)
+        mine = torch.nonzero(kept & (frames < window.last))[:, 0]
+        if len(mine) > budget:
+            kept[mine] = False
+            kept[mine[torch.topk(proposals.switch[0, frames[mine]], budget).indices]] = True
+        return kept
 
-        picky: leave out an event that would not remove WORTH of its own energy.
-        """
-        waiting = iter(queue.items())
-        rows: dict[int, Tensor] = {}
+    def _assemble(self, window: _Window, proposals: Proposals, frames: Tensor, voice: Tensor) -> Events:
+        """Events at these frames, linked among themselves and to the last one before; times in the stream."""
+        hop = self._model.config.hop
+        if not len(frames):
+            return self._no_events()
+        last = (self._last_time - window.begin) // hop
+        lead = last >= 0
+        if lead:  # there to link to
+            frames = torch.cat([frames.new_tensor([last]), frames])
+            voice = torch.cat([voice.new_zeros(1), voice])
+        begins = torch.ones_like(frames, dtype=torch.bool)
+        begins[1:] = voice[1:] != voice[:-1]
+        row = torch.zeros_like(frames)
+        vector, time = assemble(proposals, row, frames, self._model.decoder, begins)
+        vector = measure_pitch(self._model.decoder, vector, time, window.samples)
+        return Events(vector, time + window.begin)[int(lead) :]
+
+    def _enough(self, window: _Window, events: Events, frames: Tensor) -> Tensor:
+        """Which events of the half window are taken until the residual is small enough, loud ones first; those after
+        it stay: bool."""
+        first, last = window.first, window.last
+        residual = window.magnitude.T.contiguous()
+        residual[:first] = 0.0  # that is done with
+        carried = self._removed[: len(residual) - first]
+        residual[first : first + len(carried)] -= carried
+        before = residual.clone()
+        taken = frames >= last
+        level = events.vector[:, LEVEL].masked_fill(taken, -torch.inf)
+        waiting = iter(torch.argsort(level, descending=True)[: int((~taken).sum())].tolist())
+        row: dict[int, int] = {}
 
         def next_event(left: Tensor, n_open: int) -> Proposal | None:
-            for frame, vector in waiting:
-                rows[frame] = self._event_magnitudes(vector, frame)
-                if not picky or _worth(left, rows[frame], frame) > WORTH:
-                    return Proposal(vector, frame, 1.0)
-            return None
+            index = next(waiting, None)
+            if index is None:
+                return None
+            row[int(frames[index])] = index
+            return Proposal(events.vector[index], int(frames[index]), 1.0)
 
         removed = remove_events(
             residual,
             next_event,
-            lambda proposal, rank: rows[proposal.frame],
+            lambda proposal, rank: self._event_magnitudes(events, row[proposal.frame]),
             n_seen=len(residual),
-            n_open=window.last,
+            n_open=last,
             lead=LEAD,
-            max_events=budget,
+            max_events=len(events),
             snr_stop_db=self._snr_stop_db,
-            initial_energy=energy(window.magnitude[:, window.first : window.last]),
+            initial_energy=energy(window.magnitude[:, first:last]),
         )
-        return {event.frame: queue[event.frame] for event in removed}
+        for event in removed:
+            taken[row[event.frame]] = True
+        self._removed = (before - residual)[first + WINDOW // 2 // self._model.config.hop :]
+        return taken
 
-    def _event_magnitudes(self, vector: Tensor, frame: int) -> Tensor:
-        """Spectrogram of one event alone, from LEAD frames before its frame on: float32 [rows, bins]."""
+    def _event_magnitudes(self, events: Events, index: int) -> Tensor:
+        """Spectrogram of one event, from LEAD frames before its frame on: float32 [rows, bins]."""
         hop, decoder = self._model.config.hop, self._model.decoder
-        controls = decoder.controls(vector[None])
-        place = torch.tensor([LEAD], device=self._device)
-        onset = onset_samples(place, controls.attack_s, decoder.config).round().long()
-        length = int(onset) + int(controls.duration_s * decoder.config.sample_rate) + 2 * hop
-        sound = render(decoder, vector[None], onset, torch.zeros_like(onset), self._seed, length)
-        return self._model.encoder.features.spectrogram(sound).T
+        vector = events.vector[index : index + 1].clone()
+        time = events.time
 
-    def _on_grid(self, onset: Tensor, begin: int) -> Tensor:
-        """Onsets on the file's grid of times, int64 [n], still relative to sample `begin`."""
-        return torch.round((onset + begin) / TIME_STEP).long() * TIME_STEP - begin
+        def fade(dim: int, samples: Tensor) -> Tensor:
+            """What a fade over a gap says in vector units."""
+            seconds = samples.clamp(128, LEAD * hop) / decoder.config.sample_rate
+            return (torch.log2(seconds) - decoder.offset[dim]) / decoder.scale[dim]
 
-    def _in_order(self, taken: dict[int, Tensor], begin: int) -> Events:
-        if not taken:
-            return self._no_events()
-        frames = sorted(taken)
-        vector = torch.stack([taken[frame] for frame in frames])
-        frame = torch.tensor(frames, device=self._device)
-        attack_s = self._model.decoder.controls(vector).attack_s
-        onset = self._on_grid(onset_samples(frame, attack_s, self._model.config), begin) + begin
-        # a long attack may begin before the event before: keep the order, on which the noise depends
-        onset = torch.cummax(onset.clamp_min(self._last_onset), 0).values
-        rank = torch.arange(self._rank, self._rank + len(onset), device=self._device)
-        self._rank += len(onset)
-        self._last_onset = int(onset[-1])
-        return Events(vector, onset, rank)
+        if index and not float(vector[0, BEGINS]) > 0.5:
+            vector[0, ATTACK] = fade(ATTACK, time[index] - time[index - 1])
+        if index + 1 < len(events) and not float(events.vector[index + 1, BEGINS]) > 0.5:
+            vector[0, DECAY] = fade(DECAY, time[index + 1] - time[index])
+        length = LEAD * hop + int(decoder.controls(vector).decay_s * decoder.config.sample_rate) + 2 * hop
+        place = torch.tensor([LEAD * hop], device=self._device)
+        return self._model.encoder.features.spectrogram(render(decoder, vector, place, self._seed, length)).T
 
     def _settle(self, half: _Half, following: Events) -> Final:
         """Fit one half window's events between those before, which are final, and those after, which may still
@@ -254,22 +260,26 @@ class SpeechAnalyser:
         decoder, events = self._model.decoder, half.events
         begin = max(0, half.start - MARGIN)
         length = half.until + MARGIN - begin
+        hop = decoder.config.frame_hop
+
+        def here(some: Events) -> Events:
+            return Events(some.vector, some.time - begin)
+
         with torch.no_grad():
-            background = torch.zeros(length, device=self._device)
-            for other in (self._tail, following):
-                background += render(decoder, other.vector, other.onset - begin, other.rank, self._seed, length)
-        local = Events(events.vector, events.onset - begin, events.rank)
-        target = self._span(begin, begin + length)
-        vector = fit(decoder, local, target, background, self._seed, self._steps, self._quantiser_step)
-        end = events.onset + (decoder.controls(vector).duration_s * decoder.config.sample_rate).long()
-        sounding = end > half.until - MARGIN
-        self._tail = Events(vector[sounding], events.onset[sounding], events.rank[sounding])
-        return events.onset.cpu().numpy(), vector.cpu().numpy()
-
-
-def _worth(residual: Tensor, rows: Tensor, frame: int) -> float:
-    """Energy that an event's magnitudes would remove from the residual, as a share of their own."""
-    rows = rows[max(0, LEAD - frame) :]
-    part = residual[max(0, frame - LEAD) :][: len(rows)]
-    rows = rows[: len(part)]
-    return (energy(part) - energy(part - rows)) / (energy(rows) + 1e-12)
+            count = length // hop + 2
+            noise = noise_spectrum(
+                self._seed, self._channel, begin // hop, count, decoder.config, str(self._device)
+            )
+        vector = fit(
+            decoder,
+            here(self._tail),
+            here(events),
+            here(following[:CONTEXT]),
+            self._span(begin, begin + length),
+            noise,
+            self._seed,
+            self._steps,
+            self._quantiser_step,
+        )
+        self._tail = self._tail.then(Events(vector, events.time))[-CONTEXT:]
+        return events.time.cpu().numpy(), vector.cpu().numpy()

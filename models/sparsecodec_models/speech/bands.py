@@ -40,20 +40,3 @@ def mel_filters(mels: int, fft_size: int, sample_rate: int) -> FloatArray:
     nearest = np.abs(f[None] - edges[1:-1, None]).argmin(1)
     weights[np.arange(mels), nearest] = np.maximum(weights[np.arange(mels), nearest], 1e-3)
     return weights / weights.sum(1, keepdims=True)
-
-
-def minimum_phase_matrix(bins: int) -> FloatArray:
-    """Maps log magnitudes (natural log) on `bins` bins from 0 to Nyquist to the minimum phase (rad): float64 [bins,
-    bins].
-
-    Oppenheim & Schafer, Discrete-Time Signal Processing, 12.2: the phase is the Hilbert transform of the log magnitude,
-    computed by folding the real cepstrum. It is linear, so one matrix does it.
-    """
-    size = 2 * (bins - 1)
-    fold = np.zeros(size)
-    fold[0] = fold[size // 2] = 1.0
-    fold[1 : size // 2] = 2.0
-    identity = np.eye(bins)
-    full = np.concatenate([identity, identity[:, -2:0:-1]], axis=1)  # even spectrum of each unit log magnitude
-    cepstrum = np.fft.ifft(full, axis=1).real
-    return np.fft.fft(cepstrum * fold, axis=1).imag[:, :bins].T

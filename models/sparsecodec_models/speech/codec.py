@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sparsecodec_formats.events import EventTable, Header
 from sparsecodec_formats.presets import LAYOUTS
@@ -16,11 +17,24 @@ from sparsecodec_formats.steps import nearest_step
 
 from ..codec import Codec
 from .analysis import SpeechAnalyser
+from .decoder import SpeechControls
 from .model import SpeechModel
-from .synthesis import convolve, overlap_add, plan_frames, render_frames, room_response
+from .synthesis import (
+    FramePlan,
+    Tracks,
+    convolve,
+    follow,
+    noise_spectrum,
+    overlap_add,
+    plan_frames,
+    render_frames,
+    room_response,
+    spectra,
+)
 
 BLOCK = 2**16  # samples rendered at once
-QUANTISER_STEP = 2**0.375  # of the layout's units: about 2.3 kbit/s, see docs/experiments.md
+FRAMES_AT_ONCE = 2**12  # however many voices sound together, memory is bounded
+QUANTISER_STEP = 2**0.625  # of the layout's units: about 2.3 kbit/s, see docs/experiments.md
 
 
 class SpeechCodec(Codec):
@@ -58,10 +72,11 @@ class SpeechCodec(Codec):
                 effort=effort,
                 seed=header.seed,
                 quantiser_step=step,
+                channel=channel,
                 events_per_second=events_per_second,
                 snr_stop_db=snr_stop_db,
             )
-            for _ in range(header.channels)
+            for channel in range(header.channels)
         ]
         found = [[(np.zeros(0, np.int64), np.zeros((0, self.model.config.vector_dims), np.float32))] for _ in analysers]
         for block in blocks:
@@ -78,37 +93,64 @@ class SpeechCodec(Codec):
         )
         return dequantise(header, quantise(table))  # to the last bit what a file will give
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: what is cached here is used in fits, too
     def _synthesise(
         self, table: EventTable, start: int, stop: int, seed: int
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        config, decoder = self.model.config, self.model.decoder
-        onset = np.round(np.minimum(table.time, 2.0**40) * self.model_rate).astype(np.int64)
-        rank = table.rank_in_channel()
-        controls = decoder.controls(torch.tensor(table.vector, device=self.device))
-        amplitude = torch.tensor(table.amplitude, device=self.device)
-        response = room_response(config).to(self.device)
-        # frames overlap the end by less than one frame; then the room rings on
-        length = np.ceil(controls.duration_s.cpu().numpy() * self.model_rate).astype(np.int64) + config.frame_size
-        length += np.where(controls.room_gain.cpu().numpy() > 0, len(response), 0)
+        voices = [_Channel(self, table, channel, seed) for channel in range(table.header.channels)]
         for at in range(start, stop, BLOCK):
             size = min(BLOCK, stop - at)
-            out = torch.zeros(size, table.header.channels, device=self.device)
-            for channel in range(table.header.channels):
-                mine = np.flatnonzero((table.channel == channel) & (onset < at + size) & (onset + length > at))
-                if not len(mine):
-                    continue
-                rows = torch.from_numpy(mine).to(self.device)
-                these = controls[rows]
-                plan = plan_frames(these.duration_s, torch.from_numpy(rank[mine]).to(self.device), seed, config)
-                frames = render_frames(decoder, these, plan)
-                # from before the block, so that the room hears what began there
-                lead = len(response)
-                place = torch.from_numpy(onset[mine] - at + lead).to(self.device)
-                height = amplitude[rows]
-                sound = overlap_add(frames, place, lead + size, height)
-                send = height * these.room_gain
-                if bool((send > 0).any()):
-                    sound = sound + convolve(overlap_add(frames, place, lead + size, send), response)
-                out[:, channel] = sound[lead:]
+            out = torch.stack([voice.samples(at, size) for voice in voices], 1)
             yield out.cpu().numpy(), at + size >= stop
+
+
+class _Channel:
+    """The voices of one channel of a table, to be heard from anywhere."""
+
+    def __init__(self, codec: SpeechCodec, table: EventTable, channel: int, seed: int) -> None:
+        self._decoder, self._device = codec.model.decoder, codec.device
+        self._channel, self._seed = channel, seed
+        config = codec.model.config
+        mine = table.select(table.channel == channel)
+        time = np.round(np.minimum(mine.time, 2.0**40) * config.sample_rate).astype(np.int64)
+        self._amplitude = torch.tensor(mine.amplitude, device=self._device)
+        self._controls = self._decoder.controls(torch.tensor(mine.vector, device=self._device))
+        place = torch.from_numpy(time).to(self._device)
+        self._plan = plan_frames(self._controls, place, config)
+        self._tracks = follow(self._controls, place, self._plan, config)
+        self._room = bool((self._controls.room_gain > 0).any())
+
+    def samples(self, start: int, size: int) -> Tensor:
+        """Samples from `start` on: float32 [size]."""
+        config = self._decoder.config
+        response = room_response(config) if self._room else torch.zeros(0)
+        begin, length = start - len(response), size + len(response)  # the room hears what began before
+        hop = config.frame_hop
+        first, last = max(0, (begin - hop) // hop), (begin + length + hop) // hop + 1
+        rows = self._plan.between(first, last)
+        dry = torch.zeros(length, device=self._device)
+        wet = torch.zeros_like(dry)
+        if not len(rows):
+            return dry[:size]
+        noise = noise_spectrum(self._seed, self._channel, first, last - first, config, str(self._device))
+        for part in rows.split(FRAMES_AT_ONCE):
+            plan, tracks, controls, gain = self._part(part)
+            table = spectra(self._decoder, controls, gain)
+            frames = render_frames(self._decoder, table, plan, tracks, noise, first)
+            dry += overlap_add(frames, plan.frame, begin, length, config)
+            if self._room:
+                table = spectra(self._decoder, controls, gain * controls.room_gain)
+                frames = render_frames(self._decoder, table, plan, tracks, noise, first)
+                wet += overlap_add(frames, plan.frame, begin, length, config)
+        return (dry + convolve(wet, response) if self._room else dry)[len(response) :]
+
+    def _part(self, rows: Tensor) -> tuple[FramePlan, Tracks, SpeechControls, Tensor]:
+        """Some rows of the plan, with the controls and amplitudes of only those events that sound in them."""
+        before, after = self._plan.before[rows], self._plan.after[rows]
+        events = torch.unique(torch.cat([before, after]).clamp_min(0))
+
+        def renumbered(event: Tensor) -> Tensor:
+            return torch.where(event >= 0, torch.searchsorted(events, event.clamp_min(0)), event)
+
+        plan = FramePlan(self._plan.frame[rows], renumbered(before), renumbered(after), self._plan.first[rows])
+        return plan, self._tracks[rows], self._controls[events], self._amplitude[events]

@@ -12,11 +12,10 @@ class SpeechConfig:
 
     sample_rate: int = 22050
     vector_dims: int = 32
-    named_dims: int = 8  # level, duration, attack, decay, f0, glide, phase, room
-    # decoder: spectral levels in `bands` x `points`, voicing in `voice_bands` x `points`
-    bands: int = 24
-    voice_bands: int = 5
-    points: int = 3  # instants within an event (start, middle, end) between which levels move linearly in dB
+    named_dims: int = 8  # level, attack, decay, f0, glide, phase, begins, room
+    # decoder: spectral levels in `bands`, voicing in `voice_bands`
+    bands: int = 32
+    voice_bands: int = 6
     frame_hop: int = 128  # samples between synthesis frames
     frame_size: int = 512  # samples of an inverse FFT; its middle half is used (Rodet & Depalle 1992)
     room_seconds: float = 0.25

@@ -1,4 +1,4 @@
-"""The `speech` encoder: per frame, how likely an event begins there (the switch) and what it would be."""
+"""The `speech` encoder: per frame, how likely an event is there (the switch) and what it would be."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TYPICAL_LEVEL_DB = -12.0  # of an event, re the loudest frame
 class Proposals:
     """What the encoder says of each of t frames, batch first.
 
-    switch [b, t]: logit that an event begins at this frame's border (half a hop before its centre);
-    named [b, 8, t]: in vector units, the decoder's named dims (level absolute; phase 0, to be measured);
+    switch [b, t]: logit that an event is at this frame;
+    named [b, 8, t]: in vector units, the decoder's named dims (level absolute; the pitch is in its own logits);
     pitch_logits [b, pitch_bins, t]; shape [b, 24, t] coefficients.
     """
 

@@ -49,7 +49,8 @@ class SpeechModel(nn.Module):
             raise
         except Exception as error:  # whatever a wrong file makes safetensors or json raise
             raise SicError(
-                f"not weights of the speech preset ({type(error).__name__}): give a .safetensors file that sic trained"
+                f"not weights of the speech preset as it is in this version ({type(error).__name__}):"
+                " give a .safetensors file that this version of sic trained"
             ) from error
         model.weights_hash = hashlib.sha256(data).digest()[:8]
         return model.eval()

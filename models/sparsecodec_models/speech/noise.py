@@ -1,4 +1,4 @@
-"""Noise that every machine draws alike: a counter-based hash of (seed, event, frame, bin)."""
+"""Noise that every machine draws alike: a counter-based hash of (seed, channel, sample)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ (x >> 16)
 
 
-def random_phase(seed: int, event: Tensor, frame: Tensor, bins: int) -> Tensor:
-    """Uniform phases in [0, 2π): float32 [m, bins] for m frames; `event` and `frame` are int64 [m] counters ≥ 0."""
-    key = _mix((event & _MASK) ^ _mix(torch.full_like(event, seed & _MASK)))
-    key = _mix((key + frame * 0x9E3779B1) & _MASK)
-    bin_index = torch.arange(bins, device=event.device, dtype=torch.int64)
-    drawn = _mix((key[:, None] + bin_index * 0x85EBCA77) & _MASK) >> 8  # 24 bits: exact in a float32
-    return drawn.to(torch.float32) * (2 * torch.pi / 2**24)
+def white_noise(seed: int, channel: int, start: int, count: int, device: torch.device | str = "cpu") -> Tensor:
+    """White noise of unit variance, uniform in ±√3: samples start … start + count - 1 of a channel, float32 [count].
+
+    A sample depends on (seed, channel, its place) alone, so parts of a sound can be drawn in any order.
+    """
+    place = torch.arange(start, start + count, dtype=torch.int64, device=device)
+    key = _mix(torch.full_like(place, (seed ^ (channel * 0x9E3779B1)) & _MASK))
+    key = _mix(key ^ _mix((place >> 32) & _MASK))
+    drawn = _mix((key + place * 0x85EBCA77) & _MASK) >> 8  # 24 bits: exact in a float32
+    return (drawn.to(torch.float32) * 2.0**-23 - 1.0) * 3.0**0.5

@@ -9,47 +9,57 @@ from torch import Tensor
 
 from ..losses import SoundDistance
 from .decoder import SpeechDecoder
-from .proposals import F0, GLIDE, PHASE, measure_pitch_and_phase
+from .proposals import BEGINS, PHASE, tidy, unheard
 from .synthesis import plan_frames, render
 
 LEARNING_RATE = 0.3  # quantiser steps a step of Adam
-RATE_WEIGHT = 1.0  # of the mean over events and dims of log2(1 + |q|), about the bits that a number takes
-ENVELOPE_WEIGHT = 2.0  # of the correlation of envelopes in the distance, beside spectra
-VOICED = 0.08  # mean voicing below which pitch and phase are not heard, and not sent
+RATE_WEIGHT = 0.2  # of the mean over events and dims of log2(1 + |q|), about the bits that a number takes
+ENVELOPE_WEIGHT = 1.5  # of the correlation of envelopes in the distance, beside spectra
 
 
 @dataclass(frozen=True)
 class Events:
-    """n events of one channel: vector float32 [n, 32]; onset int64 [n], samples; rank int64 [n] in the channel."""
+    """n events of one channel: vector float32 [n, 32]; time int64 [n], samples, ascending."""
 
     vector: Tensor
-    onset: Tensor
-    rank: Tensor
+    time: Tensor
 
     def __len__(self) -> int:
-        return len(self.onset)
+        return len(self.time)
+
+    def __getitem__(self, rows: Tensor | slice) -> Events:
+        return Events(self.vector[rows], self.time[rows])
+
+    def then(self, other: Events) -> Events:
+        """These events and those."""
+        return Events(torch.cat([self.vector, other.vector]), torch.cat([self.time, other.time]))
 
 
 def fit(
     decoder: SpeechDecoder,
+    before: Events,
     events: Events,
+    after: Events,
     target: Tensor,
-    background: Tensor,
+    noise: Tensor,
     seed: int,
     steps: int,
     quantiser_step: Tensor,
 ) -> Tensor:
-    """Vectors of `events` on the quantiser's grid, fitted so that background + rendered events sound like the target.
+    """Vectors of `events` on the quantiser's grid, fitted so that all events together sound like the target.
 
-    target, background: float32 [n], onsets count from their first sample; background: what other events sound like
-    here. quantiser_step float32 [32]. The fit sees rounding as uniform noise of the same width (Ballé et al. 2017), so
-    that it settles where rounding hurts least; then everything is rounded, and the phases, which depend on rounded
-    pitches and durations, are measured again. steps = 0 only rounds.
+    target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
+    are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
+    rounding as uniform noise of the same width (Ballé et al. 2017), so that it settles where rounding hurts least; then
+    everything is rounded. steps = 0 only rounds.
     """
     vector = events.vector.clone()
     if steps and len(events):
         distance = SoundDistance(target[None], decoder.config.sample_rate, envelope_weight=ENVELOPE_WEIGHT)
         generator = torch.Generator().manual_seed(seed + 1)
+        free = ~unheard(decoder, vector, events.time)
+        free[:, [PHASE, BEGINS]] = False
+        time = torch.cat([before.time, events.time, after.time])
         with torch.enable_grad():
             vector.requires_grad_(True)
             optimizer = torch.optim.Adam([vector], lr=LEARNING_RATE, betas=(0.9, 0.97))
@@ -57,32 +67,31 @@ def fit(
             for i in range(steps):
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * (1.0 - 0.9 * i / steps)
-                noise = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
-                rounded = vector + noise * quantiser_step
-                if i % 10 == 0:  # durations move slowly
-                    plan = plan_frames(
-                        decoder.controls(rounded.detach()).duration_s * 1.02,
-                        events.rank,
-                        seed,
-                        decoder.config,
-                    )
-                sound = background + render(decoder, rounded, events.onset, events.rank, seed, len(target), plan)
+                jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
+                rounded = vector + jitter * quantiser_step * free
+                every = torch.cat([before.vector, rounded, after.vector])
+                if i % 10 == 0:  # fades move slowly
+                    plan = plan_frames(decoder.controls(every.detach()), time, decoder.config, margin=1.05)
+                sound = render(decoder, every, time, seed, len(target), plan=plan, noise=noise)
                 bits = torch.log2(1.0 + (vector / quantiser_step).abs()).sum(1).mean()
                 loss = distance(sound[None]) + RATE_WEIGHT * bits / vector.shape[1]
                 optimizer.zero_grad()
                 loss.backward()
+                if vector.grad is not None:
+                    vector.grad *= free
                 optimizer.step()
-    return settle(decoder, Events(vector.detach(), events.onset, events.rank), target, quantiser_step)
+    return settle(decoder, Events(vector.detach(), events.time), quantiser_step)
 
 
 @torch.no_grad()
-def settle(decoder: SpeechDecoder, events: Events, target: Tensor, quantiser_step: Tensor) -> Tensor:
-    """Vectors rounded to the grid; phases measured again for what rounding made of pitch and duration."""
-    vector = torch.round(events.vector / quantiser_step) * quantiser_step
+def settle(decoder: SpeechDecoder, events: Events, quantiser_step: Tensor) -> Tensor:
+    """Vectors rounded to the grid, 0 where nothing is heard of a number."""
     if not len(events):
-        return vector
-    vector = measure_pitch_and_phase(decoder, vector, events.onset, target, search=False)
-    unheard = decoder.controls(vector).voicing.mean((1, 2)) < VOICED
-    for dim in (F0, GLIDE, PHASE):
-        vector[unheard, dim] = 0.0
+        return events.vector
+    begins = events.vector[:, BEGINS] > 0.5
+    vector = torch.round(events.vector / quantiser_step) * quantiser_step
+    # a coarse step must not round it away
+    least = torch.ceil(0.51 / quantiser_step[BEGINS]) * quantiser_step[BEGINS]
+    vector[:, BEGINS] = torch.where(begins, least, torch.zeros_like(least))
+    vector = tidy(decoder, vector, events.time, quantiser_step)
     return torch.round(vector / quantiser_step) * quantiser_step

@@ -1,6 +1,6 @@
 """The decoder's first map: a Karhunen-Loève transform of what the teacher reads off the corpus.
 
-Band levels and voicing at the event's instants are highly correlated; 24 directions keep most of what is heard of them.
+Band levels and voicing are highly correlated; 24 directions keep nearly all that is heard of them.
 The weights make an equal quantiser step on every coefficient the right choice (reverse water-filling).
 """
 
@@ -16,30 +16,27 @@ from ..speech.config import SpeechConfig
 from ..speech.decoder import SHAPE_HIGH_HZ, SHAPE_LOW_HZ, SpeechDecoder
 
 FloatArray = np.ndarray
-UNIT_DB = 12.0  # what one quantiser step of a coefficient means: dB, over all bands and instants together
+UNIT_DB = 8.0  # what one quantiser step of a coefficient means: dB, over all bands together
 VOICE_WEIGHT = 3.0  # dB that a logit of voicing is worth
 DEPTH_DB = 60.0  # levels further below an event's loudest band are not told apart
 
 
 def normalise(levels: FloatArray, decoder: SpeechDecoder) -> FloatArray:
-    """Teacher's levels [n, points·(bands + voice_bands)] with the event's mean power taken out, as the decoder does."""
-    c = decoder.config
-    parts = levels.reshape(-1, c.points, c.bands + c.voice_bands).copy()
-    shape = parts[..., : c.bands]
+    """Teacher's levels [n, bands + voice_bands] with the event's power taken out, as the decoder does."""
+    bands = decoder.config.bands
+    out = levels.copy()
+    shape = out[:, :bands]
     power = 10.0 ** (shape @ decoder.band_to_bin.numpy() / 10.0)
-    shape -= 10 * np.log10(power.sum(-1).mean(-1) + 1e-20)[:, None, None]
-    np.maximum(shape, shape.max((1, 2), keepdims=True) - DEPTH_DB, out=shape)
-    return parts.reshape(len(levels), -1)
+    shape -= 10 * np.log10(power.sum(-1) + 1e-20)[:, None]
+    np.maximum(shape, shape.max(1, keepdims=True) - DEPTH_DB, out=shape)
+    return out
 
 
 def perceptual_weights(config: SpeechConfig) -> FloatArray:
-    """Weight of each output of the map, float64 [points·(bands + voice_bands)]: the ends of an event are cross-faded,
-    and little is understood from above 5 kHz."""
+    """Weight of each output of the map, float64 [bands + voice_bands]: little is understood from above 5 kHz."""
     hz = band_centres_hz(config.bands, SHAPE_LOW_HZ, SHAPE_HIGH_HZ)
     band = np.where(hz < 5000, 1.0, np.where(hz < 8000, 0.7, 0.45))
-    instant = np.full(config.points, 1.2)
-    instant[[0, -1]] = 0.8
-    return np.concatenate([np.concatenate([band * w, np.full(config.voice_bands, VOICE_WEIGHT * w)]) for w in instant])
+    return np.concatenate([band, np.full(config.voice_bands, VOICE_WEIGHT)])
 
 
 @dataclass(frozen=True)

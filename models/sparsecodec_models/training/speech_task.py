@@ -9,19 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sparsecodec_formats.errors import SicError
+
 from ..losses import SoundDistance
 from ..speech.decoder import F0_REFERENCE_HZ, SpeechDecoder
 from ..speech.encoder import Proposals, pitch_semitones
 from ..speech.model import SpeechModel
 from ..speech.proposals import (
     ATTACK,
+    BEGINS,
     DECAY,
-    DURATION,
     F0,
+    GLIDE,
     PHASE,
     ROOM,
     assemble,
-    measure_pitch_and_phase,
+    measure_pitch,
     pick_frames,
 )
 from ..speech.synthesis import render
@@ -29,7 +32,8 @@ from . import teacher
 from .data import Windows
 from .klt import Klt, fit_klt
 
-COST_PER_EVENT = 20.0  # of the teacher's segmentation: about 16 events per second of speech
+COST_PER_EVENT = 9.0  # of the teacher's segmentation: about 26 events per second of speech
+NOISE_STEP = 1.0  # quantiser step that end-to-end training expects, in units of the layout
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,11 @@ def first_map(windows: np.ndarray, decoder: SpeechDecoder) -> Klt:
     found = []
     for audio in windows:
         analysis = teacher.analyse(audio, config)
-        found.append(teacher.targets(analysis, teacher.segment(analysis, COST_PER_EVENT), config))
+        knots = teacher.segment(analysis, COST_PER_EVENT)
+        if knots:
+            found.append(teacher.targets(analysis, knots, config))
+    if not found:
+        raise SicError("the recordings hold no sound that events could tell; give louder or longer ones")
     return fit_klt(np.concatenate([t.levels for t in found]), np.concatenate([t.named[:, 0] for t in found]), decoder)
 
 
@@ -67,19 +75,18 @@ def teach(windows: np.ndarray, klt: Klt, decoder: SpeechDecoder) -> Lesson:
     border = np.zeros((len(windows), frames), np.float32)
     for i, audio in enumerate(windows):
         analysis = teacher.analyse(audio, config)
-        segments = teacher.segment(analysis, COST_PER_EVENT)
-        if not segments:
+        knots = teacher.segment(analysis, COST_PER_EVENT)
+        if not knots:
             continue
-        target = teacher.targets(analysis, segments, config)
+        target = teacher.targets(analysis, knots, config)
         named = (target.named - decoder.offset.numpy()) / decoder.scale.numpy()
         vector.append(np.concatenate([named, klt.coefficients(target.levels, decoder)], 1))
-        start = np.array([s.start for s in segments])
-        row.append(np.full(len(start), i))
-        frame.append(start)
-        voiced.append(np.array([analysis.voiced[s.start : s.end].mean() for s in segments]))
-        border[i, start] = 1.0
+        row.append(np.full(len(knots), i))
+        frame.append(target.frame)
+        voiced.append(analysis.voiced[target.frame].astype(np.float32))
+        border[i, target.frame] = 1.0
     if not row:
-        raise ValueError("a batch without any sound: look at the recordings")
+        raise SicError("a batch of the recordings holds no sound that events could tell; give louder or longer ones")
     return Lesson(
         torch.tensor(np.concatenate(row)),
         torch.tensor(np.concatenate(frame)),
@@ -154,11 +161,11 @@ class SpeechTask:
         count = config.named_dims
         huber = nn.functional.smooth_l1_loss
         mask = torch.ones(count, device=named.device)
-        mask[[F0, PHASE]] = 0.0
-        mask[[ATTACK, DECAY, DURATION]] = 0.5
+        mask[[F0, GLIDE, PHASE]] = 0.0
+        mask[[ATTACK, DECAY]] = 0.5
         mask[ROOM] = 0.2
+        mask[BEGINS] = 4.0
         difference = huber(named, lesson.vector[:, :count], reduction="none", beta=1.0) * mask
-        difference[:, 5] = difference[:, 5] * lesson.voiced  # the glide of what has no pitch does not matter
         truth = lesson.vector[:, F0] * decoder.scale[F0] + decoder.offset[F0]
         place = (
             torch.log2(F0_REFERENCE_HZ * torch.exp2(truth / 12.0) / config.pitch_min_hz) * config.pitch_bins_per_octave
@@ -177,24 +184,16 @@ class SpeechTask:
         """Distance of the rendered events (at the teacher's borders) to the windows."""
         batch, samples = windows.shape
         gap = 8192  # the rows are rendered as one long timeline, far enough apart not to touch
-        vector, onset = assemble(proposals, lesson.row, lesson.frame, self.model.decoder)
+        vector, time = assemble(proposals, lesson.row, lesson.frame, self.model.decoder)
         timeline = nn.functional.pad(windows, (0, gap)).reshape(-1)
-        place = onset.detach().round().long() + lesson.row * (samples + gap)
-        measured = measure_pitch_and_phase(self.model.decoder, vector.detach(), place, timeline)
-        # fine pitch and phase are measured, not learned; in training the quantiser's noise is already there
-        vector = torch.cat(
-            [
-                vector[:, :F0],
-                measured[:, F0 : F0 + 1],
-                vector[:, F0 + 1 : PHASE],
-                measured[:, PHASE : PHASE + 1],
-                vector[:, PHASE + 1 :],
-            ],
-            1,
-        )
-        vector = vector + (torch.rand_like(vector) - 0.5) * 0.5
-        rank = torch.arange(len(vector), device=vector.device)
-        rendered = render(self.model.decoder, vector, place, rank, 0, batch * (samples + gap))
+        place = time + lesson.row * (samples + gap)
+        # fine pitch is measured, not learned; in training the quantiser's noise is already there
+        measured = measure_pitch(self.model.decoder, vector.detach(), place, timeline)
+        vector = torch.cat([vector[:, :F0], measured[:, F0 : F0 + 1], vector[:, F0 + 1 :]], 1)
+        jitter = (torch.rand_like(vector) - 0.5) * NOISE_STEP
+        jitter[:, [PHASE, BEGINS, ROOM]] = 0.0
+        vector = vector + jitter
+        rendered = render(self.model.decoder, vector, place, int(torch.randint(2**31, ())), batch * (samples + gap))
         return SoundDistance(windows, self.model.config.sample_rate)(rendered.view(batch, -1)[:, :samples])
 
     @torch.no_grad()
@@ -209,10 +208,9 @@ class SpeechTask:
         for i in range(len(target)):
             frame = pick_frames(proposals.switch[i])
             row = torch.full_like(frame, i)
-            vector, onset = assemble(proposals, row, frame, model.decoder)
-            vector = measure_pitch_and_phase(model.decoder, vector, onset.round().long(), target[i])
-            rank = torch.arange(len(vector), device=vector.device)
-            rendered = render(model.decoder, vector, onset.round().long(), rank, 0, target.shape[1])
+            vector, time = assemble(proposals, row, frame, model.decoder)
+            vector = measure_pitch(model.decoder, vector, time, target[i])
+            rendered = render(model.decoder, vector, time, 0, target.shape[1])
             sounds.append(float(SoundDistance(target[i : i + 1], config.sample_rate)(rendered[None])))
             count += len(frame)
         decoder = model.decoder

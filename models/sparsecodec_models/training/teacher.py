@@ -1,8 +1,8 @@
 """The teacher: events read off a recording by signal processing, what the encoder is first trained to propose.
 
 Pitch by normalised autocorrelation and a Viterbi path (after Boersma 1993), spectral envelopes smoothed over one f0,
-voicing by band, and the cheapest segmentation by dynamic programming: a new event starts where straight lines in
-dB over time no longer describe the spectrum.
+voicing by band, and the cheapest places for events by dynamic programming: between events, straight lines in dB over
+time describe the spectrum.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..speech.decoder import F0_REFERENCE_HZ, SHAPE_HIGH_HZ, SHAPE_LOW_HZ, VOICE
 from ..speech.features import SpeechFeatures
 
 FloatArray = np.ndarray
-FRAME_COST = 0.1  # keeps events from reaching into silence, where nothing else costs
+SILENCE_DB = -90.0  # re full scale
 FLOOR_DB = 70.0  # levels this far below the recording's loudest are all the same to the teacher
 
 
@@ -168,141 +168,163 @@ def _band_voicing(audio: FloatArray, f0_hz: FloatArray, config: SpeechConfig) ->
 
 
 @dataclass(frozen=True)
-class Segment:
-    start: int  # frames
-    end: int
+class Knot:
+    """Where an event should be: its frame, and the fades to its sides (frames)."""
+
+    frame: int
+    begins: bool
+    attack: float
+    decay: float
 
 
-def segment(analysis: Analysis, cost_per_event: float, min_frames: int = 2, max_frames: int = 24) -> list[Segment]:
-    """The stretches of frames that one event each should describe, by dynamic programming; silence has none.
+def segment(analysis: Analysis, cost_per_event: float, max_frames: int = 24) -> list[Knot]:
+    """The frames between which straight lines tell the recording, by dynamic programming; silence has none.
 
-    The cost of an event is `cost_per_event` plus what straight lines over its frames leave of the band levels (dB²,
-    mean over bands, summed over frames), weighted by loudness.
+    The cost of an event is `cost_per_event` plus what the line from the event before it leaves of the band levels (dB²,
+    mean over bands, summed over frames), weighted by loudness. An event may also come in within a frame.
     """
     peak = analysis.envelope_db.max()
-    x = np.maximum(analysis.envelope_db, peak - FLOOR_DB)
     pitch = 12 * np.log2(analysis.f0_hz / F0_REFERENCE_HZ)[:, None]
-    x = np.concatenate([x, 8.0 * analysis.voicing, 3.0 * pitch], axis=1)
+    x = np.concatenate([np.maximum(analysis.envelope_db, peak - FLOOR_DB), 8.0 * analysis.voicing, 3.0 * pitch], axis=1)
+    padded = np.pad(x, ((1, 1), (0, 0)), "edge")
+    x = (0.25 * padded[:-2] + 0.5 * x + 0.25 * padded[2:]) / np.sqrt(analysis.envelope_db.shape[1])
     loud = np.clip((analysis.level_db - analysis.level_db.max() + 50.0) / 40.0, 0.0, 1.0)
-    weight = np.full(x.shape[1], 1.0 / analysis.envelope_db.shape[1])
-    t = len(x)
-    index = np.arange(t, dtype=np.float64)
+    knots: list[Knot] = []
+    for start, stop in _sounding((loud > 0) & (analysis.level_db > SILENCE_DB)):
+        knots += _region(x, loud, analysis.level_db, start, stop, cost_per_event, max_frames)
+    return knots
+
+
+def _sounding(active: FloatArray, gap: int = 5) -> list[tuple[int, int]]:
+    """Stretches of frames that sound, those less than `gap` apart as one, single frames left out."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(int), [0]])))
+    found: list[tuple[int, int]] = []
+    for start, stop in edges.reshape(-1, 2):
+        if found and start - found[-1][1] < gap:
+            found[-1] = (found[-1][0], int(stop))
+        else:
+            found.append((int(start), int(stop)))
+    return [(start, stop) for start, stop in found if stop - start > 1]
+
+
+def _region(
+    x: FloatArray,
+    loud: FloatArray,
+    level_db: FloatArray,
+    start: int,
+    stop: int,
+    cost_per_event: float,
+    max_frames: int,
+) -> list[Knot]:
+    """The cheapest knots of one stretch."""
+    x, w, level = x[start:stop], loud[start:stop], level_db[start:stop]
+    count = len(x)
+    t = np.arange(count, dtype=np.float64)
 
     def running(v: FloatArray) -> FloatArray:
         return np.concatenate([np.zeros((1, *v.shape[1:])), np.cumsum(v, axis=0)])
 
-    w = loud[:, None]
-    s0, s1, s2 = running(w), running(w * index[:, None]), running(w * index[:, None] ** 2)
-    sx, sxx, stx = running(w * x), running(w * x**2), running(w * x * index[:, None])
-    silent = running((loud * 100.0)[:, None])[:, 0]  # leaving sound out costs as 10 dB of error would
-    best = np.full(t + 1, np.inf)
-    best[0] = 0.0
-    back: list[tuple[int, bool]] = [(0, False)] * (t + 1)
-    for end in range(1, t + 1):
-        starts = np.arange(max(0, end - max_frames), max(0, end - min_frames) + 1)
-        quiet = best[end - 1] + silent[end] - silent[end - 1]
-        best[end], back[end] = quiet, (end - 1, False)
-        if end < min_frames:
+    s0, s1, s2 = running(w), running(w * t), running(w * t**2)
+    sx, stx, sxx = running(w[:, None] * x), running((w * t)[:, None] * x), running(w * (x**2).sum(1))
+    square = (x**2).sum(1)
+
+    def fade(frames: FloatArray, knot: int, gain: FloatArray) -> float:
+        """Cost of telling these frames by a knot's level times `gain`."""
+        told = level[knot] + 20 * np.log10(np.maximum(gain, 1e-3))
+        return float((w[frames] * np.minimum(np.abs(level[frames] - told), 30.0) ** 2).sum())
+
+    best = np.full(count, np.inf)
+    back = np.full(count, -1)
+    steep = np.zeros(count, bool)
+    for b in range(count):
+        if b < max_frames:
+            before = np.arange(b)
+            best[b] = fade(before, b, (before + 1) / (b + 1)) + cost_per_event
+        a = np.arange(max(0, b - max_frames), b)
+        if not len(a):
             continue
-        n = s0[end] - s0[starts] + 1e-9
-        mean_t = (s1[end] - s1[starts]) / n
-        var_t = s2[end] - s2[starts] - n * mean_t**2
-        mean_x = (sx[end] - sx[starts]) / n
-        var_x = sxx[end] - sxx[starts] - n * mean_x**2
-        cov = stx[end] - stx[starts] - n * mean_t * mean_x
-        left = np.maximum(var_x - np.where(var_t > 1e-6, cov**2 / np.maximum(var_t, 1e-6), 0.0), 0.0) @ weight
-        costs = best[starts] + left + cost_per_event + FRAME_COST * (end - starts)
+        n = b - a
+        # over the frames between: sums of w, w·u, w·u², w·x, w·u·x, u the share of the way
+        m0 = s0[b] - s0[a + 1]
+        mu = (s1[b] - s1[a + 1] - a * m0) / n
+        muu = (s2[b] - s2[a + 1] - 2 * a * (s1[b] - s1[a + 1]) + a**2 * m0) / n**2
+        mx = sx[b] - sx[a + 1]
+        mux = (stx[b] - stx[a + 1] - a[:, None] * mx) / n[:, None]
+        mxx = sxx[b] - sxx[a + 1]
+        from_a, to_b = x[a], x[b]
+        cross = (from_a * (mx - mux)).sum(1) + mux @ to_b
+        line = (
+            mxx - 2 * cross + square[a] * (m0 - 2 * mu + muu) + square[b] * muu + 2 * (from_a @ to_b) * (mu - muu)
+        )
+        hold = mxx - 2 * (from_a * mx).sum(1) + square[a] * m0 + 0.1 * cost_per_event
+        costs = best[a] + np.maximum(np.minimum(line, hold), 0.0) + cost_per_event
         i = int(costs.argmin())
-        if costs[i] < best[end]:
-            best[end], back[end] = costs[i], (int(starts[i]), True)
-    out, end = [], t
-    while end > 0:
-        start, sounds = back[end]
-        if sounds:
-            out.append(Segment(start, end))
-        end = start
-    return out[::-1]
+        if costs[i] < best[b]:
+            best[b], back[b], steep[b] = costs[i], a[i], hold[i] < line[i]
+    last = np.arange(max(0, count - max_frames), count)
+    ends = [best[a] + fade(np.arange(a + 1, count), int(a), (1 - t[a + 1 :] / count + a / count) ** 2) for a in last]
+    path = [int(last[int(np.argmin(ends))])]
+    while back[path[-1]] >= 0:
+        path.append(int(back[path[-1]]))
+    path = path[::-1]
+    knots = []
+    for i, frame in enumerate(path):
+        gap = frame - path[i - 1] if i else frame + 1
+        knots.append(
+            Knot(
+                start + frame,
+                i == 0,
+                1.0 if i and steep[frame] else float(gap),
+                float(count - frame) if i == len(path) - 1 else float(path[i + 1] - frame),
+            )
+        )
+    return knots
 
 
 @dataclass(frozen=True)
 class Targets:
     """Physical targets of n events.
 
-    onset int64 [n], samples; named float32 [n, 8], in the physical units of the layout's dims, phase 0; levels float32
-    [n, points · (bands + voice_bands)]: band levels in dB with the event's own level in them, voicing as logits.
+    frame int64 [n]; named float32 [n, 8], in the physical units of the layout's dims, phase 0; levels float32
+    [n, bands + voice_bands]: band levels in dB with the event's own level in them, voicing as logits.
     """
 
-    onset: FloatArray
+    frame: FloatArray
     named: FloatArray
     levels: FloatArray
 
 
-def _fade(segment: Segment, neighbour: Segment | None) -> float:
-    """Length of the cross-fade over the border with a neighbour that touches, centred on the border, in frames."""
-    if neighbour is None:
-        return 1.0
-    return min(1.5, 0.5 * (segment.end - segment.start), 0.5 * (neighbour.end - neighbour.start))
-
-
-def targets(analysis: Analysis, segments: list[Segment], config: SpeechConfig) -> Targets:
-    """What an event would say of each segment: levels at its instants by least squares over its frames."""
-    onsets, named, levels = [], [], []
+def targets(analysis: Analysis, knots: list[Knot], config: SpeechConfig) -> Targets:
+    """What an event would say at each knot: levels by least squares over the frames that it helps to tell."""
     hop_s = config.hop / config.sample_rate
     logit = np.log(analysis.voicing / (1 - analysis.voicing)).clip(-4, 4)
     both = np.concatenate([analysis.envelope_db, logit], axis=1)
     semitones = 12 * np.log2(analysis.f0_hz / F0_REFERENCE_HZ)
-    for i, s in enumerate(segments):
-        before = segments[i - 1] if i else None
-        after = segments[i + 1] if i + 1 < len(segments) else None
-        frames = s.end - s.start
-
-        attack = _fade(s, before if before is not None and before.end == s.start else None)
-        decay = _fade(s, after if after is not None and after.start == s.end else None)
-        # frame i is centred at i·hop; a segment's border lies half a hop before its first frame's centre
-        begin, finish = s.start - 0.5 - attack / 2, s.end - 0.5 + decay / 2
-        begin = max(begin, 0.0)
-        duration = finish - begin
-        inside = np.arange(max(s.start - 1, 0), min(s.end + 1, len(both)))
-        inside = inside[(inside > begin) & (inside < finish)]
-        place = (inside - begin) / duration * (config.points - 1)
-        basis = np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(config.points)))
-        own = ((inside >= s.start) & (inside < s.end)) * 0.8 + 0.2
-        smooth = 0.15 * np.diff(np.eye(config.points), 2, axis=0) if config.points > 2 else np.zeros((0, config.points))
-        ridge = 0.1 * np.diff(np.eye(config.points), 1, axis=0)
-        a = np.concatenate([basis * own[:, None], smooth, ridge])
-        b = np.concatenate([both[inside] * own[:, None], np.zeros((len(a) - len(inside), both.shape[1]))])
-        fit = np.linalg.lstsq(a, b, rcond=None)[0]
-        middle = np.arange(s.start, s.end)
-        level = 10 * np.log10(np.mean(10 ** (analysis.level_db[middle] / 10)) + 1e-12)
-        w = analysis.voiced[middle] + 1e-3
-        centre = (begin + finish) / 2
-        x = middle - centre
-        slope = 0.0
-        if frames > 2:
-            mean_x, mean_y = np.average(x, weights=w), np.average(semitones[middle], weights=w)
-            slope = np.average((x - mean_x) * (semitones[middle] - mean_y), weights=w) / (
-                np.average((x - mean_x) ** 2, weights=w) + 1.0
-            )
-            pitch = mean_y - slope * mean_x
-        else:
-            pitch = np.average(semitones[middle], weights=w)
-        onsets.append(round(begin * config.hop))
-        named.append(
-            [
-                level,
-                np.log2(duration * hop_s),
-                np.log2(max(attack, 0.3) * hop_s),
-                np.log2(max(decay, 0.3) * hop_s),
-                pitch,
-                slope * duration,
-                0.0,
-                -60.0,
-            ]
-        )
-        levels.append(fit.reshape(-1))
-    count = config.points * (config.bands + config.voice_bands)
-    return Targets(
-        np.array(onsets, np.int64),
-        np.array(named, np.float32).reshape(-1, 8),
-        np.array(levels, np.float32).reshape(-1, count),
-    )
+    frame = np.array([k.frame for k in knots], np.int64)
+    weight = np.zeros((len(both), len(knots)))
+    for i, k in enumerate(knots):
+        weight[k.frame, i] = 1.0
+        if not k.begins:
+            before = knots[i - 1]
+            t = np.arange(before.frame + 1, k.frame)
+            share = np.clip(1 - (k.frame - t) / k.attack, 0.0, 1.0)
+            weight[t, i], weight[t, i - 1] = share, 1 - share
+    told = weight.sum(1) > 0.5
+    basis, ridge = weight[told], 0.02 * np.eye(len(knots))
+    gram = basis.T @ basis + ridge
+    levels = np.linalg.solve(gram, basis.T @ both[told] + ridge @ both[frame])
+    sung = analysis.voiced[told] + 1e-2
+    pitch_gram = (basis * sung[:, None]).T @ basis + 0.02 * np.eye(len(knots))
+    pitch = np.linalg.solve(pitch_gram, (basis * sung[:, None]).T @ semitones[told] + 0.02 * semitones[frame])
+    shape = levels[:, : config.bands]
+    bins_hz = np.arange(config.frame_size // 2 + 1) * config.sample_rate / config.frame_size
+    to_bins = interpolation_matrix(band_centres_hz(config.bands, SHAPE_LOW_HZ, SHAPE_HIGH_HZ), bins_hz)
+    level = 10 * np.log10((10 ** (shape @ to_bins.T / 10)).sum(1) + 1e-12)
+    named = np.zeros((len(knots), config.named_dims))
+    named[:, 0] = level
+    named[:, 1] = np.log2([k.attack * hop_s for k in knots])
+    named[:, 2] = np.log2([k.decay * hop_s for k in knots])
+    named[:, 3] = pitch
+    named[:, 6] = [k.begins for k in knots]
+    named[:, 7] = -60.0
+    return Targets(frame, named.astype(np.float32), levels.astype(np.float32))
