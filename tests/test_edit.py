@@ -279,6 +279,18 @@ def test_edits_undo_each_other(times: list[float], factor: float, amount: float)
 # Voices
 
 
+def test_a_voice_is_parted_where_the_soft_events_of_a_pause_are_dropped() -> None:
+    level_db = np.array([-10.0, -40.0, -12.0, -20.0, -11.0])
+    kept = np.array([True, False, True, False, True])
+    assert edit.parted(level_db, kept).tolist() == [False, False, True, False, False]
+    assert not edit.parted(level_db, np.ones(5, bool)).any()
+    table = make_table([0.0, 0.1, 0.2, 0.3, 0.4])
+    vector = np.zeros((5, 32))
+    vector[:, 0] = (level_db + 30) / 1.5
+    table = table.replace(vector=vector)
+    assert list(edit.keep(table, 3).vector[:, BEGINS] > 0.5) == [False, True, False]
+
+
 @given(st.data(), st.floats(1e-4, 100).map(nearest_step))
 @quick
 def test_links_of_what_is_kept_are_those_of_before(data: st.DataObject, step: float) -> None:
@@ -289,7 +301,8 @@ def test_links_of_what_is_kept_are_those_of_before(data: st.DataObject, step: fl
     vector = np.zeros((n, 32))
     vector[:, BEGINS] = np.array(codes) * math.ceil(0.51 / step) * step
     vector[:, 31] = np.arange(n) * step
-    vector[:, 0] = np.array(data.draw(st.lists(st.integers(0, 40), min_size=n, max_size=n))) * step
+    highest = min(40, int(0.9 * edit.DIP_DB / 1.5 / step))  # no event so soft that its loss parts a voice
+    vector[:, 0] = np.array(data.draw(st.lists(st.integers(0, highest), min_size=n, max_size=n))) * step
     table = loads(dumps(EventTable(make_header(channels=3, step=(step,) * 32), times, vector, channel)))
     before = voices(table)
     at = data.draw(st.floats(0, 2.9))

@@ -209,6 +209,15 @@ def test_it_stops_when_the_residual_is_small_enough(codec: SpeechCodec) -> None:
     assert 0 < counts[0] < counts[1] < len(encode(codec, audio, rate))
 
 
+def test_a_ceiling_does_not_join_what_a_pause_parts(codec: SpeechCodec) -> None:
+    audio, rate = recording(1)
+    pause = np.zeros(rate // 4, np.float32)
+    audio = np.concatenate([audio[: 2 * rate], pause, audio[2 * rate :]])
+    heard = decode(codec, encode(codec, audio, rate, events_per_second=8.0))[:, 0]
+    inside = slice(2 * rate + rate // 10, 2 * rate + rate // 5)
+    assert np.sqrt(np.mean(heard[inside] ** 2)) < 0.03 * np.sqrt(np.mean(heard**2))
+
+
 # the list of models
 
 

@@ -21,6 +21,8 @@ from .presets import LAYOUTS, Layout, layout_of, level_db
 
 FLOOR_DB = -300.0
 """Energy given to an event of amplitude 0: below everything that sounds."""
+DIP_DB = 15.0
+"""How much softer than those on both sides an event is whose loss parts a voice."""
 
 
 def randomize_times(table: EventTable, seed: int) -> EventTable:
@@ -146,10 +148,27 @@ def _sounding_s(table: EventTable, layout: Layout) -> NDArray[np.float64]:
     return sounding_s
 
 
+def parted(level_db: NDArray[np.floating], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool [n]: events of a channel, in order of time, that are kept but should not carry on the kept one before.
+
+    So where an event between them that is dropped is softer than both by DIP_DB: there was a pause, or nearly one.
+    """
+    out = np.zeros(len(kept), bool)
+    before, lowest = -np.inf, np.inf  # level of the last that is kept, and lowest since
+    for i, level in enumerate(level_db):
+        if kept[i]:
+            out[i] = lowest < min(before, level) - DIP_DB
+            before, lowest = level, np.inf
+        else:
+            lowest = min(lowest, level)
+    return out
+
+
 def _select(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
     """The rows of a mask. Where a voice loses its beginning, its first event that is kept begins by itself.
 
-    Else it would carry on the voice before. A preset that is not known here is taken to have no voices.
+    Else it would carry on the voice before. So does the first after a pause whose soft events are
+    dropped. A preset that is not known here is taken to have no voices.
     """
     layout = LAYOUTS.get(table.header.model)
     if layout is None or "begins" not in layout.dims:
@@ -157,6 +176,10 @@ def _select(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
     order, begins = _by_channel(table, layout)
     voice = np.cumsum(begins)[kept[order]]
     leads = np.diff(voice, prepend=0) != 0
+    level = level_db(table)[order]
+    for channel in np.unique(table.channel):
+        mine = table.channel[order] == channel
+        leads |= np.isin(np.flatnonzero(kept[order]), np.flatnonzero(mine)[parted(level[mine], kept[order][mine])])
     dim, rows = layout.dims["begins"], order[kept[order]][leads & ~begins[kept[order]]]
     vector = table.vector.copy()
     # on the grid, so that rounding does not take it away

@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sparsecodec_formats.edit import parted
+
 from ..removal import Proposal, energy, remove_events
 from .encoder import Proposals
 from .model import SpeechModel
@@ -92,6 +94,7 @@ class SpeechAnalyser:
         self._tail = self._no_events()  # the last events that are final
         self._last_time = -(2**40)  # of the last event proposed
         self._begun = False  # whether a voice began after it whose first events were left out
+        self._last_db = self._lowest_db = np.inf  # its level, and the lowest of those left out since
         self._loudest_db = -120.0  # of the last window
 
     def push(self, block: NDArray[np.float32]) -> Iterator[Final]:
@@ -152,25 +155,30 @@ class SpeechAnalyser:
         frames = frames[(frames >= window.first) & (frames < len(magnitude.T))]
         begins = proposals.named[0, BEGINS, frames] > 0.5
         voice = torch.cumsum(begins, 0) + int(self._begun)
-        kept = self._choose(window, proposals, frames)
-        chosen = self._assemble(window, proposals, frames[kept], voice[kept])
+        level_db = self._level_db(proposals, frames)
+        kept = self._choose(window, proposals, frames, level_db)
+        chosen = self._assemble(window, proposals, frames, voice, level_db, kept)
         if self._snr_stop_db is not None:
-            kept = kept.clone()
             kept[kept.nonzero()[:, 0]] = self._enough(window, chosen, frames[kept])
-            chosen = self._assemble(window, proposals, frames[kept], voice[kept])
+            chosen = self._assemble(window, proposals, frames, voice, level_db, kept)
         mine = frames < window.last
         count = int((kept & mine).sum())
         if count:
             self._last_time = int(chosen.time[count - 1])
+            self._last_db, self._lowest_db = float(level_db[kept & mine][-1]), np.inf
         # what begins between the last event that was kept and the end of the half begins the voice of the next
         rest = mine & ((frames * hop + begin) > self._last_time)
         self._begun = bool(begins[rest].any()) or (self._begun and not count)
+        if bool(rest.any()):
+            self._lowest_db = min(self._lowest_db, float(level_db[rest].min()))
         return chosen[:count]
 
-    def _choose(self, window: _Window, proposals: Proposals, frames: Tensor) -> Tensor:
-        """Which of these frames' events are loud enough, and the surest as many as the ceiling lets through: bool."""
+    def _level_db(self, proposals: Proposals, frames: Tensor) -> Tensor:
         decoder = self._model.decoder
-        level_db = proposals.named[0, LEVEL, frames] * decoder.scale[LEVEL] + decoder.offset[LEVEL]
+        return proposals.named[0, LEVEL, frames] * decoder.scale[LEVEL] + decoder.offset[LEVEL]
+
+    def _choose(self, window: _Window, proposals: Proposals, frames: Tensor, level_db: Tensor) -> Tensor:
+        """Which of these frames' events are loud enough, and the surest as many as the ceiling lets through: bool."""
         kept = level_db > window.loudest_db - INAUDIBLE_DB
         start = window.begin + window.first * self._model.config.hop
         until = window.begin + window.last * self._model.config.hop
@@ -181,20 +189,25 @@ class SpeechAnalyser:
             kept[mine[torch.topk(proposals.switch[0, frames[mine]], budget).indices]] = True
         return kept
 
-    def _assemble(self, window: _Window, proposals: Proposals, frames: Tensor, voice: Tensor) -> Events:
-        """Events at these frames, linked among themselves and to the last one before; times in the stream."""
-        hop = self._model.config.hop
-        if not len(frames):
+    def _assemble(
+        self, window: _Window, proposals: Proposals, frames: Tensor, voice: Tensor, level_db: Tensor, kept: Tensor
+    ) -> Events:
+        """The events that are kept of those at these frames, linked among themselves and to the last one before; times
+        in the stream. voice int64: their voices as proposed."""
+        if not bool(kept.any()):
             return self._no_events()
-        last = (self._last_time - window.begin) // hop
+        # the last event that was kept, and what was left out since, come before
+        levels = np.concatenate([[self._last_db, self._lowest_db], level_db.cpu().numpy()])
+        apart = parted(levels, np.concatenate([[True, False], kept.cpu().numpy()]))[2:]
+        frames, voice = frames[kept], voice[kept]
+        begins = torch.diff(voice, prepend=voice.new_zeros(1)) != 0
+        begins |= torch.from_numpy(apart[kept.cpu().numpy()]).to(self._device)
+        last = (self._last_time - window.begin) // self._model.config.hop
         lead = last >= 0
         if lead:  # there to link to
             frames = torch.cat([frames.new_tensor([last]), frames])
-            voice = torch.cat([voice.new_zeros(1), voice])
-        begins = torch.ones_like(frames, dtype=torch.bool)
-        begins[1:] = voice[1:] != voice[:-1]
-        row = torch.zeros_like(frames)
-        vector, time = assemble(proposals, row, frames, self._model.decoder, begins)
+            begins = torch.cat([begins.new_ones(1), begins])
+        vector, time = assemble(proposals, torch.zeros_like(frames), frames, self._model.decoder, begins)
         vector = measure_pitch(self._model.decoder, vector, time, window.samples)
         return Events(vector, time + window.begin)[int(lead) :]
 
