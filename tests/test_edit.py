@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -183,8 +184,9 @@ def test_crop() -> None:
     assert edit.crop(TABLE, 2.5).header.n_samples == 22_050
 
 
-def test_keep_takes_the_events_with_most_energy() -> None:
-    decay = np.log2([0.1, 0.1, 0.2, 0.1]).tolist()
+def test_keep_takes_the_events_that_are_missed_most() -> None:
+    # alone: loud ones, and long ones
+    decay = np.log2([0.1, 0.1, 0.15, 0.1]).tolist()
     table = speech([0, 1, 2, 3], [1, 1, 1, 1], level_db=[-30, -10, -20, -20], decay_log2_s=decay)
     assert edit.keep(table, 0).time.tolist() == []
     assert edit.keep(table, 1).time.tolist() == [1.0]
@@ -193,6 +195,26 @@ def test_keep_takes_the_events_with_most_energy() -> None:
     assert edit.keep_percent(table, 26.0).time.tolist() == [1.0, 2.0]
     assert edit.keep_percent(table, 0.0).time.tolist() == []
     assert edit.keep(reference_table(), 2).time.tolist() == [0.5, 1.5]
+    # linked: not what a straight line tells as well
+    table = speech([0, 0.1, 0.2, 0.3, 0.4], [1, 0, 0, 0, 0], level_db=[-10, -12, -14, -10, -14])
+    assert edit.keep(table, 4).time.tolist() == [0, 0.2, 0.3, 0.4]
+    # a bend in pitch or spectrum is missed as well
+    for name in ("f0_semitones", "shape_3"):
+        table = speech([0, 0.1, 0.2, 0.3, 0.4], [1, 0, 0, 0, 0], **{name: [0, 5, 0, 0, 0]})
+        assert edit.keep(table, 4).time.tolist() == [0, 0.1, 0.2, 0.4]
+
+
+@given(st.data())
+def test_what_is_kept_is_kept_when_more_is(data: st.DataObject) -> None:
+    n = data.draw(st.integers(0, 12))
+    time = np.cumsum(data.draw(st.lists(st.sampled_from([0.0, 0.02, 0.1]), min_size=n, max_size=n)))
+    numbers = st.lists(st.sampled_from([-60.0, -20.0, -10.0]), min_size=n, max_size=n)
+    begins = data.draw(st.lists(st.sampled_from([0, 1]), min_size=n, max_size=n))
+    channel = data.draw(st.lists(st.sampled_from([0, 1]), min_size=n, max_size=n))
+    table = speech(time.tolist(), begins, channel, level_db=data.draw(numbers), shape_0=data.draw(numbers))
+    sizes = [set(edit.keep(table, k).vector[:, 31].tolist()) for k in range(n + 1)]
+    assert [len(size) for size in sizes] == list(range(n + 1))
+    assert all(fewer < more for fewer, more in pairwise(sizes))
 
 
 def test_energy() -> None:
@@ -224,7 +246,7 @@ def test_a_voice_that_loses_its_beginning_begins_anew() -> None:
         (edit.crop(table, 0.5, 1.2), [1, 0]),
         (edit.shift(table, -1.7), [1, 1]),
         (edit.shift(table, 1.0), [1, 0, 0, 1, 0, 1]),
-        (edit.keep(table, 3), [1, 1, 1]),  # at 0.5, 2.0, 2.5: else one voice of two
+        (edit.keep(table, 2), [1, 1]),  # at 2.0, 2.5: else one voice of two
     ):
         assert edited.vector[:, BEGINS].tolist() == begins
         assert loads(dumps(edited)).vector[:, BEGINS].tolist() == begins
@@ -284,11 +306,10 @@ def test_a_voice_is_parted_where_the_soft_events_of_a_pause_are_dropped() -> Non
     kept = np.array([True, False, True, False, True])
     assert edit.parted(level_db, kept).tolist() == [False, False, True, False, False]
     assert not edit.parted(level_db, np.ones(5, bool)).any()
-    table = make_table([0.0, 0.1, 0.2, 0.3, 0.4])
-    vector = np.zeros((5, 32))
-    vector[:, 0] = (level_db + 30) / 1.5
-    table = table.replace(vector=vector)
-    assert list(edit.keep(table, 3).vector[:, BEGINS] > 0.5) == [False, True, False]
+    table = speech([0.0, 0.1, 0.105, 0.11, 0.2], [1, 0, 0, 0, 0], level_db=[-10, -12, -40, -12, -11])
+    kept = edit.keep(table, 4)
+    assert kept.time.tolist() == [0.0, 0.1, 0.11, 0.2]
+    assert kept.vector[:, BEGINS].tolist() == [1, 0, 1, 0]
 
 
 @given(st.data(), st.floats(1e-4, 100).map(nearest_step))

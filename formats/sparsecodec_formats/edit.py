@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from .errors import SicError
 from .events import EventTable
-from .presets import LAYOUTS, Layout, layout_of, level_db
+from .presets import LAYOUTS, layout_of, level_db
+from .worth import removal_order, sounding_s, voices
 
 FLOOR_DB = -300.0
 """Energy given to an event of amplitude 0: below everything that sounds."""
@@ -93,11 +94,16 @@ def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) ->
 
 
 def keep(table: EventTable, n: int) -> EventTable:
-    """The n events worth most, those with the most energy; of equals, the earlier."""
+    """The n events that are missed most (`worth.py`); where vectors tell no links, those with the most energy."""
     if n < 0:
         raise SicError(f"{n} events cannot be kept; give 0 or more")
-    kept = np.zeros(len(table), dtype=bool)
-    kept[np.argsort(-estimate_energy_db(table), kind="stable")[:n]] = True
+    layout = layout_of(table.header)
+    if "begins" in layout.dims:
+        first_to_go, _ = removal_order(table, layout)
+    else:
+        first_to_go = np.argsort(-estimate_energy_db(table), kind="stable")[::-1]  # of equals, the later
+    kept = np.ones(len(table), dtype=bool)
+    kept[first_to_go[: max(0, len(table) - n)]] = False
     return _select(table, kept)
 
 
@@ -119,33 +125,8 @@ def estimate_energy_db(table: EventTable) -> NDArray[np.float32]:
     energy_db = level_db(table)
     if "begins" in layout.dims:
         with np.errstate(divide="ignore"):  # linked events at the same time
-            energy_db = energy_db + 10 * np.log10(_sounding_s(table, layout))
+            energy_db = energy_db + 10 * np.log10(sounding_s(table, layout))
     return np.maximum(energy_db, FLOOR_DB).astype(np.float32)
-
-
-def _by_channel(table: EventTable, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Rows channel by channel, in order of time in each, int64 [n]; and whether each begins by itself, bool [n].
-
-    For presets whose vectors have `begins`.
-    """
-    order = np.argsort(table.channel, kind="stable")
-    first = np.diff(table.channel[order].astype(np.int64), prepend=-1) != 0
-    return order, first | (layout.physical(table, "begins")[order] > 0.5)
-
-
-def _sounding_s(table: EventTable, layout: Layout) -> NDArray[np.float64]:
-    order, begins = _by_channel(table, layout)
-    ends = np.roll(begins, -1)  # the first begins, so the last ends
-    time = table.time[order]
-    gap_s = np.diff(time, prepend=time[:1])  # to the event before
-    attack_s, decay_s = (
-        np.exp2(np.clip(layout.physical(table, name)[order], -10, 4))  # about as the decoder does
-        for name in ("attack_log2_s", "decay_log2_s")
-    )
-    sounding_s = np.empty(len(table))
-    sounding_s[order] = np.where(begins, attack_s / 2, gap_s / 2)
-    sounding_s[order] += np.where(ends, decay_s / 3, np.roll(gap_s, -1) / 2)
-    return sounding_s
 
 
 def parted(level_db: NDArray[np.floating], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -173,7 +154,7 @@ def _select(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
     layout = LAYOUTS.get(table.header.model)
     if layout is None or "begins" not in layout.dims:
         return table.select(kept)
-    order, begins = _by_channel(table, layout)
+    order, begins = voices(table, layout)
     voice = np.cumsum(begins)[kept[order]]
     leads = np.diff(voice, prepend=0) != 0
     level = level_db(table)[order]
