@@ -84,11 +84,13 @@ def same_plan(out: str, plan: TrainingPlan, given: dict[str, Any]) -> TrainingPl
         was = getattr(plan, field)
         if field in ("data", "valid") or value in (None, ()) or value == was:
             continue
-        option = "--from" if field == "weights" else f"--{field.replace('_', '-')}"
-        raise CliError(
-            f"{shown(out)}: its run has {option} {_text(was)}, not {_text(value)}; leave {option} out, or begin"
-            " another run"
-        )
+        if field == "vary":
+            option, differs = ("--vary", "--no-vary") if value else ("--no-vary", "--vary")
+            differs += f", not {option}"
+        else:
+            option = "--from" if field == "weights" else f"--{field.replace('_', '-')}"
+            differs = f"{option} {_text(was)}, not {_text(value)}"
+        raise CliError(f"{shown(out)}: its run has {differs}; leave {option} out, or begin another run")
     return replace(plan, data=given["data"] or plan.data, valid=given["valid"] or plan.valid)
 
 

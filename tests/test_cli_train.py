@@ -185,6 +185,7 @@ def test_runs_that_cannot_be_resumed(tmp_path: Path) -> None:
         (["--imitation-steps", "3"], "has --imitation-steps 0, not 3"),
         (["--half-weight", "x", "--half-weight", "y"], "has --half-weight nothing, not x y"),
         (["--from", "speech"], "speech.safetensors, not speech"),
+        (["--vary"], "has --no-vary, not --vary"),
     ],
 )
 def test_a_run_keeps_what_it_was_begun_with(args: list[str], words: str, run: Path) -> None:

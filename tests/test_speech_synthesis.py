@@ -448,7 +448,7 @@ def test_tidy_leaves_out_what_is_not_heard(step: float | None) -> None:
     assert torch.equal(zero[:, DIMS["decay_log2_s"].index], goes_on)
     assert torch.equal(zero[:, DIMS["glide_semitones"].index], goes_on)
     assert torch.equal(zero[:, DIMS["phase_cycles"].index], torch.tensor([False, True, True, True, True, True]))
-    assert torch.equal(zero[unvoiced, F0], torch.ones(2, dtype=torch.bool))
+    assert torch.equal(tidied[unvoiced, F0], vectors[[1, 3], F0])  # the last that is heard
     assert torch.equal(tidied[:, BEGINS], vectors[:, BEGINS])
     assert torch.equal(tidied[:, SHAPE:], vectors[:, SHAPE:])
     # shorter is nearer to 0: as long as the gap is long enough
@@ -464,11 +464,19 @@ def test_settling_keeps_what_begins(step: float) -> None:
     decoder = make_decoder()
     vectors, time = voices()
     steps = torch.full((32,), step)
-    settled = settle(decoder, Events(vectors, time), steps)
+    none = Events(vectors[:0], time[:0])
+    settled = settle(decoder, none, Events(vectors, time), none, steps)
     assert torch.equal(decoder.controls(settled).begins, decoder.controls(vectors).begins)
     whole = settled / steps
     assert torch.allclose(whole, whole.round(), atol=1e-4)
-    assert torch.allclose(settle(decoder, Events(settled, time), steps), settled, atol=1e-5)  # it stays so
+    again = settle(decoder, none, Events(settled, time), none, steps)
+    assert torch.allclose(again, settled, atol=1e-5)  # it stays so
+    events = Events(vectors, time)
+    parts = [
+        settle(decoder, none, events[:3], events[3:], steps),
+        settle(decoder, Events(settled[:3], time[:3]), events[3:], none, steps),
+    ]
+    assert torch.equal(torch.cat(parts), settled)  # a part is settled as it is in the whole
 
 
 def test_mel_filters_average() -> None:

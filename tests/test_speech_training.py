@@ -15,8 +15,10 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_models.losses import SoundDistance
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.decoder import SpeechDecoder
-from sparsecodec_models.speech.encoder import SpeechEncoder
+from sparsecodec_models.speech.encoder import Proposals, SpeechEncoder
 from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.prior import EventPrior
+from sparsecodec_models.speech.proposals import track_pitch
 from sparsecodec_models.speech.synthesis import render
 from sparsecodec_models.training import teacher
 from sparsecodec_models.training.data import Windows, find_recordings
@@ -187,6 +189,24 @@ def test_distance_ignores_samples_without_weight() -> None:
 # the encoder and the loop
 
 
+def salience(path: list[int], strength: list[float]) -> Proposals:
+    """Proposals whose pitch logits point at the candidates of a path, more or less clearly."""
+    logits = torch.zeros(1, CONFIG.pitch_bins, len(path))
+    logits[0, path, torch.arange(len(path))] = torch.tensor(strength)
+    nothing = torch.zeros(1, 1, len(path))
+    return Proposals(nothing[0], nothing, logits, nothing)
+
+
+def test_pitch_keeps_its_octave_through_a_doubtful_frame_and_leaps_where_the_sound_does() -> None:
+    octave = CONFIG.pitch_bins_per_octave
+    doubtful = salience([20] * 5 + [20 + octave] * 2 + [20] * 5, [9.0] * 5 + [6.0] * 2 + [9.0] * 5)
+    path = track_pitch(doubtful).pitch_logits[0].argmax(0)
+    assert (path - 20).abs().max() <= 2
+    leap = salience([20] * 8 + [20 + octave] * 8, [9.0] * 16)
+    assert track_pitch(leap).pitch_logits[0].argmax(0).tolist() == [20] * 8 + [20 + octave] * 8
+    assert doubtful.pitch_logits.isfinite().all()
+
+
 def test_the_encoder_sees_no_further_than_it_says() -> None:
     encoder = SpeechEncoder(SMALL)
     torch.manual_seed(0)
@@ -236,11 +256,58 @@ def test_the_sound_reaches_encoder_and_decoder() -> None:
 def test_a_lesson_lists_events_in_order() -> None:
     task = make_task(1)
     windows, lesson = task.batch(3)
-    assert len(lesson.row) == len(lesson.vector) == int(lesson.border.sum())
+    assert len(lesson.row) == len(lesson.vector) == int(lesson.placed.sum())
     key = lesson.row * 10_000 + lesson.frame
     assert (key.diff() > 0).all()
     again = teach(windows, task.klt, SpeechDecoder(SMALL))
     assert torch.equal(again.vector, lesson.vector)
+
+
+def test_the_map_learns_steps_from_bits_and_sound() -> None:
+    task = make_task(0)
+    losses = task.loss(task.batch(0), 0)
+    losses["bits"].backward()
+    for parameter in (*task.model.prior.parameters(), task.model.encoder.leave.weight):
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0
+
+
+def test_imitation_asks_for_the_teachers_levels_whatever_the_map_became() -> None:
+    task = make_task(1)
+    batch = task.batch(0)
+    with torch.no_grad():
+        before = task.loss(batch, 0)
+        task.model.decoder.shape_basis *= 2.0  # the same levels from half the coefficients
+        shape = slice(-24, None)
+        task.model.encoder.leave.weight[shape] /= 2.0
+        task.model.encoder.leave.bias[shape] /= 2.0  # type: ignore[index]
+        after = task.loss(batch, 0)
+    assert after["shape"].item() == pytest.approx(before["shape"].item(), rel=1e-4)
+    assert after["voicing"].item() == pytest.approx(before["voicing"].item(), rel=1e-4)
+
+
+# the prior
+
+
+def test_probabilities_of_a_number_sum_to_one_and_what_is_not_heard_costs_nothing() -> None:
+    prior = EventPrior(1).requires_grad_(False)
+    grid = torch.arange(-60.0, 61.0)[:, None]
+    heard = torch.ones(1, 1, dtype=torch.bool)
+    bits = torch.cat([prior.bits(value[None], heard[:, 0], heard, 1.0) for value in grid])
+    assert float(torch.exp2(-bits).sum()) == pytest.approx(1.0, abs=1e-3)
+    assert float(prior.bits(grid, heard[:, 0].expand(121), ~heard.expand(121, 1), 1.0).abs().sum()) == 0
+
+
+def test_a_linked_number_is_cheap_where_it_carries_on_the_one_heard_last() -> None:
+    prior = EventPrior(1).requires_grad_(False)
+    prior.carry[1] = 1.0 / prior.RATE  # a linked event says what the last one said
+    prior.carry[0] = 0.0
+    vector = torch.tensor([[20.0], [0.0], [20.0], [20.0]])
+    heard = torch.tensor([[True], [False], [True], [True]])
+    begins = torch.tensor([True, False, False, True])
+    first, unheard, linked, again = prior.bits(vector, begins, heard, 1.0)[:, 0].tolist()
+    assert unheard == 0.0 and linked < 4.0 < first == again
+    coarse = prior.bits(vector, begins, heard, 4.0)[:, 0].tolist()
+    assert coarse[2] < linked and coarse[0] < first
 
 
 def test_recordings_without_a_sound_to_tell_are_refused() -> None:

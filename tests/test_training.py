@@ -19,7 +19,7 @@ from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.decoder import SpeechDecoder
 from sparsecodec_models.training.corpus import find_corpus
-from sparsecodec_models.training.data import Windows, find_recordings, load
+from sparsecodec_models.training.data import SPEED_OCTAVES, Windows, find_recordings, load
 from sparsecodec_models.training.klt import fit_klt
 from sparsecodec_models.training.loop import Schedule, Watch, load_checkpoint, train
 from sparsecodec_models.training.reference_task import ReferenceTask
@@ -181,6 +181,22 @@ def test_a_folder_of_half_weight_is_drawn_half_as_often(tmp_path: Path) -> None:
     assert share_of_high({"one": 0.0}) == 0
 
 
+def test_varied_recordings_come_at_other_speeds_and_coloured_the_same_at_each_call(tmp_path: Path) -> None:
+    t = np.arange(160_000) / 16000
+    soundfile.write(tmp_path / "a.wav", 0.3 * (np.sin(2 * np.pi * 400 * t) + np.sin(2 * np.pi * 3000 * t)), 16000)
+    windows = Windows(find_recordings([tmp_path]), 16000, 16000, vary=True)
+    batch = windows.batch(0, 24)
+    np.testing.assert_array_equal(windows.batch(0, 24), batch)
+    spectrum = np.abs(np.fft.rfft(batch * np.hanning(16000)))
+    low = spectrum[:, :1000].argmax(1)  # Hz, as a window lasts a second
+    high = 1000 + spectrum[:, 1000:].argmax(1)
+    assert (np.abs(np.log2(low / 400)) <= SPEED_OCTAVES + 0.01).all() and np.std(np.log2(low / 400)) > 0.08
+    np.testing.assert_allclose(high / low, 7.5, rtol=0.01)  # both move alike
+    tilt_db = 20 * np.log10(spectrum.max(1, where=np.arange(8001) >= 1000, initial=0) / spectrum[:, :1000].max(1))
+    assert np.std(tilt_db) > 2
+    assert (np.abs(batch).max(1) <= 1.0).all() and (np.abs(batch).max(1) > 0.09).all()
+
+
 # the reference preset
 
 
@@ -326,7 +342,10 @@ def test_defaults_of_a_plan() -> None:
     assert (new.preset, new.steps, new.batch, new.seconds, new.imitation_steps) == ("speech", 6000, 8, 2.0, 2400)
     tuned = TrainingPlan.of(data=("d",), weights="speech")
     assert (tuned.steps, tuned.imitation_steps) == (2000, 0)
-    assert TrainingPlan.of(data=("d",), preset="reference").steps == 100_000
+    assert new.vary and not tuned.vary
+    assert not TrainingPlan.of(data=("d",), vary=False).vary
+    reference = TrainingPlan.of(data=("d",), preset="reference")
+    assert reference.steps == 100_000 and not reference.vary
     with pytest.raises(SicError, match="speech preset"):
         TrainingPlan.of(data=("d",), preset="reference", seconds=1.0)
 

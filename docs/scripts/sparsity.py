@@ -54,9 +54,8 @@ def grid(codec: SpeechCodec, audio: np.ndarray, rate: int, effort: int, n_events
     noise = noise_spectrum(0, 0, 0, len(samples) // frame_hop + 2, model.config, "cpu")
     none = Events(vector[:0], time[:0])
     step = torch.tensor(codec.step, dtype=torch.float32)
-    vector = fit(
-        model.decoder, none, Events(vector, time), none, samples, noise, 0, EFFORT_STEPS[effort], step
-    ).detach()
+    events, steps = Events(vector, time), EFFORT_STEPS[effort]
+    vector = fit(model.decoder, model.prior, none, events, none, samples, noise, 0, steps, step).detach()
     header = codec.header_for(source)
     return dequantise(header, quantise(EventTable(header, time.numpy() / codec.model_rate, vector.numpy())))
 

@@ -69,6 +69,12 @@ NOT_NEGATIVE_COUNT = click.IntRange(min=0)
     help="The name of a folder in DATA whose recordings are drawn half as often; repeatable.",
 )
 @click.option(
+    "--vary/--no-vary",
+    default=None,
+    help="Hear recordings at other speeds and coloured, so that few voices stand for many. [default: vary; with --from"
+    " or reference, don't]",
+)
+@click.option(
     "--sample-every",
     type=NOT_NEGATIVE_COUNT,
     metavar="N",

@@ -20,7 +20,7 @@ from sparsecodec_formats.edit import parted
 from ..removal import Proposal, energy, remove_events
 from .encoder import Proposals
 from .model import SpeechModel
-from .proposals import ATTACK, BEGINS, DECAY, LEVEL, assemble, measure_pitch, pick_frames
+from .proposals import ATTACK, BEGINS, DECAY, LEVEL, assemble, measure_pitch, pick_frames, track_pitch
 from .refine import Events, fit
 from .synthesis import noise_spectrum, render
 
@@ -150,7 +150,7 @@ class SpeechAnalyser:
         # of the window before, too: the end of a recording is not loud because nothing follows
         loudest_db, self._loudest_db = max(loudest_db, self._loudest_db), loudest_db
         window = _Window(samples, magnitude, begin, (start - begin) // hop, -(-(until - begin) // hop), loudest_db)
-        proposals = self._model.encoder(magnitude[None])
+        proposals = track_pitch(self._model.encoder(magnitude[None]))
         frames = pick_frames(proposals.switch[0])
         frames = frames[(frames >= window.first) & (frames < len(magnitude.T))]
         begins = proposals.named[0, BEGINS, frames] > 0.5
@@ -285,6 +285,7 @@ class SpeechAnalyser:
             )
         vector = fit(
             decoder,
+            self._model.prior,
             here(self._tail),
             here(events),
             here(following[:CONTEXT]),

@@ -1,4 +1,4 @@
-"""The `speech` model: encoder, decoder, and their weights as bytes."""
+"""The `speech` model: encoder, decoder, prior, and their weights as bytes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from sparsecodec_formats.errors import SicError
 from .config import SpeechConfig
 from .decoder import SpeechDecoder
 from .encoder import SpeechEncoder
+from .prior import EventPrior
 
 
 class SpeechModel(nn.Module):
-    """Encoder and decoder of one config. `weights_hash`: first 8 bytes of the SHA-256 of the weights' file, zeros
-    when made here."""
+    """Encoder, decoder and prior of one config. `weights_hash`: first 8 bytes of the SHA-256 of the weights' file,
+    zeros when made here."""
 
     def __init__(self, config: SpeechConfig | None = None) -> None:
         super().__init__()
         self.config = config or SpeechConfig()
         self.encoder = SpeechEncoder(self.config)
         self.decoder = SpeechDecoder(self.config)
+        self.prior = EventPrior(self.config.vector_dims)
         self.weights_hash = bytes(8)
 
     def to_bytes(self) -> bytes:

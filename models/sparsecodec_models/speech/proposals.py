@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +15,9 @@ from .synthesis import voice_begins
 SWITCH_THRESHOLD = -0.7  # logit; chosen on validation, see docs/experiments.md
 LEVEL, ATTACK, DECAY, F0, GLIDE, PHASE, BEGINS, ROOM = range(len(NAMED))
 LONGEST_GAP_S = 0.4  # events further apart are not linked
+PITCH_MOVE = 0.3  # nats that a candidate's step from frame to frame costs
+PITCH_LEAP = 14.0  # nats that any leap costs at most
+PITCH_NEAR = 2  # candidates about the path that stay
 
 
 def pick_frames(switch: Tensor, threshold: float = SWITCH_THRESHOLD, gap: int = 2) -> Tensor:
@@ -20,6 +26,28 @@ def pick_frames(switch: Tensor, threshold: float = SWITCH_THRESHOLD, gap: int = 
     padded = torch.nn.functional.pad(switch[None, None], (gap - 1, gap - 1), value=-torch.inf)
     highest = torch.nn.functional.max_pool1d(padded, 2 * gap - 1, 1)[0, 0]
     return torch.nonzero((switch >= highest) & (switch > threshold))[:, 0]
+
+
+@torch.no_grad()
+def track_pitch(proposals: Proposals) -> Proposals:
+    """The same, with the pitch of all frames on one path: no other candidate is left at a frame. So where a voice is
+    hoarse or its fundamental missing, the frames about it say which octave it is in (Viterbi; after Boersma 1993)."""
+    logits = torch.log_softmax(proposals.pitch_logits, 1).cpu().numpy()
+    candidate = np.arange(logits.shape[1])
+    move = -np.minimum(PITCH_MOVE * np.abs(candidate[:, None] - candidate), PITCH_LEAP).astype(np.float32)
+    path = np.empty((len(logits), logits.shape[2]), np.int64)
+    for row, score in enumerate(logits):
+        best, back = score[:, 0], np.empty(score.shape[::-1], np.int64)
+        for t in range(1, score.shape[1]):
+            ways = move + best
+            back[t] = ways.argmax(1)
+            best = ways[candidate, back[t]] + score[:, t]
+        path[row, -1] = best.argmax()
+        for t in range(score.shape[1] - 1, 0, -1):
+            path[row, t - 1] = back[t, path[row, t]]
+    place = torch.from_numpy(path[:, None]).to(proposals.pitch_logits.device)
+    apart = (torch.arange(logits.shape[1], device=place.device)[None, :, None] - place).abs() > PITCH_NEAR
+    return replace(proposals, pitch_logits=proposals.pitch_logits.masked_fill(apart, -torch.inf))
 
 
 def assemble(
@@ -69,7 +97,8 @@ def _gap_s(decoder: SpeechDecoder, time: Tensor) -> Tensor:
 
 
 def tidy(decoder: SpeechDecoder, vector: Tensor, time: Tensor, step: Tensor | None = None) -> Tensor:
-    """Vectors with the cheapest number where it is not heard: 0, and for an attack what is at least the gap.
+    """Vectors with the cheapest number where it is not heard: 0, for an attack what is at least the gap, for a pitch
+    the one before.
 
     step: float32 [32], the quantiser's, on whose grid an attack is put.
     """
@@ -81,7 +110,10 @@ def tidy(decoder: SpeechDecoder, vector: Tensor, time: Tensor, step: Tensor | No
         whole = torch.ceil(whole / step[ATTACK] - 1e-3) * step[ATTACK]
     cheapest = torch.zeros_like(vector)
     cheapest[:, ATTACK] = whole
-    return torch.where(unheard(decoder, vector, time), cheapest, vector)
+    silent = unheard(decoder, vector, time)
+    last = torch.where(silent[:, F0], -1, torch.arange(len(vector), device=vector.device)).cummax(0).values
+    cheapest[:, F0] = torch.where(last >= 0, vector[last.clamp_min(0), F0], 0.0)
+    return torch.where(silent, cheapest, vector)
 
 
 @torch.no_grad()

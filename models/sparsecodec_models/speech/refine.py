@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ..losses import SoundDistance
 from .decoder import SpeechDecoder
+from .prior import EventPrior
 from .proposals import BEGINS, PHASE, tidy, unheard
 from .synthesis import plan_frames, render
 
 LEARNING_RATE = 0.3  # quantiser steps a step of Adam
-RATE_WEIGHT = 0.2  # of the mean over events and dims of log2(1 + |q|), about the bits that a number takes
+BIT_WEIGHT = 0.003  # of the bits that an event takes
 ENVELOPE_WEIGHT = 1.5  # of the correlation of envelopes in the distance, beside spectra
 
 
@@ -37,6 +38,7 @@ class Events:
 
 def fit(
     decoder: SpeechDecoder,
+    prior: EventPrior,
     before: Events,
     events: Events,
     after: Events,
@@ -59,6 +61,9 @@ def fit(
         generator = torch.Generator().manual_seed(seed + 1)
         free = ~unheard(decoder, vector, events.time)
         free[:, [PHASE, BEGINS]] = False
+        known, begins = torch.ones_like(before.vector, dtype=torch.bool), vector[:, BEGINS] > 0.5
+        heard = torch.cat([known, free])
+        begins = torch.cat([known[:, BEGINS], begins])
         time = torch.cat([before.time, events.time, after.time])
         with torch.enable_grad():
             vector.requires_grad_(True)
@@ -73,19 +78,20 @@ def fit(
                 if i % 10 == 0:  # fades move slowly
                     plan = plan_frames(decoder.controls(every.detach()), time, decoder.config, margin=1.05)
                 sound = render(decoder, every, time, seed, len(target), plan=plan, noise=noise)
-                bits = torch.log2(1.0 + (vector / quantiser_step).abs()).sum(1).mean()
-                loss = distance(sound[None]) + RATE_WEIGHT * bits / vector.shape[1]
+                bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
+                loss = distance(sound[None]) + BIT_WEIGHT * bits.sum(1).mean()
                 optimizer.zero_grad()
                 loss.backward()
                 if vector.grad is not None:
                     vector.grad *= free
                 optimizer.step()
-    return settle(decoder, Events(vector.detach(), events.time), quantiser_step)
+    return settle(decoder, before, Events(vector.detach(), events.time), after, quantiser_step)
 
 
 @torch.no_grad()
-def settle(decoder: SpeechDecoder, events: Events, quantiser_step: Tensor) -> Tensor:
-    """Vectors rounded to the grid, 0 where nothing is heard of a number."""
+def settle(decoder: SpeechDecoder, before: Events, events: Events, after: Events, quantiser_step: Tensor) -> Tensor:
+    """Vectors of `events` rounded to the grid, with the cheapest number where nothing is heard of one; before, after:
+    as in `fit`."""
     if not len(events):
         return events.vector
     begins = events.vector[:, BEGINS] > 0.5
@@ -93,5 +99,6 @@ def settle(decoder: SpeechDecoder, events: Events, quantiser_step: Tensor) -> Te
     # a coarse step must not round it away
     least = torch.ceil(0.51 / quantiser_step[BEGINS]) * quantiser_step[BEGINS]
     vector[:, BEGINS] = torch.where(begins, least, torch.zeros_like(least))
-    vector = tidy(decoder, vector, events.time, quantiser_step)
+    every = before.then(Events(vector, events.time)).then(after)
+    vector = tidy(decoder, every.vector, every.time, quantiser_step)[len(before) :][: len(events)]
     return torch.round(vector / quantiser_step) * quantiser_step

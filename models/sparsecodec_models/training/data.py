@@ -19,6 +19,9 @@ AUDIO_SUFFIXES = {
 }
 SILENCE = 1e-4  # peak, of full scale, below which a piece teaches nothing
 MAX_DRAWS = 1000  # in a row that bring no sound, before the corpus is given up
+SPEED_OCTAVES = 0.25  # either way, of a varied recording
+EQ_POINTS_HZ = np.geomspace(80.0, 10_000.0, 7)
+EQ_DB = 4.0  # standard deviation at each point
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,33 @@ def _n_shared(parts: Sequence[tuple[str, ...]]) -> int:
     )
 
 
-def load(recording: Recording, sample_rate: int, start_s: float = 0.0, seconds: float | None = None) -> np.ndarray:
-    """Mono samples at `sample_rate`, float32 [n]. soundfile.SoundFileError when the file cannot be read there."""
+def load(
+    recording: Recording, sample_rate: int, start_s: float = 0.0, seconds: float | None = None, speed: float = 1.0
+) -> np.ndarray:
+    """Mono samples at `sample_rate`, float32 [n]; `seconds` of the recording last seconds / speed.
+    soundfile.SoundFileError when the file cannot be read there."""
     with soundfile.SoundFile(os.fspath(recording.path)) as f:
         f.seek(min(int(start_s * f.samplerate), f.frames))
         count = -1 if seconds is None else int(np.ceil(seconds * f.samplerate))
         audio = f.read(count, dtype="float32", always_2d=True).mean(1)
-        return audio if f.samplerate == sample_rate else soxr.resample(audio, f.samplerate, sample_rate)
+        rate = f.samplerate * speed
+        return audio if rate == sample_rate else soxr.resample(audio, rate, sample_rate)
+
+
+def colour(audio: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Samples float32 [n] as another microphone, room or line would have brought them: a random smooth curve in dB,
+    and of some the lows or the highs cut, as telephones do."""
+    size = 2 ** int(np.ceil(np.log2(len(audio) + sample_rate // 20)))
+    hz = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1.0)
+    gain_db = np.interp(np.log(hz), np.log(EQ_POINTS_HZ), rng.normal(0.0, EQ_DB, len(EQ_POINTS_HZ)))
+    if rng.random() < 0.4:
+        order, edge = rng.uniform(2, 6), np.exp(rng.uniform(*np.log([80.0, 350.0])))
+        gain_db -= 10 * np.log10(1 + (edge / hz) ** (2 * order))
+    if rng.random() < 0.2:
+        order, edge = rng.uniform(4, 16), np.exp(rng.uniform(*np.log([3400.0, 9000.0])))
+        gain_db -= 10 * np.log10(1 + (hz / edge) ** (2 * order))
+    spectrum = np.fft.rfft(audio, size) * 10 ** (gain_db / 20)
+    return np.fft.irfft(spectrum, size)[: len(audio)].astype(np.float32)
 
 
 class Windows:
@@ -92,11 +115,13 @@ class Windows:
         sample_rate: int,
         seed: int = 0,
         folder_weight: dict[str, float] | None = None,
+        vary: bool = False,
     ) -> None:
-        """folder_weight: by the name of any folder on a recording's path."""
+        """folder_weight: by the name of any folder on a recording's path. vary: play recordings faster or slower, and
+        coloured, so that few voices stand for many."""
         if not recordings:
             raise ValueError("no recordings: give folders with audio files")
-        self.recordings, self.samples = list(recordings), samples
+        self.recordings, self.samples, self.vary = list(recordings), samples, vary
         self.sample_rate, self.seed = sample_rate, seed
         self.unreadable: set[Path] = set()
         named = folder_weight or {}
@@ -118,8 +143,11 @@ class Windows:
             at = 0
             while at < len(row):
                 r = self.recordings[min(int(np.searchsorted(self._share, rng.random())), len(self.recordings) - 1)]
-                need = (len(row) - at) / self.sample_rate
-                piece = self._load(r, rng.random() * max(0.0, r.seconds - need), need)[: len(row) - at]
+                speed = 2 ** rng.uniform(-SPEED_OCTAVES, SPEED_OCTAVES) if self.vary else 1.0
+                need = speed * (len(row) - at) / self.sample_rate
+                piece = self._load(r, rng.random() * max(0.0, r.seconds - need), need, speed)[: len(row) - at]
+                if self.vary and len(piece):
+                    piece = colour(piece, self.sample_rate, rng)
                 gain = 10 ** (rng.uniform(-20, 0) / 20)
                 peak = float(np.abs(piece).max(initial=0))
                 if peak < SILENCE:
@@ -132,10 +160,10 @@ class Windows:
                 at += len(piece) + int(0.05 * self.sample_rate)
         return out
 
-    def _load(self, recording: Recording, start_s: float, seconds: float) -> np.ndarray:
+    def _load(self, recording: Recording, start_s: float, seconds: float, speed: float) -> np.ndarray:
         """As `load`; nothing where the file is damaged."""
         try:
-            piece = load(recording, self.sample_rate, start_s, seconds)
+            piece = load(recording, self.sample_rate, start_s, seconds, speed)
             if len(piece) and np.isfinite(piece).all():
                 return piece
         except soundfile.SoundFileError:

@@ -36,7 +36,8 @@ class TrainingPlan:
 
     data, valid: folders (no valid: some of data is held out). weights: name of what it begins from, or None. seconds:
     length of a window of `speech`; imitation_steps: its steps after the teacher alone, before the sound counts (0 for
-    other presets). half_weight: folders drawn half as often.
+    other presets). half_weight: folders drawn half as often. vary: recordings are heard at other
+    speeds and coloured.
     """
 
     data: tuple[str, ...]
@@ -48,6 +49,7 @@ class TrainingPlan:
     seconds: float
     imitation_steps: int
     half_weight: tuple[str, ...]
+    vary: bool
 
     @staticmethod
     def of(
@@ -61,6 +63,7 @@ class TrainingPlan:
         seconds: float | None = None,
         imitation_steps: int | None = None,
         half_weight: tuple[str, ...] = (),
+        vary: bool | None = None,
     ) -> TrainingPlan:
         """A new run, with the preset's defaults for what is None. SicError for what the preset has not."""
         if preset == "reference":
@@ -73,7 +76,8 @@ class TrainingPlan:
             if imitation_steps is None:  # of the shipped weights' run: 1400 of 3500
                 imitation_steps = 0 if weights else round(0.4 * steps)
         preset = preset or "speech"
-        return TrainingPlan(data, valid, preset, weights, steps, batch, seconds, imitation_steps, half_weight)
+        vary = (preset == "speech" and not weights) if vary is None else vary
+        return TrainingPlan(data, valid, preset, weights, steps, batch, seconds, imitation_steps, half_weight, vary)
 
 
 class Training:
@@ -144,7 +148,8 @@ class Training:
         return sum(p.numel() for p in self.task.model.parameters())
 
     def _windows(self, samples: int, sample_rate: int) -> Windows:
-        return Windows(self.corpus.train, samples, sample_rate, 0, dict.fromkeys(self.plan.half_weight, 0.5))
+        weight = dict.fromkeys(self.plan.half_weight, 0.5)
+        return Windows(self.corpus.train, samples, sample_rate, 0, weight, vary=self.plan.vary)
 
     def _held_out(self, n: int, samples: int, sample_rate: int) -> np.ndarray:
         return Windows(self.corpus.valid, samples, sample_rate, VALID_SEED).batch(0, n)

@@ -26,6 +26,7 @@ from ..speech.proposals import (
     assemble,
     measure_pitch,
     pick_frames,
+    unheard,
 )
 from ..speech.synthesis import render
 from . import teacher
@@ -33,21 +34,23 @@ from .data import Windows
 from .klt import Klt, fit_klt
 
 COST_PER_EVENT = 9.0  # of the teacher's segmentation: about 26 events per second of speech
-NOISE_STEP = 1.0  # quantiser step that end-to-end training expects, in units of the layout
+NOISE_STEP = 1.5  # quantiser step that end-to-end training expects, in units of the layout
+BIT_WEIGHT = 0.0015  # what a bit of an event costs, in units of the distance
 
 
 @dataclass(frozen=True)
 class Lesson:
     """What the teacher says of a batch: events n over all rows, ascending.
 
-    row, frame int64 [n]; vector float32 [n, 32] (phase 0); voiced float32 [n] 0 … 1; border float32 [b, t] 0 … 1.
+    row, frame int64 [n]; vector float32 [n, 32] (phase 0); voiced float32 [n] 0 … 1; placed float32 [b, t], 1 where an
+    event is.
     """
 
     row: Tensor
     frame: Tensor
     vector: Tensor
     voiced: Tensor
-    border: Tensor
+    placed: Tensor
 
     def to(self, device: torch.device) -> Lesson:
         return Lesson(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
@@ -72,7 +75,7 @@ def teach(windows: np.ndarray, klt: Klt, decoder: SpeechDecoder) -> Lesson:
     config = decoder.config
     frames = windows.shape[1] // config.hop + 1
     row, frame, vector, voiced = [], [], [], []
-    border = np.zeros((len(windows), frames), np.float32)
+    placed = np.zeros((len(windows), frames), np.float32)
     for i, audio in enumerate(windows):
         analysis = teacher.analyse(audio, config)
         knots = teacher.segment(analysis, COST_PER_EVENT)
@@ -84,7 +87,7 @@ def teach(windows: np.ndarray, klt: Klt, decoder: SpeechDecoder) -> Lesson:
         row.append(np.full(len(knots), i))
         frame.append(target.frame)
         voiced.append(analysis.voiced[target.frame].astype(np.float32))
-        border[i, target.frame] = 1.0
+        placed[i, target.frame] = 1.0
     if not row:
         raise SicError("a batch of the recordings holds no sound that events could tell; give louder or longer ones")
     return Lesson(
@@ -92,7 +95,7 @@ def teach(windows: np.ndarray, klt: Klt, decoder: SpeechDecoder) -> Lesson:
         torch.tensor(np.concatenate(frame)),
         torch.tensor(np.concatenate(vector), dtype=torch.float32),
         torch.tensor(np.concatenate(voiced), dtype=torch.float32),
-        torch.tensor(border),
+        torch.tensor(placed),
     )
 
 
@@ -117,6 +120,8 @@ class SpeechTask:
         self.model, self.windows, self.batch_size = model, train, batch_size
         self.imitation_steps = imitation_steps
         self.klt = klt or first_map(train.batch(2**31, map_windows), model.decoder)
+        parts = self.klt.mean, self.klt.basis, self.klt.analysis
+        self._map = tuple(torch.tensor(part, dtype=torch.float32) for part in parts)
         self._decoder = SpeechDecoder(model.config)  # fixed tables for the worker processes, apart from what is trained
         self._valid = valid, teach(valid, self.klt, self._decoder)
 
@@ -141,9 +146,12 @@ class SpeechTask:
         out = self._imitation(proposals, lesson)
         out["total"] = out["switch"] + out["named"] + out["shape"] + out["pitch"]
         if step >= self.imitation_steps:
-            out["sound"] = self._sound(windows, proposals, lesson)
-            # the teacher keeps the controls physical while the sound decides
-            out["total"] = out["switch"] + out["pitch"] + 0.1 * (out["named"] + out["shape"]) + 3.0 * out["sound"]
+            out["sound"], out["bits"] = self._sound(windows, proposals, lesson)
+            # the teacher keeps the controls physical while the sound decides; its voicing above all: harmonics where
+            # there was noise are nearer in any spectral distance, and sound worse
+            physical = 0.1 * (out["named"] + out["shape"]) + 0.3 * out["voicing"]
+            sound = 3.0 * (out["sound"] + BIT_WEIGHT * out["bits"])
+            out["total"] = out["switch"] + out["pitch"] + physical + sound
         return out
 
     def _here(self, batch: tuple[np.ndarray, Lesson]) -> tuple[Tensor, Lesson]:
@@ -153,10 +161,14 @@ class SpeechTask:
 
     def _imitation(self, proposals: Proposals, lesson: Lesson) -> dict[str, Tensor]:
         config, decoder = self.model.config, self.model.decoder
-        weight = torch.where(lesson.border > 0, 4.0, 1.0)  # borders are rarer than frames without
-        switch = nn.functional.binary_cross_entropy_with_logits(proposals.switch, lesson.border, weight=weight)
+        weight = torch.where(lesson.placed > 0, 4.0, 1.0)  # frames with an event are rarer than those without
+        switch = nn.functional.binary_cross_entropy_with_logits(proposals.switch, lesson.placed, weight=weight)
         named = proposals.named[lesson.row, :, lesson.frame]
-        shape = proposals.shape[lesson.row, :, lesson.frame]
+        # the map may have changed since the teacher's
+        mean, basis, analysis = (part.to(named.device) for part in self._map)
+        both = proposals.shape[lesson.row, :, lesson.frame] @ decoder.shape_basis + decoder.shape_mean
+        taught = lesson.vector[:, config.named_dims :]
+        voicing = (mean + taught @ basis)[:, config.bands :]
         logits = proposals.pitch_logits[lesson.row, :, lesson.frame]
         count = config.named_dims
         huber = nn.functional.smooth_l1_loss
@@ -176,12 +188,13 @@ class SpeechTask:
         return {
             "switch": 2.0 * switch,
             "named": difference.mean(),
-            "shape": huber(shape, lesson.vector[:, count:], beta=1.0),
+            "shape": huber((both - mean) @ analysis, taught, beta=1.0),
+            "voicing": huber(both[:, config.bands :], voicing, beta=1.0),
             "pitch": 0.5 * (pitch * lesson.voiced).sum() / (lesson.voiced.sum() + 1.0),
         }
 
-    def _sound(self, windows: Tensor, proposals: Proposals, lesson: Lesson) -> Tensor:
-        """Distance of the rendered events (at the teacher's borders) to the windows."""
+    def _sound(self, windows: Tensor, proposals: Proposals, lesson: Lesson) -> tuple[Tensor, Tensor]:
+        """Distance of the rendered events (at the teacher's places) to the windows, and bits that an event takes."""
         batch, samples = windows.shape
         gap = 8192  # the rows are rendered as one long timeline, far enough apart not to touch
         vector, time = assemble(proposals, lesson.row, lesson.frame, self.model.decoder)
@@ -194,11 +207,16 @@ class SpeechTask:
         jitter[:, [PHASE, BEGINS, ROOM]] = 0.0
         vector = vector + jitter
         rendered = render(self.model.decoder, vector, place, int(torch.randint(2**31, ())), batch * (samples + gap))
-        return SoundDistance(windows, self.model.config.sample_rate)(rendered.view(batch, -1)[:, :samples])
+        distance = SoundDistance(windows, self.model.config.sample_rate)(rendered.view(batch, -1)[:, :samples])
+        begins = vector[:, BEGINS].detach() > 0.5
+        heard = ~unheard(self.model.decoder, vector, place)
+        heard[:, BEGINS] = False
+        bits = self.model.prior.bits(vector, begins, heard, NOISE_STEP)
+        return distance, bits.sum(1).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Losses after the teacher, and the sound of the encoder's own borders: what effort 0 would give,
+        """Losses after the teacher, and the sound of the encoder's own places: what effort 0 would give,
         unquantised."""
         model, config = self.model, self.model.config
         target, lesson = self._here(self._valid)
