@@ -33,7 +33,7 @@ def voices(table: EventTable, layout: Layout) -> tuple[NDArray[np.int64], NDArra
 
 
 def sounding_s(table: EventTable, layout: Layout) -> NDArray[np.float64]:
-    """float64 [n]: how long each event sounds, seconds, as `edit.estimate_energy_db` says.
+    """float64 [n]: how long each event sounds, seconds, as `edit.estimate_energy_db` explains.
 
     For presets whose vectors have `begins`.
     """
@@ -111,7 +111,8 @@ class _Lines:
         neighbours = []
         if before >= 0:
             self._after[before] = after
-            self._gone_after[before] += [i, *self._gone_after[i]]
+            if self._voice[before] == self._voice[i]:  # else nothing will tell of them again
+                self._gone_after[before] += [i, *self._gone_after[i]]
             neighbours.append(before)
         if after < len(self._time):
             self._before[after] = before
