@@ -17,6 +17,7 @@ def encode(
     *,
     model: str = "speech",
     effort: int | None = None,
+    bitrate_kbps: float | None = None,
     events_per_second: float | None = None,
     snr_stop_db: float | None = None,
     seed: int = 0,
@@ -31,8 +32,10 @@ def encode(
         sample_rate: Hz.
         model: a preset's name, or the path of its weights.
         effort: 0 (the network alone) to 9 (longest search); None: the model's default.
-        events_per_second: most events a second in each channel; None: the model's own rate.
-        snr_stop_db: stop when what is left of the audio is this far below it, dB.
+        bitrate_kbps: most thousand bits a second of the whole file.
+        events_per_second: most events a second in each channel.
+        snr_stop_db: stop when what is left of the audio is this far below it, dB. At most one of these three; None of
+            them: as the sound needs it.
         seed: of the noise that the decoder draws, 0 to 2**32 - 1.
         tags: texts to keep in the file.
         device: "auto", "cpu", "cuda" or "mps".
@@ -49,6 +52,7 @@ def encode(
     return codec.encode(
         ArraySource(samples, sample_rate),
         effort=codec.default_effort if effort is None else effort,
+        bitrate_kbps=bitrate_kbps,
         events_per_second=events_per_second,
         snr_stop_db=snr_stop_db,
         seed=seed,

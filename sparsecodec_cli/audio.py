@@ -48,7 +48,7 @@ class SoundFileSource:
         self.n_samples: int = self._sound.frames
         self._n_read = 0
         if self.n_samples < 1:
-            raise CliError(f"{shown(path)}: has no samples; there is nothing to encode")
+            raise CliError(f"{shown(path)}: has no samples; name a recording that has some")
         if self.channels > MAX_CHANNELS:
             raise CliError(
                 f"{shown(path)}: has {self.channels} channels; at most {MAX_CHANNELS} can be coded"
@@ -75,6 +75,12 @@ class SoundFileSource:
             )
         self._n_read += n
         return block
+
+    def rewind(self) -> None:
+        """Back to the first sample."""
+        with self._naming():
+            self._sound.seek(0)
+        self._n_read = 0
 
     @contextmanager
     def _naming(self) -> Iterator[None]:

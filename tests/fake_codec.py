@@ -35,6 +35,9 @@ class ArraySource:
         self._n_read += len(block)
         return block
 
+    def rewind(self) -> None:
+        self._n_read = 0
+
 
 class FakeCodec:
     default_effort = 3
@@ -52,13 +55,19 @@ class FakeCodec:
         audio: Any,
         *,
         effort: int,
+        bitrate_kbps: float | None = None,
         events_per_second: float | None = None,
         snr_stop_db: float | None = None,
         seed: int = 0,
         tags: dict[str, str] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> EventTable:
-        self.asked = {"effort": effort, "events_per_second": events_per_second, "snr_stop_db": snr_stop_db}
+        self.asked = {
+            "effort": effort,
+            "bitrate_kbps": bitrate_kbps,
+            "events_per_second": events_per_second,
+            "snr_stop_db": snr_stop_db,
+        }
         if effort == 9:
             print("ready", flush=True)
             sys.stdin.read()

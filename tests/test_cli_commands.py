@@ -67,7 +67,12 @@ def test_encode_takes_any_length_and_codes_every_channel(
 def test_encode_hands_its_options_on(tmp_path: Path, codec: fake_codec.FakeCodec) -> None:
     wav = write_wav(tmp_path / "talk.wav")
     ok("encode", wav)
-    assert codec.asked == {"effort": codec.default_effort, "events_per_second": None, "snr_stop_db": None}
+    assert codec.asked == {
+        "effort": codec.default_effort,
+        "bitrate_kbps": None,
+        "events_per_second": None,
+        "snr_stop_db": None,
+    }
     ok(
         "encode",
         wav,
@@ -83,7 +88,7 @@ def test_encode_hands_its_options_on(tmp_path: Path, codec: fake_codec.FakeCodec
         "--tag",
         "d=",
     )
-    assert codec.asked == {"effort": 0, "events_per_second": 21.5, "snr_stop_db": None}
+    assert codec.asked == {"effort": 0, "bitrate_kbps": None, "events_per_second": 21.5, "snr_stop_db": None}
     header = read_sic(tmp_path / "talk.sic").header
     assert header.seed == 7 and header.tags == {"a": "b=c", "d": ""}
     ok("encode", wav, "-f", "--snr-stop", "-3")

@@ -16,7 +16,9 @@ from sparsecodec_formats import LAYOUTS, Dim, EventTable, SicError, dumps, edit,
 from sparsecodec_formats.presets import level_db
 
 TABLE = make_table([0.5, 1.0, 1.5, 2.0])
-BEGINS = LAYOUTS["speech"].dims["begins"].index
+BEGINS, NUMBER, ATTACK, LEVEL, SHAPE = (
+    LAYOUTS["speech"].dims[name].index for name in ("begins", "room_db", "attack_log2_s", "level_db", "shape_0")
+)
 
 
 def reference_table() -> EventTable:
@@ -31,23 +33,23 @@ def physical(table: EventTable, name: str) -> np.ndarray:
 def speech(
     time: list[float], begins: list[float], in_channel: list[int] | None = None, **physical: list[float]
 ) -> EventTable:
-    """Speech events at these times; what is not told is 0 in the vector. Dim 31 numbers them."""
+    """Speech events at these times; what is not told is 0 in the vector. `room` numbers them."""
     vector = np.zeros((len(time), 32))
     for name, values in {"begins": begins, **physical}.items():
         dim = LAYOUTS["speech"].dims[name]
         vector[:, dim.index] = (np.array(values) - dim.offset) / dim.scale
-    vector[:, 31] = np.arange(len(time))
+    vector[:, NUMBER] = np.arange(len(time))
     return EventTable(make_header(channels=max(in_channel or [0]) + 1), time, vector, in_channel)
 
 
 def voices(table: EventTable) -> dict[int, tuple[int, int]]:
-    """The voice (channel, number) of each event, by its number in dim 31: the plain way."""
+    """The voice (channel, number) of each event, by its number in `room`: the plain way."""
     found: dict[int, tuple[int, int]] = {}
     counts: dict[int, int] = {}
     for i, (channel, begins) in enumerate(zip(table.channel.tolist(), physical(table, "begins"), strict=True)):
         if channel not in counts or begins > 0.5:
             counts[channel] = counts.get(channel, 0) + 1
-        found[round(float(table.vector[i, 31] / table.header.step[31]))] = (channel, counts[channel])
+        found[round(float(table.vector[i, NUMBER] / table.header.step[NUMBER]))] = (channel, counts[channel])
     return found
 
 
@@ -212,7 +214,7 @@ def test_what_is_kept_is_kept_when_more_is(data: st.DataObject) -> None:
     begins = data.draw(st.lists(st.sampled_from([0, 1]), min_size=n, max_size=n))
     channel = data.draw(st.lists(st.sampled_from([0, 1]), min_size=n, max_size=n))
     table = speech(time.tolist(), begins, channel, level_db=data.draw(numbers), shape_0=data.draw(numbers))
-    sizes = [set(edit.keep(table, k).vector[:, 31].tolist()) for k in range(n + 1)]
+    sizes = [set(edit.keep(table, k).vector[:, NUMBER].tolist()) for k in range(n + 1)]
     assert [len(size) for size in sizes] == list(range(n + 1))
     assert all(fewer < more for fewer, more in pairwise(sizes))
 
@@ -321,18 +323,46 @@ def test_links_of_what_is_kept_are_those_of_before(data: st.DataObject, step: fl
     channel = data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
     vector = np.zeros((n, 32))
     vector[:, BEGINS] = np.array(codes) * math.ceil(0.51 / step) * step
-    vector[:, 31] = np.arange(n) * step
+    vector[:, NUMBER] = np.arange(n) * step
     highest = min(40, int(0.9 * edit.DIP_DB / 1.5 / step))  # no event so soft that its loss parts a voice
     vector[:, 0] = np.array(data.draw(st.lists(st.integers(0, highest), min_size=n, max_size=n))) * step
     table = loads(dumps(EventTable(make_header(channels=3, step=(step,) * 32), times, vector, channel)))
     before = voices(table)
     at = data.draw(st.floats(0, 2.9))
-    for edited in (edit.keep(table, data.draw(st.integers(0, n))), edit.crop(table, at), edit.shift(table, -at)):
+    moved = [BEGINS, ATTACK, LEVEL, *range(SHAPE, 32)]  # by what is left of a voice, to stand for the whole of it
+    for edited, changed in (
+        (edit.keep(table, data.draw(st.integers(0, n))), moved),
+        (edit.crop(table, at), [BEGINS]),
+        (edit.shift(table, -at), [BEGINS]),
+    ):
         after = voices(loads(dumps(edited)))
         assert after.keys() <= before.keys()
         for i in after:
             for j in after:
                 assert (before[i] == before[j]) == (after[i] == after[j])
-        number = np.rint(edited.vector[:, 31] / step).astype(int)
-        original = table.vector[[np.rint(table.vector[:, 31] / step).tolist().index(k) for k in number]]
-        assert np.array_equal(np.delete(edited.vector, BEGINS, 1), np.delete(original.reshape(-1, 32), BEGINS, 1))
+        number = np.rint(edited.vector[:, NUMBER] / step).astype(int)
+        original = table.vector[[np.rint(table.vector[:, NUMBER] / step).tolist().index(k) for k in number]]
+        assert np.array_equal(np.delete(edited.vector, changed, 1), np.delete(original.reshape(-1, 32), changed, 1))
+
+
+def test_what_is_kept_comes_nearest_to_the_whole() -> None:
+    # a roof over two halves: its middle stays on the roof, and ends move so that lines pass between what is gone
+    time = [0.0, 0.1, 0.2, 0.3, 0.4]
+    table = speech(time, [1, 0, 0, 0, 0], shape_3=[0.0, 2.0, 6.0, 4.0, 0.0])
+    kept = edit.keep(table, 3)
+    assert kept.time.tolist() == [0.0, 0.2, 0.4]
+    whole = table.vector[:, SHAPE + 3]
+    lines = [np.interp(time, kept.time, v) for v in (kept.vector[:, SHAPE + 3], whole[::2])]
+    moved, still = (np.sum((whole - line)[1:4] ** 2) for line in lines)
+    assert moved < still
+    assert np.array_equal(edit.keep(table, 5).vector, table.vector)
+
+
+def test_what_came_in_all_the_way_still_does() -> None:
+    attack = np.log2([0.1, 0.1, 0.1, 0.05, 0.1])
+    table = speech([0.0, 0.1, 0.2, 0.3, 0.4], [1, 0, 0, 0, 0], level_db=[-10] * 5, attack_log2_s=attack.tolist())
+    kept = edit.only(table, np.array([True, False, True, False, True]))
+    assert np.exp2(physical(kept, "attack_log2_s"))[1:] == pytest.approx([0.2, 0.2], rel=0.7)
+    assert (np.exp2(physical(kept, "attack_log2_s"))[1:] >= 0.2).all()
+    kept = edit.only(table, np.array([True, True, False, True, False]))
+    assert np.exp2(physical(kept, "attack_log2_s"))[2] == pytest.approx(0.05)

@@ -9,16 +9,18 @@ the same noise is heard.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from .container import dumps
 from .errors import SicError
 from .events import EventTable
-from .presets import LAYOUTS, layout_of, level_db
-from .worth import removal_order, sounding_s, voices
+from .presets import LAYOUTS, Dim, layout_of, level_db
+from .worth import comes_whole, drawn_to, removal_order, sounding_s, voices
 
 FLOOR_DB = -300.0
 """Energy given to an event of amplitude 0: below everything that sounds."""
@@ -74,7 +76,7 @@ def shift(table: EventTable, seconds: float) -> EventTable:
     _within("shift", seconds)
     header = table.header
     n_samples = max(0, header.n_samples + round(seconds * header.sample_rate))
-    kept = _select(table, table.time + seconds >= 0)
+    kept = only(table, table.time + seconds >= 0)
     return kept.replace(header=replace(header, n_samples=n_samples), time=kept.time + seconds)
 
 
@@ -89,22 +91,18 @@ def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) ->
     first, stop = round(_within("start", start_s, 0) * rate), min(round(end_s * rate), n_samples)
     if first >= stop:
         raise SicError(f"no sample lies in {start_s:g}..{end_s:g} s; the source has {table.duration_s:g} s")
-    kept = _select(table, (table.time >= start_s) & (table.time < end_s))
+    kept = only(table, (table.time >= start_s) & (table.time < end_s))
     return kept.replace(header=replace(table.header, n_samples=stop - first), time=kept.time - start_s)
 
 
 def keep(table: EventTable, n: int) -> EventTable:
-    """The n events that are missed most (`worth.py`); where vectors tell no links, those with the most energy."""
+    """The n events that are missed most (`worth.py`); where vectors tell no links, those with the most energy.
+
+    Of linked events, those that stay move to where the lines between them come nearest to the whole.
+    """
     if n < 0:
         raise SicError(f"{n} events cannot be kept; give 0 or more")
-    layout = layout_of(table.header)
-    if "begins" in layout.dims:
-        first_to_go, _ = removal_order(table, layout)
-    else:
-        first_to_go = np.argsort(-estimate_energy_db(table), kind="stable")[::-1]  # of equals, the later
-    kept = np.ones(len(table), dtype=bool)
-    kept[first_to_go[: max(0, len(table) - n)]] = False
-    return _select(table, kept)
+    return _kept(table, _first_to_go(table), n)
 
 
 def keep_percent(table: EventTable, percent: float) -> EventTable:
@@ -112,6 +110,38 @@ def keep_percent(table: EventTable, percent: float) -> EventTable:
     if not 0 <= percent <= 100:
         raise SicError(f"{percent:g}% of the events cannot be kept; give 0 to 100")
     return keep(table, math.ceil(Fraction(percent) * len(table) / 100))
+
+
+def keep_bytes(table: EventTable, n_bytes: int) -> EventTable:
+    """As many of the events worth most as a file of n_bytes holds; none where not even one fits."""
+    if len(dumps(table)) <= n_bytes:
+        return table
+    first_to_go = _first_to_go(table)
+    n = largest(len(table) - 1, lambda n: len(dumps(_kept(table, first_to_go, n))) <= n_bytes)
+    return _kept(table, first_to_go, n)
+
+
+def largest(most: int, fits: Callable[[int], bool]) -> int:
+    """The largest number 0..most that fits, where each below one that fits does, too; 0 is taken to."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _first_to_go(table: EventTable) -> NDArray[np.int64]:
+    layout = layout_of(table.header)
+    if "begins" in layout.dims:
+        return removal_order(table, layout)[0]
+    return np.argsort(-estimate_energy_db(table), kind="stable")[::-1]  # of equals, the later
+
+
+def _kept(table: EventTable, first_to_go: NDArray[np.int64], n: int) -> EventTable:
+    kept = np.ones(len(table), dtype=bool)
+    kept[first_to_go[: max(0, len(table) - n)]] = False
+    left = only(table, kept)
+    return drawn_to(left, table, kept) if "begins" in layout_of(table.header).dims else left
 
 
 def estimate_energy_db(table: EventTable) -> NDArray[np.float32]:
@@ -145,28 +175,41 @@ def parted(level_db: NDArray[np.floating], kept: NDArray[np.bool_]) -> NDArray[n
     return out
 
 
-def _select(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
-    """The rows of a mask. Where a voice loses its beginning, its first event that is kept begins by itself.
+def only(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
+    """The rows of a mask, bool [n]. Where a voice loses its beginning, its first event that is kept begins by itself.
 
     Else it would carry on the voice before. So does the first after a pause whose soft events are
-    dropped. A preset that is not known here is taken to have no voices.
+    dropped. What came in all the way from the event before it still does. A preset that is not known here is taken to
+    have no voices.
     """
     layout = LAYOUTS.get(table.header.model)
-    if layout is None or "begins" not in layout.dims:
+    if layout is None or "begins" not in layout.dims or kept.all():
         return table.select(kept)
     order, begins = voices(table, layout)
-    voice = np.cumsum(begins)[kept[order]]
+    here = kept[order]
+    voice = np.cumsum(begins)[here]
     leads = np.diff(voice, prepend=0) != 0
     level = level_db(table)[order]
     for channel in np.unique(table.channel):
         mine = table.channel[order] == channel
-        leads |= np.isin(np.flatnonzero(kept[order]), np.flatnonzero(mine)[parted(level[mine], kept[order][mine])])
-    dim, rows = layout.dims["begins"], order[kept[order]][leads & ~begins[kept[order]]]
+        leads |= np.isin(np.flatnonzero(here), np.flatnonzero(mine)[parted(level[mine], here[mine])])
+    rows = order[here]
     vector = table.vector.copy()
     # on the grid, so that rounding does not take it away
-    step = table.header.step[dim.index]
-    vector[rows, dim.index] = math.ceil((0.51 - dim.offset) / dim.scale / step) * step
+    vector[rows[leads & ~begins[here]], layout.dims["begins"].index] = _above(table, layout.dims["begins"], 0.51)
+    whole = comes_whole(table, layout, order, begins)[here] & ~leads
+    attack = layout.dims["attack_log2_s"]
+    gap_log2_s = np.log2(np.maximum(np.diff(table.time[rows], prepend=0.0)[whole], 1e-3))
+    comes, now = rows[whole], vector[rows[whole], attack.index]
+    shorter = attack.physical(vector[comes]) < gap_log2_s
+    vector[comes, attack.index] = np.where(shorter, _above(table, attack, gap_log2_s), now)
     return table.replace(vector=vector).select(kept)
+
+
+def _above(table: EventTable, dim: Dim, physical: ArrayLike) -> NDArray[np.float64]:
+    """The smallest number on the file's grid that says at least this."""
+    step = table.header.step[dim.index]
+    return np.ceil((np.asarray(physical) - dim.offset) / dim.scale / step - 1e-6) * step
 
 
 def _added(table: EventTable, name: str, amount: float) -> EventTable:

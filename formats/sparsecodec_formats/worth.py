@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .events import EventTable
-from .presets import Layout, level_db
+from .presets import LAYOUTS, Layout, level_db
 
 PITCH_UNITS = 0.6  # per semitone: what an error of pitch counts, re one of a quantiser step in the spectrum
 AUDIBLE_DB = 60.0  # below the loudest event nothing is missed
@@ -51,13 +51,82 @@ def sounding_s(table: EventTable, layout: Layout) -> NDArray[np.float64]:
     return out
 
 
-def removal_order(table: EventTable, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def comes_whole(
+    table: EventTable, layout: Layout, order: NDArray[np.int64], begins: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which events, in the order of `voices`, come in all the way from the one before them, bool [n]."""
+    gap_s = np.diff(table.time[order], prepend=0.0)
+    attack_s = np.exp2(np.clip(layout.physical(table, "attack_log2_s")[order], -10, 4))
+    return ~begins & (attack_s > 0.9 * gap_s)
+
+
+def drawn_to(left: EventTable, whole: EventTable, kept: NDArray[np.bool_]) -> EventTable:
+    """`left`, what is kept (bool [n]) of `whole`, with levels and spectra such that the lines between its linked events
+    come nearest to all events of the whole, in the least squares that `removal_order` counts.
+
+    For presets whose vectors have `begins`.
+    """
+    layout = LAYOUTS[whole.header.model]
+    weight = _weight(whole, layout)
+    dims = [layout.dim("level_db").index, *range(layout.dim("shape_0").index, whole.vector.shape[1])]
+    vector = left.vector.astype(np.float64)
+    order, begins = voices(left, layout)
+    for rows in np.split(order, np.flatnonzero(begins))[1:]:
+        if len(rows) > 1:
+            channel, first, last = left.channel[rows[0]], left.time[rows[0]], left.time[rows[-1]]
+            near = (whole.channel == channel) & (whole.time >= first) & (whole.time <= last)
+            points = whole.vector[near][:, dims].astype(np.float64)
+            own = vector[np.ix_(rows, dims)]
+            vector[np.ix_(rows, dims)] = _polyline(left.time[rows], own, whole.time[near], points, weight[near])
+    return left.replace(vector=vector)
+
+
+def _polyline(
+    knots: NDArray[np.float64],
+    own: NDArray[np.float64],
+    at: NDArray[np.float64],
+    points: NDArray[np.float64],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Values at ascending knots [k] whose lines come nearest to points [n, dims] at times within, weighted [n]; their
+    own values [k, dims] where nothing else tells: [k, dims]."""
+    after = np.searchsorted(knots, at, side="right").clip(1, len(knots) - 1)
+    span = np.maximum(knots[after] - knots[after - 1], 1e-9)
+    share = ((at - knots[after - 1]) / span).clip(0.0, 1.0)
+    low, high = weight * (1 - share), weight * share
+    n = len(knots)
+    slight = 1e-3 * weight.mean()  # so that there is one answer
+    diagonal = slight + np.bincount(after - 1, low * (1 - share), n) + np.bincount(after, high * share, n)
+    beside = np.bincount(after - 1, low * share, n)  # between a knot and the next
+    right = slight * own
+    np.add.at(right, after - 1, low[:, None] * points)
+    np.add.at(right, after, high[:, None] * points)
+    for i in range(1, n):  # the matrix has three diagonals: Thomas' algorithm
+        factor = beside[i - 1] / diagonal[i - 1]
+        diagonal[i] -= factor * beside[i - 1]
+        right[i] -= factor * right[i - 1]
+    for i in range(n - 1, -1, -1):
+        right[i] = (right[i] - (beside[i] * right[i + 1] if i + 1 < n else 0.0)) / diagonal[i]
+    return right
+
+
+def _weight(table: EventTable, layout: Layout) -> NDArray[np.float64]:
+    """float64 [n]: what an error of an event counts: the more, the louder it is and the longer it sounds."""
+    level = np.maximum(level_db(table), -300.0)
+    loud = np.clip((level - level.max(initial=-300.0) + LOUD_DB[0]) / LOUD_DB[1], LEAST, 1.0)
+    return loud * np.clip(sounding_s(table, layout), *SOUNDS_S)
+
+
+def removal_order(
+    table: EventTable, layout: Layout, importance: NDArray[np.floating] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(rows int64 [n], the one that is missed least first; cost float64 [n], of each one's going, after those before).
 
-    Costs are squared quantiser steps of the spectrum times seconds. For presets whose vectors have `begins`.
+    Costs are squared vector units of the spectrum times seconds. importance: float [n], a factor of what each event's
+    loss counts; None for 1. For presets whose vectors have `begins`.
     """
     order, begins = voices(table, layout)
-    line = _Lines(table, layout, order, begins)
+    line = _Lines(table, layout, order, begins, np.ones(len(table)) if importance is None else importance)
     heap = [(line.cost(i), i, 0) for i in range(len(order))]
     heapq.heapify(heap)
     version = [0] * len(order)
@@ -80,7 +149,12 @@ class _Lines:
     """Events that are left, each knowing its neighbours, and what the lines between them get wrong."""
 
     def __init__(
-        self, table: EventTable, layout: Layout, order: NDArray[np.int64], begins: NDArray[np.bool_]
+        self,
+        table: EventTable,
+        layout: Layout,
+        order: NDArray[np.int64],
+        begins: NDArray[np.bool_],
+        importance: NDArray[np.floating],
     ) -> None:
         n = len(order)
         level = np.maximum(level_db(table)[order], -300.0)
@@ -90,8 +164,7 @@ class _Lines:
         self._numbers = np.column_stack([level / layout.dim("level_db").scale, pitch, shape])
         self._time = table.time[order]
         self._voice = np.cumsum(begins)
-        loud = np.clip((below + LOUD_DB[0]) / LOUD_DB[1], LEAST, 1.0)
-        self._weight = loud * np.clip(sounding_s(table, layout)[order], *SOUNDS_S)
+        self._weight = (_weight(table, layout) * importance)[order]
         self._lost = self._weight * ENDS * np.maximum(below + AUDIBLE_DB, 0.0) ** 2
         self._error = np.zeros(n)  # so far, of each event that is gone
         self._before = np.arange(-1, n - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
@@ -17,13 +18,17 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.events import EventTable, Header
 
 Progress = Callable[[float], None]
+Blocks = Callable[[float, float], Iterator[NDArray[np.float32]]]
+"""The source from its start, as blocks of float32 [m, channels] at the model's rate; called with the shares of the work
+that are done before and after it."""
 RESAMPLER_MARGIN = 4096  # model samples on either side of a span, so that soxr's filter sees true neighbours
 READ_SAMPLES = 2**15
 MAX_BLOCK = 2**16  # samples in a block of decoded audio
 
 
 class AudioSource(Protocol):
-    """Audio to encode: `read(n)` gives the next float32 [m, channels], m < n only at the end."""
+    """Audio to encode: `read(n)` gives the next float32 [m, channels], m < n only at the end; `rewind` goes back to the
+    first sample."""
 
     @property
     def sample_rate(self) -> int: ...
@@ -32,6 +37,7 @@ class AudioSource(Protocol):
     @property
     def n_samples(self) -> int: ...
     def read(self, n: int, /) -> NDArray[np.float32]: ...
+    def rewind(self) -> None: ...
 
 
 class ArraySource:
@@ -57,6 +63,39 @@ class ArraySource:
         block = self._array[self._at : self._at + n]
         self._at += len(block)
         return block
+
+    def rewind(self) -> None:
+        self._at = 0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How much an encoder may spend; at most one of these is given, none asks for the preset's own measure.
+
+    Attributes: bitrate_kbps, of the whole file; events_per_second, in each channel; snr_stop_db: look no further in a
+    half window whose residual spectrogram is so far below the original.
+
+    Raises SicError for what is not a number above 0, or more than one of them.
+    """
+
+    bitrate_kbps: float | None = None
+    events_per_second: float | None = None
+    snr_stop_db: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {"bitrate": self.bitrate_kbps, "events per second": self.events_per_second,
+                 "SNR to stop at": self.snr_stop_db}  # fmt: skip
+        given = {name: value for name, value in given.items() if value is not None}
+        for name, value in given.items():
+            if not (math.isfinite(value) and value > 0):
+                raise SicError(f"the {name} is {value}; it must be above 0")
+        if len(given) > 1:
+            raise SicError(f"give the {' or the '.join(given)}, not both")
+
+    def n_bytes(self, header: Header) -> int | None:
+        """Bytes of a whole file at this bitrate; None where none is asked for."""
+        return None if self.bitrate_kbps is None else int(125 * self.bitrate_kbps * header.duration_s)
+
 
 
 class Codec(ABC):
@@ -93,44 +132,43 @@ class Codec(ABC):
         audio: AudioSource,
         *,
         effort: int | None = None,
+        bitrate_kbps: float | None = None,
         events_per_second: float | None = None,
         snr_stop_db: float | None = None,
         seed: int = 0,
         tags: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> EventTable:
-        """Audio → events, each channel on its own, reading the source once from its start.
+        """Audio → events, each channel on its own, reading the source from its start, several times if need be.
 
-        effort: 0 (the network alone) … 9; None: default_effort. events_per_second: the most, for each channel
-        (None: the preset's own rule). snr_stop_db: look no further in a half window whose residual
-        spectrogram is so far below the original. progress is called with the share done, 0 … 1.
+        effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see `Wish`.
+        progress is called with the share done, 0 … 1.
 
-        The events are not quantised yet. SicError for an option out of range, and for audio that is not
-        finite or not as long as it says.
+        The events may lie off the grid that their header tells until they are written. SicError for an option out of range, and for audio that is
+        not finite or not as long as it says.
         """
         effort = self.default_effort if effort is None else effort
         if effort not in range(10):
             raise SicError(f"effort is {effort}; it must be 0 to 9")
-        if events_per_second is not None and not (math.isfinite(events_per_second) and events_per_second > 0):
-            raise SicError(f"events per second is {events_per_second}; it must be above 0")
-        if snr_stop_db is not None and not (math.isfinite(snr_stop_db) and snr_stop_db > 0):
-            raise SicError(f"the SNR to stop at is {snr_stop_db} dB; it must be above 0")
+        wish = Wish(bitrate_kbps, events_per_second, snr_stop_db)
         header = self.header_for(audio, seed, tags)
-        table = self._analyse(header, self._model_rate_blocks(audio, progress), effort, events_per_second, snr_stop_db)
+
+        def blocks(begins: float, ends: float) -> Iterator[NDArray[np.float32]]:
+            def tell(share: float) -> None:
+                if progress:
+                    progress(begins + (ends - begins) * share)
+
+            audio.rewind()
+            return self._model_rate_blocks(audio, tell)
+
+        table = self._analyse(header, blocks, effort, wish)
         if progress:
             progress(1.0)
         return table
 
     @abstractmethod
-    def _analyse(
-        self,
-        header: Header,
-        blocks: Iterator[NDArray[np.float32]],
-        effort: int,
-        events_per_second: float | None,
-        snr_stop_db: float | None,
-    ) -> EventTable:
-        """Events of blocks float32 [m, channels] at the model's rate; options are in range."""
+    def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
+        """Events, in steps that suit the wish: their header may differ from `header` in these."""
 
     @abstractmethod
     def _synthesise(
@@ -139,7 +177,7 @@ class Codec(ABC):
         """The events' sum from sample start to stop at the model's rate, in blocks: float32 [m, channels],
         and whether it is the last."""
 
-    def _model_rate_blocks(self, audio: AudioSource, progress: Progress | None) -> Iterator[NDArray[np.float32]]:
+    def _model_rate_blocks(self, audio: AudioSource, progress: Progress) -> Iterator[NDArray[np.float32]]:
         """The source as blocks of float32 [m, channels] at the model's rate."""
         n_read = 0
         # of a source at a few Hz, a block grows by thousands: bound what comes out, too
@@ -156,8 +194,7 @@ class Codec(ABC):
             n_read += len(block)
             block = block.reshape(len(block), audio.channels)
             yield resampler.resample_chunk(block, last=n_read == audio.n_samples) if resampler else block
-            if progress:
-                progress(n_read / audio.n_samples)
+            progress(n_read / audio.n_samples)
 
     def decode(
         self,

@@ -32,17 +32,24 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 @input_argument
 @output_argument(required=False)
 @click.option(
+    "--bitrate",
+    "bitrate_kbps",
+    type=POSITIVE,
+    metavar="KBPS",
+    help="At most so many thousand bits a second, the whole file counted: 0.6 to 8. [default: as the sound needs]",
+)
+@click.option(
     "--events-per-second",
     type=POSITIVE,
     metavar="N",
-    help="At most so many events a second in each channel. [default: the model's own rate]",
+    help="At most so many events a second in each channel; not with --bitrate.",
 )
 @click.option(
     "--snr-stop",
     "snr_stop_db",
     type=FINITE,
     metavar="DB",
-    help="Stop when what is left of the audio is so far below it; not with --events-per-second.",
+    help="Stop when what is left of the audio is so far below it; not with --bitrate or --events-per-second.",
 )
 @click.option(
     "--effort",
@@ -65,6 +72,7 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 def command(
     input_path: str,
     output_path: str | None,
+    bitrate_kbps: float | None,
     events_per_second: float | None,
     snr_stop_db: float | None,
     effort: int | None,
@@ -81,6 +89,7 @@ def command(
     Examples:
       sic encode talk.wav                        # writes talk.sic
       sic encode talk.flac small.sic --effort 9  # takes longer, sounds better
+      sic encode talk.wav --bitrate 1.2          # at most 1,200 bits a second
       sic encode talk.wav --events-per-second 20
       sic encode talk.wav --tag title=Talk --tag speaker=Ann
       ffmpeg -i talk.mp4 -f wav - | sic encode - talk.sic
@@ -88,8 +97,8 @@ def command(
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any rate and of any length; the
     channels of stereo are coded one by one. OUT is IN with the extension .sic unless given.
     """
-    if events_per_second is not None and snr_stop_db is not None:
-        raise click.UsageError("Give --events-per-second or --snr-stop, not both.")
+    if sum(wish is not None for wish in (bitrate_kbps, events_per_second, snr_stop_db)) > 1:
+        raise click.UsageError("Give one of --bitrate, --events-per-second and --snr-stop.")
 
     from sparsecodec_cli import files, summary
     from sparsecodec_cli.audio import SoundFileSource
@@ -111,6 +120,7 @@ def command(
             table = codec.encode(
                 source,
                 effort=codec.default_effort if effort is None else effort,
+                bitrate_kbps=bitrate_kbps,
                 events_per_second=events_per_second,
                 snr_stop_db=snr_stop_db,
                 seed=seed,

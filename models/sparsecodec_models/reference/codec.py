@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sparsecodec_formats.edit import keep_bytes
 from sparsecodec_formats.events import EventTable, Header
 from sparsecodec_formats.steps import nearest_step
 
-from ..codec import Codec
+from ..codec import Blocks, Codec, Wish
 from ..removal import Proposal, RemovedEvent, StreamingRemoval
 from .config import ReferenceConfig
 from .decoder import draw_noise
@@ -100,21 +101,14 @@ class ReferenceCodec(Codec):
             device=self.device,
         )
 
-    def _analyse(
-        self,
-        header: Header,
-        blocks: Iterator[NDArray[np.float32]],
-        effort: int,
-        events_per_second: float | None,
-        snr_stop_db: float | None,
-    ) -> EventTable:
+    def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
         """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
         `decode`: the table's order is not known yet."""
-        rate = self.config.events_per_second if events_per_second is None else events_per_second
+        rate = self.config.events_per_second if wish.events_per_second is None else wish.events_per_second
         per_half = rate * self.config.window / 2 / self.config.sample_rate
-        analysers = [self.removal(per_half, snr_stop_db, header.seed) for _ in range(header.channels)]
+        analysers = [self.removal(per_half, wish.snr_stop_db, header.seed) for _ in range(header.channels)]
         found: list[list[RemovedEvent]] = [[] for _ in analysers]
-        for block in blocks:
+        for block in blocks(0.0, 1.0):
             for channel, analyser in enumerate(analysers):
                 found[channel] += analyser.push(np.ascontiguousarray(block[:, channel]))
         for channel, analyser in enumerate(analysers):
@@ -123,13 +117,15 @@ class ReferenceCodec(Codec):
         if not events:
             return EventTable.empty(header)
         frame = np.array([event.frame for _, event in events])
-        return EventTable.from_unsorted(
+        table = EventTable.from_unsorted(
             header,
             time=frame * self.config.hop / self.config.sample_rate,
             vector=np.stack([event.vector for _, event in events]),
             channel=np.array([channel for channel, _ in events], dtype=np.uint8),
             amplitude=np.array([event.amplitude for _, event in events], dtype=np.float32),
         )
+        n_bytes = wish.n_bytes(header)
+        return table if n_bytes is None else keep_bytes(table, n_bytes)
 
     def _synthesise(
         self, table: EventTable, start: int, stop: int, seed: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,15 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sparsecodec_formats.edit import keep_bytes, only
 from sparsecodec_formats.events import EventTable, Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import dequantise, quantise
-from sparsecodec_formats.steps import nearest_step
 
-from ..codec import Codec
-from .analysis import SpeechAnalyser
+from ..codec import Blocks, Codec, Wish
+from .candidates import CandidateFinder, Candidates
+from .choice import Choice, events_of
 from .decoder import SpeechControls
+from .fitting import StreamFitter
 from .model import SpeechModel
+from .proposals import tidy
+from .rate import DEFAULT_EIGHTH, Budget, Point, point, rounded
+from .refine import Events
+from .snr_stop import SnrStop
 from .synthesis import (
     FramePlan,
     Tracks,
@@ -34,7 +41,9 @@ from .synthesis import (
 
 BLOCK = 2**16  # samples rendered at once
 FRAMES_AT_ONCE = 2**12  # however many voices sound together, memory is bounded
-QUANTISER_STEP = 2**0.625  # of the layout's units: about 2.3 kbit/s, see docs/experiments.md
+EFFORT_STEPS = (0, 5, 10, 16, 25, 40, 60, 100, 160, 300)  # of the fit
+LEAST_STEPS_TWICE = 10  # fits of so many steps are done in two halves
+GROWTH = 1.17  # of a file by the fit, on validation
 
 
 class SpeechCodec(Codec):
@@ -50,48 +59,82 @@ class SpeechCodec(Codec):
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.weights_hash = model.weights_hash
         self.model_rate = model.config.sample_rate
-        self.step = (nearest_step(QUANTISER_STEP),) * model.config.vector_dims
+        self.step = (point(DEFAULT_EIGHTH).step,) * model.config.vector_dims
 
     @staticmethod
     def from_bytes(data: bytes, *, device: str = "cpu") -> SpeechCodec:
         """The codec of a weights file's bytes; SicError when they are not this preset's."""
         return SpeechCodec(SpeechModel.from_bytes(data), device=device)
 
-    def _analyse(
-        self,
-        header: Header,
-        blocks: Iterator[NDArray[np.float32]],
-        effort: int,
-        events_per_second: float | None,
-        snr_stop_db: float | None,
-    ) -> EventTable:
-        step = torch.tensor(header.step, dtype=torch.float32, device=self.device)
-        analysers = [
-            SpeechAnalyser(
-                self.model,
-                effort=effort,
-                seed=header.seed,
-                quantiser_step=step,
-                channel=channel,
-                events_per_second=events_per_second,
-                snr_stop_db=snr_stop_db,
-            )
-            for channel in range(header.channels)
-        ]
-        found = [[(np.zeros(0, np.int64), np.zeros((0, self.model.config.vector_dims), np.float32))] for _ in analysers]
+    def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
+        steps, n_bytes = EFFORT_STEPS[effort], wish.n_bytes(header)
+        looked = 0.1 if steps else 0.9  # share of the work that finding candidates is
+        choice = Choice.of(header, self._candidates(header, blocks(0.0, looked), wish.snr_stop_db), self.model_rate)
+        budget = None if n_bytes is None else Budget(n_bytes, self.model.decoder, self.model_rate)
+        at = point(DEFAULT_EIGHTH) if budget is None else budget.point(choice, GROWTH if steps else 1.0)
+        most = None if wish.events_per_second is None else int(wish.events_per_second * header.duration_s)
+
+        def best(growth: float) -> NDArray[np.bool_]:
+            """The candidates that are worth their bits."""
+            if budget is not None:
+                return choice.best(budget.count(choice, at.step, growth))
+            if wish.snr_stop_db is not None:
+                return choice.heard
+            return choice.best(choice.count_above(at.worth), most)
+
+        first = steps // 2 if steps >= LEAST_STEPS_TWICE else 0
+        if first:
+            # vectors first; then, when they are known better, once more which events are worth their bits
+            kept = best(GROWTH)
+            fitted = self._fitted(only(choice.table, kept), at, blocks(looked, 0.5), first, last=False)
+            choice = choice.refitted(kept, fitted)
+        table = only(choice.table, best(1.0 if first or not steps else GROWTH))
+        vector = self._fitted(table, at, blocks(0.5 if first else looked, 1.0), steps - first, last=True)
+        header = replace(header, step=(at.step,) * self.model.config.vector_dims)
+        table = table.replace(header=header, vector=vector)
+        table = dequantise(header, quantise(table))  # to the last bit what a file will give
+        return table if n_bytes is None else keep_bytes(table, n_bytes)
+
+    def _candidates(
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], snr_stop_db: float | None
+    ) -> list[Candidates]:
+        """Of each channel."""
+        stops = [None if snr_stop_db is None else SnrStop(self.model, header, point(DEFAULT_EIGHTH).worth, snr_stop_db, channel)
+                 for channel in range(header.channels)]  # fmt: skip
+        finders = [CandidateFinder(self.model, self.device, stop) for stop in stops]
+        found: list[list[Candidates]] = [[] for _ in finders]
         for block in blocks:
-            for channel, analyser in enumerate(analysers):
-                found[channel] += analyser.push(np.ascontiguousarray(block[:, channel]))
-        for channel, analyser in enumerate(analysers):
-            found[channel] += analyser.finish()
-        onset = [np.concatenate([onset for onset, _ in parts]) for parts in found]
-        table = EventTable.from_unsorted(
-            header,
-            time=np.concatenate(onset) / self.model_rate,
-            vector=np.concatenate([vector for parts in found for _, vector in parts]),
-            channel=np.concatenate([np.full(len(o), channel, np.uint8) for channel, o in enumerate(onset)]),
-        )
-        return dequantise(header, quantise(table))  # to the last bit what a file will give
+            for channel, finder in enumerate(finders):
+                found[channel] += finder.push(np.ascontiguousarray(block[:, channel]))
+        for channel, finder in enumerate(finders):
+            found[channel] += finder.finish()
+        return [Candidates.joined(parts, self.model.config.vector_dims) for parts in found]
+
+    def _fitted(
+        self, table: EventTable, at: Point, blocks: Iterator[NDArray[np.float32]], steps: int, *, last: bool
+    ) -> NDArray[np.float32]:
+        """Vectors of a table's events, fitted to the samples: float32 [n, 32]."""
+        if not steps:
+            return rounded(table, at.step, self.model.decoder, self.model_rate).vector
+        grid = torch.full((self.model.config.vector_dims,), at.step, device=self.device)
+        fitters = []
+        for channel in range(table.header.channels):
+            events = events_of(table, channel, self.model_rate, self.device)
+            events = Events(tidy(self.model.decoder, events.vector, events.time), events.time)
+            fitters.append(
+                StreamFitter(
+                    self.model, events, steps=steps, quantiser_step=grid, seed=table.header.seed, channel=channel,
+                    last=last, bit_weight=at.bit_weight,
+                )  # fmt: skip
+            )
+        for block in blocks:
+            for channel, fitter in enumerate(fitters):
+                fitter.push(np.ascontiguousarray(block[:, channel]))
+        vector = np.empty_like(table.vector)
+        for channel, fitter in enumerate(fitters):
+            fitter.finish()
+            vector[table.channel == channel] = fitter.vector.cpu().numpy()
+        return vector
 
     @torch.no_grad()  # not inference_mode: what is cached here is used in fits, too
     def _synthesise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -116,42 +117,57 @@ def tidy(decoder: SpeechDecoder, vector: Tensor, time: Tensor, step: Tensor | No
     return torch.where(silent, cheapest, vector)
 
 
+DECIMATION = 3  # the samples of a pitch measurement: nothing above 3 kHz is looked at
+HIGHEST_HZ = 3000.0
+
+
+@functools.lru_cache(maxsize=4)
+def _lowpass(device: str) -> Tensor:
+    """Keeps what lies below HIGHEST_HZ of 22,050 Hz and nothing that decimation would fold there: float32 [taps]."""
+    taps = 63
+    n = np.arange(taps) - taps // 2
+    cut = 0.5 / DECIMATION
+    return torch.tensor(2 * cut * np.sinc(2 * cut * n) * np.hamming(taps), dtype=torch.float32, device=device)
+
+
 @torch.no_grad()
 def measure_pitch(
     decoder: SpeechDecoder, vector: Tensor, time: Tensor, samples: Tensor, harmonics: int = 12
 ) -> Tensor:
     """Vectors with f0 set to what matches the samples best, within ±4 % (float32 [n, 32], same shape back): the energy
     of the low harmonics in two to four periods about the event's time."""
-    if not len(vector):
+    voiced = decoder.controls(vector).voiced
+    if not bool(voiced.any()):
         return vector
-    config = decoder.config
-    rate = config.sample_rate
-    controls = decoder.controls(vector)
-    half_event = (2.0 * rate / controls.f0_hz).clamp(160.0, 700.0)
-    half = 701
-    padded = torch.nn.functional.pad(samples, (half, half))
+    rate = decoder.config.sample_rate
+    f0 = decoder.controls(vector[voiced]).f0_hz
+    place = time[voiced]
+    half_event = (2.0 * rate / f0).clamp(160.0, 700.0)
+    half = 701 // DECIMATION + 1
+    filter_ = _lowpass(str(samples.device))
+    padded = torch.nn.functional.pad(samples, (half * DECIMATION + len(filter_) // 2,) * 2)
+    low = torch.nn.functional.conv1d(padded[None, None], filter_[None, None], stride=DECIMATION)[0, 0]
     n = torch.arange(2 * half + 1, device=samples.device)
-    segment = padded[(time[:, None] + n).clamp(0, len(padded) - 1)]
-    offset = n - half
+    near = torch.div(place + DECIMATION // 2, DECIMATION, rounding_mode="floor")
+    segment = low[(near[:, None] + n).clamp(0, len(low) - 1)]
+    offset = (near[:, None] + n - half) * DECIMATION - place[:, None]
     segment = segment * torch.cos(0.5 * torch.pi * (offset / half_event[:, None]).clamp(-1.0, 1.0)) ** 2
     order = torch.arange(1, harmonics + 1, device=samples.device)
 
     def energy(hz: Tensor) -> Tensor:
-        """Of the harmonics of hz float32 [n] up to 3 kHz."""
+        """Of the harmonics of hz float32 [n] up to HIGHEST_HZ."""
         one = torch.polar(torch.ones_like(segment), -2 * torch.pi * torch.remainder(hz[:, None] * offset / rate, 1.0))
         power, out = segment.to(one.dtype), []
         for _ in range(harmonics):
             power = power * one
             out.append(power.sum(1))
-        return (torch.stack(out, 1).abs() ** 2 * (hz[:, None] * order < 3000.0)).sum(1)
+        return (torch.stack(out, 1).abs() ** 2 * (hz[:, None] * order < HIGHEST_HZ)).sum(1)
 
-    f0 = controls.f0_hz
     trials = f0 * torch.linspace(-0.04, 0.04, 9, device=f0.device).exp()[:, None]
     # stay near the proposal unless the samples clearly say otherwise
     found = torch.stack([energy(hz) for hz in trials])
     found = found * (1.0 - 0.02 * torch.linspace(-2, 2, 9, device=f0.device).abs()[:, None])
-    f0 = trials.gather(0, found.argmax(0)[None])[0]
+    best = trials.gather(0, found.argmax(0)[None])[0]
     out = vector.clone()
-    fine = (12 * torch.log2(f0 / F0_REFERENCE_HZ) - decoder.offset[F0]) / decoder.scale[F0]
-    out[:, F0] = torch.where(controls.voiced, fine, out[:, F0])
+    out[voiced, F0] = (12 * torch.log2(best / F0_REFERENCE_HZ) - decoder.offset[F0]) / decoder.scale[F0]
     return out

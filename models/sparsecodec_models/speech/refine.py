@@ -44,11 +44,14 @@ def fit(
     after: Events,
     target: Tensor,
     noise: Tensor,
+    *,
     seed: int,
     steps: int,
     quantiser_step: Tensor,
+    bit_weight: float = BIT_WEIGHT,
+    last: bool = True,
 ) -> Tensor:
-    """Vectors of `events` on the quantiser's grid, fitted so that all events together sound like the target.
+    """Vectors of `events` on the quantiser's grid (unless others follow: not `last`), fitted so that all events together sound like the target.
 
     target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
     are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
@@ -79,12 +82,14 @@ def fit(
                     plan = plan_frames(decoder.controls(every.detach()), time, decoder.config, margin=1.05)
                 sound = render(decoder, every, time, seed, len(target), plan=plan, noise=noise)
                 bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
-                loss = distance(sound[None]) + BIT_WEIGHT * bits.sum(1).mean()
+                loss = distance(sound[None]) + bit_weight * bits.sum(1).mean()
                 optimizer.zero_grad()
                 loss.backward()
                 if vector.grad is not None:
                     vector.grad *= free
                 optimizer.step()
+    if not last:
+        return vector.detach()
     return settle(decoder, before, Events(vector.detach(), events.time), after, quantiser_step)
 
 

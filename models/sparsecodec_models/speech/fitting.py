@@ -1,0 +1,88 @@
+"""Second look at a stream: the chosen events fitted to the samples, half window by half window (`refine.py`)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .candidates import WINDOW
+from .model import SpeechModel
+from .refine import Events, fit
+from .stretch import Stretch
+from .synthesis import noise_spectrum
+
+MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
+CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
+
+
+class StreamFitter:
+    """Fits one channel's events while its samples go by. Memory does not grow with the stream, and the result does not
+    depend on how it is cut in blocks.
+
+    Attributes: vector: float32 [n, 32], fitted as far as the stream has been seen; all of it after `finish`.
+    """
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        events: Events,
+        *,
+        steps: int,
+        quantiser_step: Tensor,
+        seed: int,
+        channel: int = 0,
+        last: bool = True,
+        bit_weight: float,
+    ) -> None:
+        """events: all of the channel's; steps of the fit, 0 or more; quantiser_step float32 [32]; seed and channel: of
+        the file's noise; last: whether the numbers are put on the quantiser's grid; bit_weight: price of a bit."""
+        self._model, self._events, self._steps, self._last = model, events, steps, last
+        self._quantiser_step, self._seed, self._channel = quantiser_step, seed, channel
+        self._bit_weight = bit_weight
+        self.vector = events.vector.clone()
+        self._time = events.time.cpu().numpy()
+        self._stream = Stretch(events.vector.device)
+        self._done = 0  # samples whose events are fitted
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Take float32 [n]."""
+        for _ in self._stream.append(block, WINDOW // 2):
+            while self._stream.end >= self._done + WINDOW // 2 + MARGIN:
+                self._advance(self._done + WINDOW // 2)
+
+    def finish(self) -> None:
+        """The stream has ended."""
+        while self._done < self._stream.end:
+            self._advance(min(self._done + WINDOW // 2, self._stream.end))
+
+    def _advance(self, until: int) -> None:
+        """Fit the events from the last half window's end to `until`, between those before, which are final, and those
+        after, which may still change."""
+        first, stop = np.searchsorted(self._time, [self._done, until]).tolist()
+        if stop > first:
+            begin = max(0, self._done - MARGIN)
+            length = until + MARGIN - begin
+            rows = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
+            before, mine, after = (Events(self.vector[r], self._events.time[r] - begin) for r in rows)
+            config = self._model.config
+            with torch.no_grad():
+                frame, count = begin // config.frame_hop, length // config.frame_hop + 2
+                noise = noise_spectrum(self._seed, self._channel, frame, count, config, str(self.vector.device))
+            self.vector[first:stop] = fit(
+                self._model.decoder,
+                self._model.prior,
+                before,
+                mine,
+                after,
+                self._stream.between(begin, begin + length),
+                noise,
+                seed=self._seed,
+                steps=self._steps,
+                quantiser_step=self._quantiser_step,
+                bit_weight=self._bit_weight,
+                last=self._last,
+            )
+        self._done = until
+        self._stream.forget(until - MARGIN)

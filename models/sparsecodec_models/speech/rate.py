@@ -1,0 +1,76 @@
+"""How many bits: which events, in what steps, so that a whole file takes what it may.
+
+The quantiser's step and the least worth of an event go together along one line of operating points, found on
+validation (docs/experiments.md): along it, a bit buys as much in finer numbers as in more events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from sparsecodec_formats.container import dumps
+from sparsecodec_formats.edit import largest, only
+from sparsecodec_formats.events import EventTable
+from sparsecodec_formats.quantiser import dequantise, quantise
+from sparsecodec_formats.steps import nearest_step
+
+from .choice import Choice, events_of
+from .decoder import SpeechDecoder
+from .refine import settle
+
+EIGHTHS = range(-24, 21)  # log2 of the steps that are used, in eighths
+DEFAULT_EIGHTH = 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """step: of the quantiser, units of the layout; worth: least worth of an event; bit_weight: price of a bit in the
+    fit."""
+
+    step: float
+    worth: float
+    bit_weight: float
+
+
+def point(eighth: int) -> Point:
+    """The operating point of a step of 2^(eighth / 8)."""
+    log2_step = eighth / 8
+    return Point(nearest_step(2.0**log2_step), 2.0 ** (-3.75 + 2.3 * log2_step), 0.002)
+
+
+def rounded(table: EventTable, step: float, decoder: SpeechDecoder, model_rate: int) -> EventTable:
+    """A table as it would be written with this step, its numbers as they are."""
+    table = table.replace(header=replace(table.header, step=(step,) * len(table.header.step)))
+    vector = table.vector.copy()
+    for channel in range(table.header.channels):
+        events = events_of(table, channel, model_rate, decoder.shape_mean.device)
+        none = events[:0]
+        grid = torch.full((vector.shape[1],), step, device=decoder.shape_mean.device)
+        vector[table.channel == channel] = settle(decoder, none, events, none, grid).cpu().numpy()
+    return dequantise(table.header, quantise(table.replace(vector=vector)))
+
+
+class Budget:
+    """What a file may take, and which events of a choice fit in it."""
+
+    def __init__(self, n_bytes: int, decoder: SpeechDecoder, model_rate: int) -> None:
+        self._n_bytes, self._decoder, self._model_rate = n_bytes, decoder, model_rate
+
+    def point(self, choice: Choice, growth: float) -> Point:
+        """The finest operating point whose events fit when they grow by this factor."""
+
+        def fits(coarser: int) -> bool:
+            trial = point(EIGHTHS[-1 - coarser])
+            return self._fits(choice, choice.count_above(trial.worth), trial.step, growth)
+
+        return point(EIGHTHS[-1 - largest(len(EIGHTHS) - 1, fits)])
+
+    def count(self, choice: Choice, step: float, growth: float) -> int:
+        """How many of the best events fit when they grow by this factor."""
+        return largest(int(choice.heard.sum()), lambda n: self._fits(choice, n, step, growth))
+
+    def _fits(self, choice: Choice, n: int, step: float, growth: float) -> bool:
+        table = rounded(only(choice.table, choice.best(n)), step, self._decoder, self._model_rate)
+        return len(dumps(table)) * growth <= self._n_bytes
