@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from sparsecodec_formats import EventTable, Header, dumps, loads, nearest_step
+from sparsecodec_formats import LAYOUTS, EventTable, Header, dumps, loads, nearest_step
 
 HERE = Path(__file__).parent
+OF_CODEC_0 = ("example", "tags", "stereo")
+"""`speech` as it was written before it had statistics: they must be read for ever, and are not written again."""
 HASH = bytes.fromhex("0123456789abcdef")
 
 
@@ -41,6 +43,11 @@ def tables() -> dict[str, EventTable]:
                 time_unit=Fraction(1, 22_050),
                 step=tuple(nearest_step(0.02 * 1.3**dim) for dim in range(32)),
             )
+        ),
+        "coded": _voices(_with(speech, n_samples=11 * 44_100, step=(nearest_step(1.5),) * 32), 70),
+        "coded-stereo": _voices(_with(speech, channels=2, n_samples=44_100, step=(nearest_step(0.4),) * 32), 30),
+        "coded-edges": _extremes(
+            _with(speech, n_samples=8000, step=tuple(nearest_step(2.0 ** (dim - 16)) for dim in range(32)))
         ),
     }
 
@@ -83,6 +90,22 @@ def _numbered(header: Header, n: int) -> EventTable:
     return EventTable(header, header.duration_s * first / n, vector, np.arange(n) % header.channels)
 
 
+def _voices(header: Header, n: int) -> EventTable:
+    """n events that look like speech: each carries on from the one before, and every twelfth begins by itself."""
+    dims, i = LAYOUTS["speech"].dims, np.arange(n)
+    time_index = np.cumsum(4 + 4 * (i * i % 5)) + np.where(i > n // 2, 3, 0)  # a voice off the usual grid
+    vector = np.zeros((n, 32))
+    vector[:, 8:] = np.cumsum((i[:, None] * i[:, None] * 5 + 3 * i[:, None] * np.arange(24)) % 7 - 3, axis=0) % 9 - 4.0
+    vector[:, dims["level_db"].index] = (i * 7) % 11
+    vector[:, dims["f0_semitones"].index] = np.where(i % 8 < 5, 12 + i % 5, 16)
+    vector[:, dims["attack_log2_s"].index] = np.where(i % 6, 1, -1)
+    vector[:, dims["begins"].index] = i % 12 == 0
+    vector[-3:] *= 40  # as no speech has
+    amplitude = np.where(i < n // 4, 1.0, 0.5)
+    time = time_index * float(header.time_unit)
+    return EventTable(header, time, vector * header.step[0], i % header.channels, amplitude)
+
+
 def _extremes(header: Header) -> EventTable:
     """Per-dim steps, amplitudes from none to loud, codes of every length in bytes."""
     codes = np.array([0, 63, -64, 64, -8192, 8192, 2**20, -(2**20)])
@@ -92,8 +115,10 @@ def _extremes(header: Header) -> EventTable:
 
 
 def main() -> None:
-    """Write all golden files."""
+    """Write all golden files that this version writes."""
     for name, table in tables().items():
+        if name in OF_CODEC_0:
+            continue
         data = dumps(table)
         (HERE / f"{name}.sic").write_bytes(data)
         text = json.dumps(as_json(loads(data)), ensure_ascii=False)

@@ -15,14 +15,11 @@ import numpy as np
 
 from .errors import FormatError
 from .events import EventTable
-from .payload import column_bytes, frame_overhead
 from .reader import Block, Reader
+from .spending import Spending, spending
 from .writer import Writer
 
-__all__ = ["Block", "Reader", "Writer", "dumps", "loads", "read", "sizes", "verify", "write"]
-
-PARTS = ("header", "framing", "times", "vectors", "amplitude")
-
+__all__ = ["Block", "Reader", "Spending", "Writer", "dumps", "loads", "read", "sizes", "spending", "verify", "write"]
 
 def write(table: EventTable, fileobj: BinaryIO) -> None:
     """Write a whole .sic file. Numbers are rounded to the grid that the header sets."""
@@ -71,19 +68,6 @@ def verify(fileobj: BinaryIO) -> list[str]:
 def sizes(fileobj: BinaryIO) -> dict[str, int]:
     """Bytes of each part of a .sic file; they add up to its length. FormatError if it is damaged.
 
-    Keys: header; framing (heads and checks of blocks and zstd frames, the end); times, vectors, amplitude.
-    These three share a payload in proportion to what each takes when compressed alone.
+    Keys: header; framing (heads and checks of blocks, the end); times, vectors, amplitude. `spending` tells more.
     """
-    reader = Reader(fileobj)
-    spent = dict.fromkeys(PARTS, 0)
-    spent["header"] = reader.header_bytes
-    for raw in reader.raw_blocks():
-        overhead = frame_overhead(raw.payload)
-        spent["framing"] += raw.head_bytes + overhead
-        alone = column_bytes(raw.payload, raw.head.n_events)
-        # Cut points are rounded, not shares, so that the shares add up.
-        cuts = np.rint(np.cumsum([0, *alone]) / sum(alone) * (len(raw.payload) - overhead)).astype(int)
-        for part, share in zip(PARTS[2:], np.diff(cuts).tolist(), strict=False):
-            spent[part] += share
-    spent["framing"] += reader.position - sum(spent.values())
-    return spent
+    return spending(fileobj).parts

@@ -10,6 +10,7 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
+from .codecs import decode_block
 from .errors import FormatError, SicError
 from .events import EventTable, Header
 from .framing import (
@@ -23,7 +24,6 @@ from .framing import (
     window_of,
 )
 from .header import CRC_BYTES, MAGIC, MAX_BODY_BYTES, VERSION, parse_header
-from .payload import CODEC, decode_payload
 from .quantiser import QuantisedEvents, dequantise
 from .source import ByteSource, Truncated
 from .varint import MAX_VARINT_BYTES, Cursor
@@ -105,7 +105,7 @@ class Reader:
         """
         for raw in self.raw_blocks(start_s, end_s, damaged):
             try:
-                events = self._decode(raw)
+                events = self.decode(raw)
             except FormatError as error:
                 self._report(f"{raw.place}: {error}", damaged)
                 continue
@@ -168,11 +168,10 @@ class Reader:
                 continue
             yield RawBlock(head, head_bytes, payload, place)
 
-    def _decode(self, raw: RawBlock) -> QuantisedEvents:
+    def decode(self, raw: RawBlock) -> QuantisedEvents:
+        """The events of a block; FormatError when its payload is damaged."""
         head = raw.head
-        if head.codec != CODEC:
-            raise FormatError(f"its codec is {head.codec}; this version reads {CODEC} only: update sic")
-        events = decode_payload(raw.payload, head.n_events, head.first_time, head.channel)
+        events = decode_block(head, raw.payload, self.header)
         last_time = int(events.time_index[-1])
         if window_of(last_time, self.header) != window_of(head.first_time, self.header):
             raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")

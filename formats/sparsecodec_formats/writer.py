@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from .codecs import encode_block
 from .errors import SicError
 from .events import EventTable, Header
 from .framing import MAX_BLOCK_EVENTS, Head, pack_end, pack_head, windows_of
 from .header import pack_header
-from .payload import CODEC, encode_payload
 from .quantiser import QuantisedEvents, quantise
 
 
@@ -88,9 +88,9 @@ class Writer:
                 self._put_block(channel, mine.select(slice(start, start + MAX_BLOCK_EVENTS)))
 
     def _put_block(self, channel: int, events: QuantisedEvents) -> None:
-        payload = encode_payload(events)
+        codec, payload = encode_block(events, self.header)
         head = Head(
-            codec=CODEC,
+            codec=codec,
             channel=channel,
             n_events=len(events),
             first_index=self._n_events[channel],

@@ -1,0 +1,354 @@
+"""Codec 1: the numbers of a block, range coded with statistics of the preset.
+
+One description serves both directions: `code_events` goes through all numbers in the order of the file, and a `Coder`
+writes each, reads it, or counts its bits. What is said of a number before it is coded depends on numbers that come
+earlier in the file alone, and is worked out in whole numbers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import FormatError
+from .events import MAX_INT, N_DIMS, Header
+from .presets import LAYOUTS
+from .quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, SILENT_LEVEL_CODE, QuantisedEvents
+from .rangecoder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform
+from .statistics import MODELS, DimStatistics, Statistics, statistics_of
+from .steps import code_of_step
+from .tables import EIGHTH_BITS, EIGHTHS, INVERSE_EIGHTHS, MEAN_BITS, bit, number
+
+CODEC = 1
+CHECK_BYTES = 2
+
+VALUE_BITS = 8
+"""Values are in units of 2**-8 of the layout's."""
+MAX_VALUE = 1 << 20
+MOST_ACTIVITY = 8 << VALUE_BITS
+GAP_BITS = 2  # of a gap that are coded apart from its table
+LONGEST_AVERAGE = 32  # events
+LARGEST_LOGIT = 40
+
+
+def encode_payload(events: QuantisedEvents, header: Header) -> bytes:
+    """The payload of a block of one channel of a preset that has statistics; `events` is not empty."""
+    coder = Encoder()
+    code_events(coder, header, len(events), int(events.time_index[0]), events)
+    data = coder.finish()
+    return zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES] + data
+
+
+def decode_payload(payload: bytes, header: Header, n_events: int, first_time: int, channel: int) -> QuantisedEvents:
+    """The events of a block; FormatError for anything but n_events of them in legal ranges."""
+    if header.model not in MODELS:
+        raise FormatError(f"its codec has no statistics of preset {header.model!r}")
+    data = payload[CHECK_BYTES:]
+    if payload[:CHECK_BYTES] != zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES]:
+        raise FormatError("the check of its numbers does not match")
+    events = code_events(Decoder(data), header, n_events, first_time, None)
+    events.channel[:] = channel
+    return events
+
+
+def part_bits(events: QuantisedEvents, header: Header) -> dict[str, float]:
+    """What each part of a block takes under the statistics, bits: times, the dims by name, amplitude."""
+    tally = Tally()
+    bits: dict[str, float] = {}
+    code_events(tally, header, len(events), int(events.time_index[0]), events, bits)
+    return bits
+
+
+def code_events(
+    coder: Coder,
+    header: Header,
+    n: int,
+    first_time: int,
+    events: QuantisedEvents | None,
+    bits: dict[str, float] | None = None,
+) -> QuantisedEvents:
+    """All numbers of n events of a block, in the order of the file. events: what to write; None: they are read."""
+    return _Block(coder, header, n, first_time, events, bits).code()
+
+
+class _Grid:
+    """The grid of one dim: code · 2**((step - 128) / 8) of the layout's units."""
+
+    def __init__(self, step_code: int) -> None:
+        self.eighths = step_code - 128
+        octave, eighth = divmod(self.eighths, 8)
+        self._factor, self._inverse = EIGHTHS[eighth], INVERSE_EIGHTHS[eighth]
+        self._left = max(0, octave + VALUE_BITS - EIGHTH_BITS)
+        self._right = max(0, EIGHTH_BITS - VALUE_BITS - octave)
+        self._half = (1 << self._right) >> 1
+        self._to_steps = EIGHTH_BITS + VALUE_BITS - MEAN_BITS + octave
+        self.octave = octave
+
+    def value(self, code: int) -> int:
+        """What a code stands for, -MAX_VALUE … MAX_VALUE."""
+        value = ((code * self._factor << self._left) + self._half) >> self._right
+        return min(max(value, -MAX_VALUE), MAX_VALUE)
+
+    def values(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`value` of each, int64 [n]."""
+        values = ((codes * self._factor << self._left) + self._half) >> self._right
+        return np.clip(values, -MAX_VALUE, MAX_VALUE)
+
+    def sixteenths(self, value: int) -> int:
+        """Where a value lies on the grid, in sixteenths of a step."""
+        return value * self._inverse >> self._to_steps
+
+    def scaled(self, value: int) -> int:
+        """A number of the layout's units as one of steps."""
+        shift = EIGHTH_BITS + self.octave
+        return value * self._inverse >> shift if shift >= 0 else value * self._inverse << -shift
+
+    def ceil(self, hundredths: int) -> int:
+        """The smallest code that stands for at least so many hundredths of the layout's unit (below 2**17)."""
+        wanted = hundredths << max(0, EIGHTH_BITS - self.octave)
+        return -(-wanted // (100 * self._factor << max(0, self.octave - EIGHTH_BITS)))
+
+
+class _Block:
+    def __init__(
+        self,
+        coder: Coder,
+        header: Header,
+        n: int,
+        first_time: int,
+        events: QuantisedEvents | None,
+        bits: dict[str, float] | None,
+    ) -> None:
+        self._coder = coder
+        self._n = n
+        self._first_time = first_time
+        self._events = events
+        self._bits = bits
+        self._known: Statistics = statistics_of(header.model)
+        self._unit = header.time_unit
+        self._grids = [_Grid(code_of_step(step)) for step in header.step]
+        dims = LAYOUTS[header.model].dims
+        self._names = list(dims)
+        self._index = {name: dim.index for name, dim in dims.items()}
+        self._codes = np.zeros((n, N_DIMS), np.int64)
+        self._values = np.zeros((n, N_DIMS), np.int64)
+        self._surprise = np.zeros(n, np.int64)
+        self._n_surprises = 0
+
+    def code(self) -> QuantisedEvents:
+        n = self._n
+        loud = bool(bit(self._coder, -12, int(self._events is not None and self._events.amplitude.any())))
+        self._spent("amplitude")
+        begins = self._code_begins()
+        self._spent("begins")
+        gap = self._code_gaps(begins)
+        self._spent("times")
+        kind = np.where(begins, 0, 1 + np.searchsorted(self._known.gap_limits, gap))
+        self._begins, self._gap, self._kind = begins, gap, kind
+        for dim in self._known.order:
+            self._code_dim(dim)
+            self._spent(self._names[dim])
+        amplitude = self._code_amplitude() if loud else np.zeros(n, np.int64)
+        self._spent("amplitude")
+        time_index = self._first_time + np.cumsum(gap)
+        return QuantisedEvents(
+            time_index, self._codes.astype(np.int32), amplitude.astype(np.int32), np.zeros(n, np.uint8)
+        )
+
+    def _spent(self, part: str) -> None:
+        if self._bits is not None and isinstance(self._coder, Tally):
+            self._bits[part] = self._bits.get(part, 0.0) + self._coder.bits
+            self._coder.bits = 0.0
+
+    def _given(self, column: NDArray[np.integer] | None) -> list[int]:
+        return [0] * self._n if column is None else column.tolist()
+
+    def _column(self, dim: int) -> list[int]:
+        return self._given(None if self._events is None else self._events.vector[:, dim])
+
+    def _keep(self, dim: int, codes: Sequence[int]) -> None:
+        self._codes[:, dim] = codes
+        if np.abs(self._codes[:, dim]).max() > MAX_VECTOR_CODE:
+            raise FormatError("a number of a vector is out of range")
+        self._values[:, dim] = self._grids[dim].values(self._codes[:, dim])
+
+    def _code_begins(self) -> NDArray[np.bool_]:
+        """Which events begin by themselves, bool [n]; the first is taken to."""
+        dim = self._index["begins"]
+        grid = self._grids[dim]
+        least = grid.ceil(51)
+        context, codes = 2, []
+        for code in self._column(dim):
+            symbol = self._coder.symbol(self._known.begins[context], 0 if code == 0 else 1 if code == least else 2)
+            code = number(self._coder, 16 - grid.eighths, 0, code) if symbol == 2 else symbol * least
+            codes.append(code)
+            context = int(grid.value(code) > 1 << (VALUE_BITS - 1))
+        self._keep(dim, codes)
+        begins = self._values[:, dim] > 1 << (VALUE_BITS - 1)
+        begins[0] = True
+        return begins
+
+    def _code_gaps(self, begins: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Time units since the event before, int64 [n], of the first 0."""
+        coder, gap = self._coder, np.zeros(self._n, np.int64)
+        if self._events is not None:
+            gap[1:] = np.diff(self._events.time_index)
+        every = int(np.bitwise_or.reduce(gap))
+        low_bits = uniform(coder, 2, next((i for i in range(GAP_BITS) if every >> i & 1), GAP_BITS))
+        low_bits = GAP_BITS - min(low_bits, GAP_BITS)
+        density = uniform(coder, 2, self._density(gap, begins))
+        tables = self._known.gaps[density]
+        last, out, total = 0, [0], self._first_time
+        for given, begin in zip(gap[1:].tolist(), begins[1:].tolist(), strict=True):
+            table = tables[0 if begin else 1 + last]
+            most = len(table.frequency) - 1
+            coarse = coder.symbol(table, min(given >> GAP_BITS, most))
+            if coarse == most:
+                coarse += exp_golomb(coder, max(0, (given >> GAP_BITS) - most))
+            shift = GAP_BITS - low_bits
+            now = coarse << GAP_BITS | uniform(coder, low_bits, (given & 3) >> shift) << shift
+            total += now
+            if total > MAX_INT:
+                raise FormatError("a time is too late")
+            out.append(now)
+            last = 0 if now <= self._known.gap_limits[0] else 1 if now <= self._known.gap_limits[1] else 2
+        return np.array(out, np.int64)
+
+    def _density(self, gap: NDArray[np.int64], begins: NDArray[np.bool_]) -> int:
+        """The class of gaps that they take the fewest bits under."""
+        limits = self._known.gap_limits[:2]
+        context = np.where(begins[1:], 0, 1 + np.searchsorted(limits, gap[:-1]))
+        costs = []
+        for tables in self._known.gaps:
+            coarse = np.minimum(gap[1:] >> GAP_BITS, len(tables[0].frequency) - 1)
+            costs.append(sum(tables[c].bits[g] for c, g in zip(context.tolist(), coarse.tolist(), strict=True)))
+        return int(np.argmin(costs))
+
+    def _code_dim(self, dim: int) -> None:
+        kind = self._kind
+        known, grid, coder = self._known.dims[dim], self._grids[dim], self._coder
+        changed = np.zeros(self._n, np.int64)
+        for other, weight in known.change:
+            changed[1:] += weight * np.diff(self._values[:, other])
+        change_of = np.where(kind > 0, changed >> VALUE_BITS, 0).tolist()  # what begins has not changed
+        states = self._states(dim, kind)
+        mean, last, before, average, scale = (
+            [np.array(row, np.int64)[of].tolist() for of in states]
+            for row in (known.mean, known.last, known.before, known.average, known.scale)
+        )
+        added = (np.array(known.activity, np.int64)[self._activity()] - grid.eighths).tolist()
+        spikes, logits = self._spikes(dim, known)
+        at_spike = last_code = 0
+        x1 = x2 = running = known.start
+        codes, means = [], []
+        for i, given in enumerate(self._column(dim)):
+            weighted = last[at_spike][i] * x1 + before[at_spike][i] * x2 + average[at_spike][i] * running
+            mu = min(max(mean[at_spike][i] + change_of[i] + (weighted >> VALUE_BITS), -MAX_VALUE), MAX_VALUE)
+            spike = spikes[i] if spikes else last_code if logits else None
+            logit = logits[at_spike][i] if logits else 0
+            code = number(coder, scale[at_spike][i] + added[i], grid.sixteenths(mu), given, spike, logit)
+            if logits:
+                at_spike = int(code == spike)
+            last_code = code
+            x2, x1 = x1, grid.value(code)
+            running += (x1 - running) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
+            codes.append(code)
+            means.append(mu)
+        self._keep(dim, codes)
+        if not known.spike:
+            self._surprised(dim, np.array(means, np.int64), np.array(known.scale, np.int64)[kind])
+
+    def _states(self, dim: int, kind: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Kinds of events, int64 [n], after a number that was not at its spike, and after one that was.
+
+        Where that tells that the pitch before was not heard, kinds are of their own: linked, and begins."""
+        if dim != self._index["f0_semitones"]:
+            return kind, kind
+        return np.minimum(kind, 2), np.where(kind == 0, 4, 3)
+
+    def _activity(self) -> NDArray[np.int64]:
+        """How far the numbers so far were from what was expected, int64 [n], 0 … ACTIVITIES - 1."""
+        if not self._n_surprises:
+            return np.zeros(self._n, np.int64)
+        return 1 + np.searchsorted(self._known.activity_limits, self._surprise // self._n_surprises)
+
+    def _surprised(self, dim: int, mean: NDArray[np.int64], scale: NDArray[np.int64]) -> None:
+        """Take into account how far values were from their means, re the scale and the step."""
+        octave, eighth = np.divmod(scale, 8)
+        usual = np.array(EIGHTHS, np.int64)[eighth] << np.maximum(octave + 8, 0) >> EIGHTH_BITS
+        usual += self._grids[dim].value(1) >> 2
+        away = np.abs(self._values[:, dim] - mean) << VALUE_BITS
+        self._surprise += np.minimum(away // np.maximum(usual, 1), MOST_ACTIVITY)
+        self._n_surprises += 1
+
+    def _spikes(self, dim: int, known: DimStatistics) -> tuple[list[int] | None, list[list[int]] | None]:
+        """Codes that cost least being what they are where a number is not heard, [n] (None: the code before); and
+        their logits, [2] [n], after a number that was not at its spike, and after one that was (None: no spike)."""
+        if not known.spike:
+            return None, None
+        name = self._names[dim]
+        begins = self._begins.astype(np.int64)
+        zeros = [0] * self._n
+        if name == "attack_log2_s":
+            codes: list[int] | None = self._whole_attack()
+            context = (self._kind, self._kind)
+        elif name in ("decay_log2_s", "glide_semitones"):
+            codes, context = zeros, (np.append(begins[1:], 1),) * 2
+        elif name == "f0_semitones":
+            codes, context = None, (begins, begins + 2)
+        else:
+            codes, context = zeros, (begins, begins)
+        telling = np.zeros(self._n, np.int64)
+        for other, weight in known.telling:
+            telling += weight * self._values[:, other]
+        logits = [np.array(known.spike, np.int64)[of] + (telling >> 2 * VALUE_BITS) for of in context]
+        return codes, [np.clip(of, -LARGEST_LOGIT, LARGEST_LOGIT).tolist() for of in logits]
+
+    def _whole_attack(self) -> list[int]:
+        """The smallest attacks on the grid that take up the whole gap, codes."""
+        grid = self._grids[self._index["attack_log2_s"]]
+        codes = {gap: whole_attack(gap, self._unit, grid) for gap in np.unique(self._gap).tolist()}
+        return [codes[gap] for gap in self._gap.tolist()]
+
+    def _code_amplitude(self) -> NDArray[np.int64]:
+        scale, logit = self._known.amplitude
+        last, out = 0, []
+        for given in self._given(None if self._events is None else self._events.amplitude):
+            last = number(self._coder, scale, last << MEAN_BITS, given, last, logit)
+            if not SILENT_LEVEL_CODE <= last <= MAX_LEVEL_CODE:
+                raise FormatError("an amplitude is out of range")
+            out.append(last)
+        return np.array(out, np.int64)
+
+
+_LOG2_BITS = 16
+_ALMOST = 66  # in units of 2**-16 of a step: so much too short is whole, too
+_RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
+
+
+def whole_attack(gap: int, unit: Fraction, grid: _Grid) -> int:
+    """The smallest code of an attack that takes up a whole gap; an attack is 0.06 s · 2**(0.75 · value)."""
+    octaves = _log2(50 * gap * unit.numerator, 3 * unit.denominator)
+    steps = grid.scaled(octaves * 4 // 3)
+    return min(max(0, -(-(steps - _ALMOST) >> _LOG2_BITS)), MAX_VECTOR_CODE)
+
+
+def _log2(above: int, below: int) -> int:
+    """log2(above / below) in units of 2**-16, rounded down; 0 where it is negative."""
+    ratio = (above << 62) // below
+    octave = ratio.bit_length() - 63
+    if octave < 0:
+        return 0
+    ratio >>= octave
+    out = octave
+    for _ in range(_LOG2_BITS):
+        ratio = ratio * ratio >> 62
+        out <<= 1
+        if ratio >> 63:
+            ratio >>= 1
+            out += 1
+    return out

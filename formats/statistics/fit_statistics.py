@@ -1,0 +1,269 @@
+"""Fit the statistics that codec 1 codes the events of `speech` with.
+
+    python formats/statistics/encode_corpus.py /data/corpus/speech /data/statistics    # some minutes
+    python formats/statistics/fit_statistics.py /data/statistics --write               # about two minutes
+
+Events are those of all .sic files below the folder, each point of operation and each folder of recordings in a folder
+of its own (POINT/FOLDER/*.sic). --hold-out FOLDER … leaves folders out of the fit, and tells what codec 1 takes there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from events_of_files import Blocks, load
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsecodec_formats import LAYOUTS, modelled, statistics
+from sparsecodec_formats.tables import MEAN_BITS
+
+TARGET = Path(statistics.__file__).parent / "data" / "speech.json"
+DIMS = LAYOUTS["speech"].dims
+NAMES = list(DIMS)
+SHAPES = [name for name in NAMES if name.startswith("shape_")]
+UNHEARD = ["f0_semitones", "attack_log2_s", "decay_log2_s", "glide_semitones", "phase_cycles", "room_db"]
+ORDER = ["level_db", *SHAPES, *UNHEARD]
+ACTIVITY_LIMITS = (0.55, 0.75, 0.95, 1.15, 1.4, 1.8)
+UNIT = 1 << modelled.VALUE_BITS
+SMALLEST_WEIGHT = 5  # in units of 2**-8; smaller ones are left out
+
+
+@dataclass
+class Fit:
+    """What was found of one dim, whole numbers as in the JSON file, and bits of every row."""
+
+    numbers: dict
+    bits: NDArray[np.float64]
+
+
+def logistic(x: Tensor) -> Tensor:
+    return torch.sigmoid(x)
+
+
+def inside(value: Tensor, mean: Tensor, scale: Tensor, step: Tensor) -> Tensor:
+    """Probability of the interval of a number."""
+    away = (value - mean).abs()
+    return logistic((step / 2 - away) / scale) - logistic((-step / 2 - away) / scale)
+
+
+def fit_dim(rows: Blocks, name: str, done: Iterable[str], degree: NDArray[np.int64]) -> Fit:
+    """The statistics of one dim, given those that are coded before it, and degrees of activity, int64 [n]."""
+    dim = DIMS[name].index
+    tensor = lambda x: torch.tensor(x, dtype=torch.float64)  # noqa: E731
+    value, step, weight = tensor(rows.value[:, dim]), tensor(rows.step), tensor(rows.weight)
+    kind = torch.tensor(rows.kind_of(name))
+    others = [] if name in UNHEARD else [DIMS[other].index for other in done]
+    change = tensor(rows.change[:, others])
+    context, at_spike = rows.spike_of(name)
+    telling = tensor(rows.value[:, [DIMS[other].index for other in done]]) if name == "f0_semitones" else None
+    x = torch.stack([tensor(column[:, dim]) for column in (rows.last, rows.before, rows.average)])
+
+    n_kinds = statistics.KINDS
+    spread = float(np.std(rows.value[:, dim] - rows.last[:, dim])) + 0.2
+    free = {
+        "mean": torch.zeros(n_kinds),
+        "weights": torch.tensor([[0.6], [0.0], [0.2]]).repeat(1, n_kinds),
+        "scale": torch.full((n_kinds,), np.log2(spread * 0.5)),
+        "activity": torch.zeros(statistics.ACTIVITIES),
+        "change": torch.zeros(len(others)),
+        "spike": torch.zeros(4 if name == "f0_semitones" else n_kinds),
+        "telling": torch.zeros(telling.shape[1] if telling is not None else 0),
+    }
+    free = {key: of.double().requires_grad_() for key, of in free.items()}
+    kept = {"change": torch.ones(len(others)), "telling": torch.ones(len(free["telling"]))}
+
+    def rows_bits(of: dict[str, Tensor]) -> Tensor:
+        mean = of["mean"][kind] + (of["weights"][:, kind] * x).sum(0)
+        if others:
+            mean = mean + torch.where(kind > 0, change @ (of["change"] * kept["change"]), 0.0)
+        log2_scale = (of["scale"][kind] + of["activity"][torch.tensor(degree)]).clamp(-4.0, 12.0)
+        log2_scale = torch.maximum(log2_scale, torch.log2(step) + statistics_least())
+        p = inside(value, mean, torch.exp2(log2_scale), step)
+        if name in UNHEARD:
+            logit = of["spike"][context]
+            if telling is not None:
+                logit = logit + telling @ (of["telling"] * kept["telling"])
+            w = torch.sigmoid(logit.clamp(-10, 10))
+            p = (1 - w) * p + w * torch.tensor(at_spike)
+        return -torch.log2(p * (1 - 2**-10) + 2**-14)
+
+    def solve() -> None:
+        optimizer = torch.optim.LBFGS(list(free.values()), max_iter=80, line_search_fn="strong_wolfe", history_size=20)
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = (rows_bits(free) * weight).sum() / weight.sum()
+            # kinds and degrees that are rare stay near the others
+            for key in ("mean", "weights", "scale"):
+                loss = loss + 2e-3 * ((free[key] - free[key].mean(-1, keepdim=True)) ** 2).sum()
+            loss = loss + 2e-3 * (free["activity"] ** 2).sum() + 1e-4 * (free["change"] ** 2).sum()
+            loss = loss + 1e-4 * (free["spike"] ** 2).sum() + 1e-4 * (free["telling"] ** 2).sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    solve()
+    if len(others) or telling is not None:
+        for key in kept:
+            kept[key] = (free[key].detach().abs() * UNIT >= SMALLEST_WEIGHT).double()
+        solve()
+
+    def whole(key: str, unit: float) -> list[int]:
+        return np.rint(free[key].detach().numpy() * unit).astype(int).tolist()
+
+    weights = np.rint(free["weights"].detach().numpy() * UNIT).astype(int).tolist()
+    numbers: dict = {"start": round(float(np.average(rows.value[:, dim], weights=rows.weight)) * UNIT)}
+    numbers |= {"mean": whole("mean", UNIT), **dict(zip(("last", "before", "average"), weights, strict=True))}
+    numbers |= {"scale": whole("scale", 8), "activity": whole("activity", 8)}
+    for key, unit, names in (("change", UNIT, others), ("telling", 4 * UNIT, [DIMS[other].index for other in done])):
+        found = (np.rint(free[key].detach().numpy() * unit) * kept[key].numpy()).astype(int).tolist()
+        if any(found):
+            numbers[key] = {NAMES[i]: w for i, w in zip(names, found, strict=True) if w}
+    if name in UNHEARD:
+        numbers["spike"] = whole("spike", 4)
+    with torch.no_grad():
+        rounded = {key: of.detach().clone() for key, of in free.items()}
+        bits = rows_bits(rounded).numpy()
+        mean = rounded["mean"][kind] + (rounded["weights"][:, kind] * x).sum(0)
+        if others:
+            mean = mean + torch.where(kind > 0, change @ (rounded["change"] * kept["change"]), 0.0)
+        rows.expected = mean.numpy()
+        rows.usual = torch.exp2(rounded["scale"][kind]).numpy()
+    return Fit(numbers, bits)
+
+
+def statistics_least() -> float:
+    """The smallest scale that a table has, log2 re one step."""
+    return -4.0
+
+
+def fit_vectors(rows: Blocks) -> dict[str, dict]:
+    """All dims, in the order in which they are coded."""
+    surprise, n_surprises, done, out = np.zeros(len(rows)), 0, [], {}
+    total = 0.0
+    for name in ORDER:
+        degree = np.zeros(len(rows), np.int64)
+        if n_surprises:
+            degree = 1 + np.searchsorted(ACTIVITY_LIMITS, surprise / n_surprises)
+        fit = fit_dim(rows, name, done, degree)
+        out[name] = fit.numbers
+        bits = float(np.average(fit.bits, weights=rows.weight))
+        total += bits
+        print(f"{name:16} {bits:7.3f} bits, {total:7.3f} in all", flush=True)
+        if name not in UNHEARD:
+            away = np.abs(rows.value[:, DIMS[name].index] - rows.expected) / (rows.usual + rows.step / 4)
+            surprise += np.minimum(away, 8.0)
+            n_surprises += 1
+            done.append(name)
+    return out
+
+
+def fit_begins(rows: Blocks) -> list[list[int]]:
+    """How often an event begins by itself, by the one before."""
+    out = []
+    for context in (0, 1, 2):
+        mine = rows.begins_context == context
+        yes = float(rows.weight[mine] @ rows.flag[mine]) + 1
+        no = float(rows.weight[mine] @ (1 - rows.flag[mine])) + 1
+        out.append([round(4000 * no / (yes + no)), round(4000 * yes / (yes + no)), 4])
+    return out
+
+
+def fit_gaps(rows: Blocks, classes: int = 4, size: int = 48) -> list[list[list[int]]]:
+    """Histograms of gaps, [classes][contexts][size + 1]; a block is of the class that takes the fewest bits."""
+    later = rows.place > 0
+    coarse = np.minimum(rows.gap[later] >> modelled.GAP_BITS, size)
+    context, block = rows.gap_context[later], rows.block[later]
+    n_blocks = int(rows.block.max()) + 1
+    density = np.bincount(block, coarse, n_blocks) / np.maximum(np.bincount(block, minlength=n_blocks), 1)
+    of = np.searchsorted(np.quantile(density, np.arange(1, classes) / classes), density)
+    for _ in range(8):
+        tables = np.empty((classes, 4, size + 1))
+        for i in range(classes):
+            for c in range(4):
+                mine = (context == c) & ((of[block] == i) if c else True)
+                counts = np.bincount(coarse[mine], rows.weight[later][mine], size + 1)
+                every = np.bincount(coarse[context == c], minlength=size + 1).astype(float)
+                smooth = np.convolve(counts, [0.25, 0.5, 0.25], "same") if c == 0 else counts
+                tables[i, c] = smooth + 20 * every / max(1, every.sum()) + 0.02
+            tables[i] /= tables[i].sum(1, keepdims=True)
+        cost = np.stack([np.bincount(block, -np.log2(tables[i][context, coarse]), n_blocks) for i in range(classes)])
+        of = cost.argmin(0)
+    print(f"gaps {cost.min(0).sum() / later.sum():.3f} bits")
+    return np.maximum(1, np.rint(tables * 4000)).astype(int).tolist()
+
+
+def held_out(blocks: Iterable[tuple[str, object, object]]) -> None:
+    """Print what codec 1 takes for blocks, by point of operation."""
+    spent: dict[str, list[dict[str, float]]] = {}
+    counts: dict[str, int] = {}
+    for point, header, events in blocks:
+        spent.setdefault(point, []).append(modelled.part_bits(events, header))  # type: ignore[arg-type]
+        counts[point] = counts.get(point, 0) + len(events)  # type: ignore[arg-type]
+    print(f"{'held out':24} events  times begins  level shapes  pitch  rest    whole, bits an event")
+    for point, parts in spent.items():
+        n = counts[point]
+        mean = {key: sum(part.get(key, 0.0) for part in parts) / n for key in parts[0]}
+        shapes = sum(mean[name] for name in SHAPES)
+        main = [mean[key] for key in ("times", "begins", "level_db")] + [shapes, mean["f0_semitones"]]
+        whole = sum(mean.values())
+        print(f"{point:24} {n:6}" + "".join(f"{x:7.2f}" for x in [*main, whole - sum(main)]) + f"  {whole:7.2f}")
+
+
+def main() -> None:
+    """Fit, tell, and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--hold-out", nargs="*", default=[], metavar="FOLDER", help="names of folders of recordings")
+    parser.add_argument("--write", action="store_true", help=f"write {TARGET.name} into the package")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    fitted, apart = load(args.folder, args.hold_out)
+    rows = Blocks(fitted)
+    print(f"{len(rows)} events in {len(fitted)} blocks, {len(apart)} blocks held out")
+    found = {
+        "about": "Statistics of codec 1, made by fit_statistics.py; docs/format.md says what they mean",
+        "order": ORDER,
+        "gap_limits": list(rows.GAP_LIMITS),
+        "activity_limits": [round(limit * UNIT) for limit in ACTIVITY_LIMITS],
+        "amplitude": [8, 12],
+        "begins": fit_begins(rows),
+        "gaps": fit_gaps(rows),
+        "dims": fit_vectors(rows),
+    }
+    assert MEAN_BITS == 4
+    if apart:
+        known = statistics.parse("speech", found)
+        modelled.statistics_of = lambda model: known  # type: ignore[assignment]
+        held_out(apart)
+    if args.write:
+        TARGET.parent.mkdir(exist_ok=True)
+        TARGET.write_text(as_text(found), encoding="utf-8")
+
+
+def as_text(found: dict) -> str:
+    """JSON with a line for each list."""
+    text = json.dumps(found, indent=1)
+    out, depth = [], 0
+    for line in text.splitlines():
+        stripped = line.strip()
+        opens = stripped.endswith("[")
+        if depth:
+            out[-1] += stripped if stripped[0] == "]" else (" " if out[-1][-1] == "," else "") + stripped
+        else:
+            out.append(line)
+        depth += opens
+        depth -= stripped[0] == "]"
+    return "\n".join(out) + "\n"
+
+
+if __name__ == "__main__":
+    main()
