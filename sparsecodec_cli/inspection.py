@@ -13,6 +13,7 @@ from sparsecodec_formats import container
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.events import EventTable
 from sparsecodec_formats.presets import Layout, layout_of, level_db
+from sparsecodec_formats.spending import Spending, spending
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file's events, and what its bytes are spent on (see `sparsecodec_formats.sizes`).
+    """A file's events, and what its bytes are spent on (see `sparsecodec_formats.spending`).
 
     `layout` is None for a preset that this version does not know: its vectors are numbers without names.
     """
 
     table: EventTable
-    part_bytes: dict[str, int]
+    spent: Spending
     layout: Layout | None
 
     @classmethod
@@ -40,23 +41,23 @@ class Inspection:
         """Read a seekable .sic file; FormatError when it is damaged."""
         table = container.read(file)
         file.seek(0)
-        part_bytes = container.sizes(file)
+        spent = spending(file)
         try:
             layout = layout_of(table.header)
         except SicError:
             layout = None
-        return cls(table, part_bytes, layout)
+        return cls(table, spent, layout)
 
     @property
     def n_bytes(self) -> int:
-        return sum(self.part_bytes.values())
+        return sum(self.spent.parts.values())
 
     @property
     def events_per_second(self) -> float | None:
         """None for a recording without samples."""
         return len(self.table) / self.table.duration_s if self.table.duration_s else None
 
-    def bitrate_kbps(self, n_bytes: int) -> float | None:
+    def bitrate_kbps(self, n_bytes: float) -> float | None:
         """Thousands of bits a second of sound; None for a recording without samples."""
         return 8e-3 * n_bytes / self.table.duration_s if self.table.duration_s else None
 
@@ -103,8 +104,16 @@ def as_json(inspection: Inspection) -> str:
         "bytes": inspection.n_bytes,
         "bitrate_kbps": inspection.bitrate_kbps(inspection.n_bytes),
         "parts": {
-            name: {"bytes": n_bytes, "bitrate_kbps": inspection.bitrate_kbps(n_bytes)}
-            for name, n_bytes in inspection.part_bytes.items()
+            name: {
+                "bytes": n_bytes,
+                "bitrate_kbps": inspection.bitrate_kbps(n_bytes),
+                "ideal_bytes": _rounded((inspection.spent.ideal or {}).get(name)),
+            }
+            for name, n_bytes in inspection.spent.parts.items()
+        },
+        "dims": {
+            name: {"bytes": _rounded(n_bytes), "ideal_bytes": _rounded(ideal)}
+            for name, (n_bytes, ideal) in inspection.spent.dims.items()
         },
         "n_events": len(table),
         "events_per_second": inspection.events_per_second,
@@ -112,6 +121,10 @@ def as_json(inspection: Inspection) -> str:
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items())
     rows = ",\n".join(f"    {json.dumps(event)}" for event in _events(inspection))
     return f'{{\n{lines},\n  "events": [\n{rows}\n  ]\n}}'
+
+
+def _rounded(n_bytes: float | None) -> float | None:
+    return None if n_bytes is None else round(n_bytes, 3)
 
 
 def _events(inspection: Inspection) -> list[dict[str, Any]]:

@@ -62,10 +62,27 @@ def _per_second(rate: float | None) -> str:
 
 def _print_parts(console: Console, inspection: Inspection) -> None:
     console.print()
-    console.print(Text(f"  {'part':<10}{'bytes':>10}{'kbit/s':>10}", style="cyan"))
-    for name, n_bytes in [*inspection.part_bytes.items(), ("whole", inspection.n_bytes)]:
+    spent, ideal = inspection.spent, inspection.spent.ideal or {}
+    ideal_title = "ideal" if ideal else ""
+    console.print(Text(f"  {'part':<16}{'bytes':>8}{'kbit/s':>9}{ideal_title:>9}", style="cyan"))
+    for name, n_bytes in [*spent.parts.items(), ("whole", inspection.n_bytes)]:
         rate = inspection.bitrate_kbps(n_bytes)
-        console.print(f"  {name:<10}{n_bytes:>10}{'-' if rate is None else format(rate, '.3f'):>10}")
+        best = f"{ideal[name]:9.1f}" if name in ideal else ""
+        console.print(f"  {name:<16}{n_bytes:>8}{'-' if rate is None else format(rate, '.3f'):>9}{best}")
+        for dim, n_dim_bytes, least in _largest_dims(inspection) if name == "vectors" else ():
+            rate = inspection.bitrate_kbps(n_dim_bytes)
+            share = "-" if rate is None else format(rate, ".3f")
+            console.print(f"    {dim:<14}{n_dim_bytes:>8.1f}{share:>9}{least:9.1f}")
+
+
+def _largest_dims(inspection: Inspection) -> list[tuple[str, float, float]]:
+    """(Name, bytes, ideal bytes) of vectors' numbers: one line for all the coefficients of a spectrum."""
+    rows: dict[str, tuple[float, float]] = {}
+    for dim, (n_bytes, ideal) in inspection.spent.dims.items():
+        name = "shape" if dim.startswith("shape_") else dim.removesuffix("_log2_s").split("_")[0]
+        so_far = rows.get(name, (0.0, 0.0))
+        rows[name] = so_far[0] + n_bytes, so_far[1] + ideal
+    return [(name, *both) for name, both in rows.items()]
 
 
 def _print_picture(console: Console, inspection: Inspection, ascii_only: bool) -> None:

@@ -23,7 +23,7 @@ def talk_sic(tmp_path: Path) -> Path:
 def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
     found = json.loads(ok("inspect", talk_sic, "--json"))
     assert list(found) == [
-        "header", "bytes", "bitrate_kbps", "parts", "n_events", "events_per_second", "events",
+        "header", "bytes", "bitrate_kbps", "parts", "dims", "n_events", "events_per_second", "events",
     ]  # fmt: skip
     assert list(found["header"]) == [
         "model", "weights_hash", "sample_rate_hz", "channels", "n_samples", "duration_s", "time_unit_s",
@@ -41,6 +41,22 @@ def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
     assert list(first) == ["index", "time_s", "channel", "amplitude", "physical", "vector"]
     assert first["physical"]["level_db"] == LAYOUTS["speech"].physical(table, "level_db")[0]
     assert len(first["physical"]) == 32
+
+
+def test_inspect_json_tells_what_each_number_takes_and_would_take(talk_sic: Path) -> None:
+    found = json.loads(ok("inspect", talk_sic, "--json"))
+    parts, dims = found["parts"], found["dims"]
+    assert sorted(dims) == sorted(LAYOUTS["speech"].dims)
+    assert parts["header"]["ideal_bytes"] is None is parts["framing"]["ideal_bytes"]
+    assert sum(dim["bytes"] for dim in dims.values()) == pytest.approx(parts["vectors"]["bytes"], abs=1)
+    assert sum(dim["ideal_bytes"] for dim in dims.values()) == pytest.approx(parts["vectors"]["ideal_bytes"], abs=0.1)
+    for part in ("times", "vectors", "amplitude"):
+        assert parts[part]["bytes"] == pytest.approx(parts[part]["ideal_bytes"], abs=2)
+
+
+def test_inspect_json_tells_no_ideal_where_numbers_are_not_range_coded(tmp_path: Path) -> None:
+    found = json.loads(ok("inspect", write_sic(tmp_path / "new.sic", make_table(model="music-9")), "--json"))
+    assert found["dims"] == {} and found["parts"]["vectors"]["ideal_bytes"] is None
 
 
 def test_inspect_json_of_nothing(tmp_path: Path) -> None:

@@ -14,18 +14,20 @@ from pathlib import Path
 import soundfile
 import torch
 
-from sparsecodec_formats import dumps, nearest_step
+from sparsecodec_formats import SicError, dumps
 from sparsecodec_models import ArraySource, load_codec
 
-# step, octaves re 1; effort; most events a second (None: the model's own number); seconds of each folder
-POINTS: tuple[tuple[float, int, float | None, float], ...] = (
-    (0.625, 4, None, 90.0),
-    (-1.5, 0, None, 150.0),
-    (-0.75, 1, 20.0, 100.0),
-    (0.0, 2, None, 90.0),
-    (0.625, 2, 14.0, 120.0),
-    (1.25, 2, None, 90.0),
-    (1.625, 1, 18.0, 100.0),
+# kbit/s (None: the model's own point), effort, seconds of each folder
+POINTS: tuple[tuple[float | None, int, float], ...] = (
+    (None, 1, 60.0),
+    (1.5, 1, 60.0),
+    (2.5, 1, 60.0),
+    (1.0, 1, 60.0),
+    (4.0, 0, 60.0),
+    (None, 4, 30.0),
+    (7.0, 0, 60.0),
+    (2.0, 2, 60.0),
+    (0.7, 1, 60.0),
 )
 
 
@@ -38,11 +40,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     codec = load_codec("speech")
-    for octaves, effort, density, seconds in POINTS:
-        step = nearest_step(2.0**octaves)
-        codec.step = (step,) * len(codec.step)
+    for bitrate_kbps, effort, seconds in POINTS:
         for folder in sorted(path for path in args.corpus.iterdir() if path.is_dir()):
-            out = args.out / f"{octaves:+.3f}_{effort}_{density or 'own'}" / folder.name
+            out = args.out / f"{bitrate_kbps or 'own'}_{effort}" / folder.name
             out.mkdir(parents=True, exist_ok=True)
             left = seconds * args.seconds
             # in an order that looks like chance, and is the same everywhere
@@ -58,10 +58,10 @@ def main() -> None:
                     continue
                 audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
                 source = ArraySource(audio[:, :1], rate)
-                table = codec.encode(
-                    source, effort=effort, events_per_second=density, snr_stop_db=None, seed=0, tags=None
-                )
-                target.write_bytes(dumps(table))
+                try:
+                    target.write_bytes(dumps(codec.encode(source, effort=effort, bitrate_kbps=bitrate_kbps)))
+                except SicError as error:  # a word may be too short for so few bits
+                    print(f"{path}: {error}")
             print(out, len(list(out.glob("*.sic"))), flush=True)
 
 
