@@ -117,16 +117,38 @@ def keep_bytes(table: EventTable, n_bytes: int) -> EventTable:
     if len(dumps(table)) <= n_bytes:
         return table
     first_to_go = _first_to_go(table)
-    n = largest(len(table) - 1, lambda n: len(dumps(_kept(table, first_to_go, n))) <= n_bytes)
-    return _kept(table, first_to_go, n)
+
+    def size(n: int) -> int:
+        return len(dumps(_kept(table, first_to_go, n)))
+
+    return _kept(table, first_to_go, largest_within(n_bytes, size, len(table) - 1, lambda n: 1 / max(n, 1)))
 
 
-def largest(most: int, fits: Callable[[int], bool]) -> int:
-    """The largest number 0..most that fits, where each below one that fits does, too; 0 is taken to."""
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+def largest_within(
+    limit: float,
+    size: Callable[[int], float],
+    most: int,
+    slope: Callable[[int], float],
+    first: int | None = None,
+    near: float = 0.995,
+) -> int:
+    """The largest number 0..most whose size is at most `limit`, or any whose size lies in near * limit..limit.
+
+    size: grows with the number, and takes long to work out; of 0 it is taken to be small enough. slope: about how much
+    its logarithm grows at a number. first: where to look first, default `most`.
+    """
+    low, high = 0, most + 1
+    n = most if first is None else min(max(first, 0), most)
+    while high - low > 1:
+        now = size(n)
+        if now <= limit:
+            low = n
+            if now >= near * limit:
+                break
+        else:
+            high = n
+        step = math.log(limit / now) / slope(n) if limit > 0 else -n
+        n = min(max(n + round(step), low + 1), high - 1)
     return low
 
 

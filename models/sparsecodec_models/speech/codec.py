@@ -77,7 +77,7 @@ class SpeechCodec(Codec):
         def best(growth: float) -> NDArray[np.bool_]:
             """The candidates that are worth their bits."""
             if budget is not None:
-                return choice.best(budget.count(choice, at.step, growth))
+                return choice.best(budget.count(choice, at, growth))
             if wish.snr_stop_db is not None:
                 return choice.heard
             return choice.best(choice.count_above(at.worth), most)
@@ -87,11 +87,11 @@ class SpeechCodec(Codec):
             # vectors first; then, when they are known better, once more which events are worth their bits
             kept = best(GROWTH)
             fitted = self._fitted(only(choice.table, kept), at, blocks(looked, 0.5), first, last=False)
-            choice = choice.refitted(kept, fitted)
+            choice = choice.refitted(kept, fitted.vector)
         table = only(choice.table, best(1.0 if first or not steps else GROWTH))
-        vector = self._fitted(table, at, blocks(0.5 if first else looked, 1.0), steps - first, last=True)
+        table = self._fitted(table, at, blocks(0.5 if first else looked, 1.0), steps - first, last=True)
         header = replace(header, step=(at.step,) * self.model.config.vector_dims)
-        table = table.replace(header=header, vector=vector)
+        table = table.replace(header=header)
         table = dequantise(header, quantise(table))  # to the last bit what a file will give
         return table if n_bytes is None else keep_bytes(table, n_bytes)
 
@@ -112,10 +112,10 @@ class SpeechCodec(Codec):
 
     def _fitted(
         self, table: EventTable, at: Point, blocks: Iterator[NDArray[np.float32]], steps: int, *, last: bool
-    ) -> NDArray[np.float32]:
-        """Vectors of a table's events, fitted to the samples: float32 [n, 32]."""
+    ) -> EventTable:
+        """A table's events, fitted to the samples."""
         if not steps:
-            return rounded(table, at.step, self.model.decoder, self.model_rate).vector
+            return rounded(table, at.step, self.model.decoder, self.model_rate)
         grid = torch.full((self.model.config.vector_dims,), at.step, device=self.device)
         fitters = []
         for channel in range(table.header.channels):
@@ -130,11 +130,13 @@ class SpeechCodec(Codec):
         for block in blocks:
             for channel, fitter in enumerate(fitters):
                 fitter.push(np.ascontiguousarray(block[:, channel]))
-        vector = np.empty_like(table.vector)
+        vector, time = table.vector.copy(), table.time.copy()
         for channel, fitter in enumerate(fitters):
             fitter.finish()
-            vector[table.channel == channel] = fitter.vector.cpu().numpy()
-        return vector
+            mine = table.channel == channel
+            vector[mine] = fitter.vector.cpu().numpy()
+            time[mine] = fitter.time.cpu().numpy() / self.model_rate
+        return EventTable.from_unsorted(table.header, time, vector, table.channel, table.amplitude)
 
     @torch.no_grad()  # not inference_mode: what is cached here is used in fits, too
     def _synthesise(

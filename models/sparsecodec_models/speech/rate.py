@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from sparsecodec_formats.container import dumps
-from sparsecodec_formats.edit import largest, only
+from sparsecodec_formats.edit import largest_within, only
 from sparsecodec_formats.events import EventTable
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_formats.steps import nearest_step
@@ -22,6 +22,7 @@ from .refine import settle
 
 EIGHTHS = range(-24, 21)  # log2 of the steps that are used, in eighths
 DEFAULT_EIGHTH = 3
+LOG_SIZE_PER_EIGHTH = 0.09  # that a file grows from a step to the next finer one, about
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,26 @@ class Budget:
 
     def point(self, choice: Choice, growth: float) -> Point:
         """The finest operating point whose events fit when they grow by this factor."""
+        coarsest = EIGHTHS[-1]
 
-        def fits(coarser: int) -> bool:
-            trial = point(EIGHTHS[-1 - coarser])
-            return self._fits(choice, choice.count_above(trial.worth), trial.step, growth)
+        def size(finer: int) -> float:
+            trial = point(coarsest - finer)
+            return self._size(choice, choice.count_above(trial.worth), trial.step)
 
-        return point(EIGHTHS[-1 - largest(len(EIGHTHS) - 1, fits)])
+        most, typical = len(EIGHTHS) - 1, coarsest - DEFAULT_EIGHTH
+        finer = largest_within(self._n_bytes / growth, size, most, lambda finer: LOG_SIZE_PER_EIGHTH, typical, 0.96)
+        return point(coarsest - finer)
 
-    def count(self, choice: Choice, step: float, growth: float) -> int:
+    def count(self, choice: Choice, at: Point, growth: float) -> int:
         """How many of the best events fit when they grow by this factor."""
-        return largest(int(choice.heard.sum()), lambda n: self._fits(choice, n, step, growth))
 
-    def _fits(self, choice: Choice, n: int, step: float, growth: float) -> bool:
+        def size(n: int) -> float:
+            return self._size(choice, n, at.step)
+
+        limit, most = self._n_bytes / growth, int(choice.heard.sum())
+        return largest_within(limit, size, most, lambda n: 1 / max(n, 1), choice.count_above(at.worth))
+
+    def _size(self, choice: Choice, n: int, step: float) -> int:
+        """Bytes of a file with the n best events."""
         table = rounded(only(choice.table, choice.best(n)), step, self._decoder, self._model_rate)
-        return len(dumps(table)) * growth <= self._n_bytes
+        return len(dumps(table))
