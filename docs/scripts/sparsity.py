@@ -25,10 +25,11 @@ from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
 from sparsecodec_models.sparsity import Note, has_pitch, in_silence, melody_errors, redundancy, where_sound_is
-from sparsecodec_models.speech.analysis import EFFORT_STEPS, INAUDIBLE_DB
-from sparsecodec_models.speech.codec import SpeechCodec
+from sparsecodec_models.speech.candidates import INAUDIBLE_DB
+from sparsecodec_models.speech.codec import EFFORT_STEPS, SpeechCodec
 from sparsecodec_models.speech.encoder import Proposals
 from sparsecodec_models.speech.proposals import LEVEL, assemble, measure_pitch
+from sparsecodec_models.speech.rate import DEFAULT_EIGHTH, point
 from sparsecodec_models.speech.refine import Events, fit
 from sparsecodec_models.speech.synthesis import noise_spectrum
 
@@ -55,9 +56,13 @@ def grid(codec: SpeechCodec, audio: np.ndarray, rate: int, effort: int, n_events
     none = Events(vector[:0], time[:0])
     step = torch.tensor(codec.step, dtype=torch.float32)
     events, steps = Events(vector, time), EFFORT_STEPS[effort]
-    vector = fit(model.decoder, model.prior, none, events, none, samples, noise, 0, steps, step).detach()
+    at = point(DEFAULT_EIGHTH)
+    fitted = fit(
+        model.decoder, model.prior, none, events, none, samples, noise,
+        seed=0, steps=steps, quantiser_step=step, bit_weight=at.bit_weight,
+    )  # fmt: skip
     header = codec.header_for(source)
-    return dequantise(header, quantise(EventTable(header, time.numpy() / codec.model_rate, vector.numpy())))
+    return dequantise(header, quantise(EventTable(header, time.numpy() / codec.model_rate, fitted.vector.numpy())))
 
 
 def _loud(codec: SpeechCodec, magnitude: torch.Tensor, proposals: Proposals) -> torch.Tensor:

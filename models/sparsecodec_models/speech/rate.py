@@ -21,7 +21,7 @@ from .decoder import SpeechDecoder
 from .refine import settle
 
 EIGHTHS = range(-24, 21)  # log2 of the steps that are used, in eighths
-DEFAULT_EIGHTH = 3
+DEFAULT_EIGHTH = 1
 LOG_SIZE_PER_EIGHTH = 0.09  # that a file grows from a step to the next finer one, about
 
 
@@ -38,7 +38,7 @@ class Point:
 def point(eighth: int) -> Point:
     """The operating point of a step of 2^(eighth / 8)."""
     log2_step = eighth / 8
-    return Point(nearest_step(2.0**log2_step), 2.0 ** (-3.75 + 2.3 * log2_step), 0.002)
+    return Point(nearest_step(2.0**log2_step), 2.0 ** (-3.6 + 3.3 * log2_step), 0.0015 * 2.0 ** (1.2 * log2_step))
 
 
 def rounded(table: EventTable, step: float, decoder: SpeechDecoder, model_rate: int) -> EventTable:

@@ -16,7 +16,7 @@ from .synthesis import plan_frames, render
 LEARNING_RATE = 0.3  # quantiser steps a step of Adam
 UNIT = 64  # samples, that times are told in
 BIT_WEIGHT = 0.003  # of the bits that an event takes
-ENVELOPE_WEIGHT = 1.5  # of the correlation of envelopes in the distance, beside spectra
+ENVELOPE_WEIGHT = 0.7  # of the correlation of envelopes in the distance, beside spectra
 
 
 @dataclass(frozen=True)
