@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats import container
+from sparsecodec_formats.accounting import Spending, spending
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.events import EventTable
 from sparsecodec_formats.presets import Layout, layout_of, level_db
-from sparsecodec_formats.spending import Spending, spending
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .container import Block, Reader, Writer, dumps, loads, read, sizes, verify, write
+from .container import Block, Reader, Spending, Writer, dumps, loads, read, sizes, spending, verify, write
 from .errors import FormatError, SicError
 from .events import N_DIMS, EventTable, Header
 from .presets import LAYOUTS, Dim, Layout, layout_of
@@ -21,6 +21,7 @@ __all__ = [
     "QuantisedEvents",
     "Reader",
     "SicError",
+    "Spending",
     "Writer",
     "dequantise",
     "dumps",
@@ -30,6 +31,7 @@ __all__ = [
     "quantise",
     "read",
     "sizes",
+    "spending",
     "verify",
     "write",
 ]

@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from .accounting import Spending, spending
 from .errors import FormatError
 from .events import EventTable
 from .reader import Block, Reader
-from .spending import Spending, spending
 from .writer import Writer
 
 __all__ = ["Block", "Reader", "Spending", "Writer", "dumps", "loads", "read", "sizes", "spending", "verify", "write"]

@@ -9,30 +9,29 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from fractions import Fraction
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FormatError
 from .events import MAX_INT, N_DIMS, Header
+from .grid import MAX_VALUE, VALUE_BITS, Grid, whole_attack
 from .presets import LAYOUTS
 from .quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, SILENT_LEVEL_CODE, QuantisedEvents
 from .rangecoder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform
 from .statistics import MODELS, DimStatistics, Statistics, statistics_of
 from .steps import code_of_step
-from .tables import EIGHTH_BITS, EIGHTHS, INVERSE_EIGHTHS, MEAN_BITS, bit, number
+from .tables import EIGHTH_BITS, EIGHTHS, MEAN_BITS, bit, number, numbers
 
 CODEC = 1
 CHECK_BYTES = 2
 
-VALUE_BITS = 8
-"""Values are in units of 2**-8 of the layout's."""
-MAX_VALUE = 1 << 20
 MOST_ACTIVITY = 8 << VALUE_BITS
 GAP_BITS = 2  # of a gap that are coded apart from its table
 LONGEST_AVERAGE = 32  # events
 LARGEST_LOGIT = 40
+_RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
 
 
 def encode_payload(events: QuantisedEvents, header: Header) -> bytes:
@@ -75,42 +74,29 @@ def code_events(
     return _Block(coder, header, n, first_time, events, bits).code()
 
 
-class _Grid:
-    """The grid of one dim: code · 2**((step - 128) / 8) of the layout's units."""
+@dataclass(frozen=True)
+class _Told:
+    """What is said of a column before it is coded: int64 [2, n], after a number that was not at its spike, and after
+    one that was; spikes int64 [n], None: the number before. logits: of the spikes, None: there are none."""
 
-    def __init__(self, step_code: int) -> None:
-        self.eighths = step_code - 128
-        octave, eighth = divmod(self.eighths, 8)
-        self._factor, self._inverse = EIGHTHS[eighth], INVERSE_EIGHTHS[eighth]
-        self._left = max(0, octave + VALUE_BITS - EIGHTH_BITS)
-        self._right = max(0, EIGHTH_BITS - VALUE_BITS - octave)
-        self._half = (1 << self._right) >> 1
-        self._to_steps = EIGHTH_BITS + VALUE_BITS - MEAN_BITS + octave
-        self.octave = octave
+    constant: NDArray[np.int64]
+    last: NDArray[np.int64]
+    before: NDArray[np.int64]
+    average: NDArray[np.int64]
+    scale: NDArray[np.int64]
+    spikes: NDArray[np.int64] | None
+    logits: NDArray[np.int64] | None
 
-    def value(self, code: int) -> int:
-        """What a code stands for, -MAX_VALUE … MAX_VALUE."""
-        value = ((code * self._factor << self._left) + self._half) >> self._right
-        return min(max(value, -MAX_VALUE), MAX_VALUE)
 
-    def values(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`value` of each, int64 [n]."""
-        values = ((codes * self._factor << self._left) + self._half) >> self._right
-        return np.clip(values, -MAX_VALUE, MAX_VALUE)
-
-    def sixteenths(self, value: int) -> int:
-        """Where a value lies on the grid, in sixteenths of a step."""
-        return value * self._inverse >> self._to_steps
-
-    def scaled(self, value: int) -> int:
-        """A number of the layout's units as one of steps."""
-        shift = EIGHTH_BITS + self.octave
-        return value * self._inverse >> shift if shift >= 0 else value * self._inverse << -shift
-
-    def ceil(self, hundredths: int) -> int:
-        """The smallest code that stands for at least so many hundredths of the layout's unit (below 2**17)."""
-        wanted = hundredths << max(0, EIGHTH_BITS - self.octave)
-        return -(-wanted // (100 * self._factor << max(0, self.octave - EIGHTH_BITS)))
+def _before(value: NDArray[np.int64], start: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of every row the value before, the one before that, and the running mean."""
+    x1 = np.concatenate([[start], value[:-1]])
+    x2 = np.concatenate([[start], x1[:-1]])
+    running, mean = [], start
+    for i, x in enumerate(value.tolist()):
+        running.append(mean)
+        mean += (x - mean) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
+    return x1, x2, np.array(running, np.int64)
 
 
 class _Block:
@@ -130,7 +116,7 @@ class _Block:
         self._bits = bits
         self._known: Statistics = statistics_of(header.model)
         self._unit = header.time_unit
-        self._grids = [_Grid(code_of_step(step)) for step in header.step]
+        self._grids = [Grid(code_of_step(step)) for step in header.step]
         dims = LAYOUTS[header.model].dims
         self._names = list(dims)
         self._index = {name: dim.index for name, dim in dims.items()}
@@ -170,7 +156,7 @@ class _Block:
     def _column(self, dim: int) -> list[int]:
         return self._given(None if self._events is None else self._events.vector[:, dim])
 
-    def _keep(self, dim: int, codes: Sequence[int]) -> None:
+    def _keep(self, dim: int, codes: Sequence[int] | NDArray[np.int64]) -> None:
         self._codes[:, dim] = codes
         if np.abs(self._codes[:, dim]).max() > MAX_VECTOR_CODE:
             raise FormatError("a number of a vector is out of range")
@@ -229,38 +215,71 @@ class _Block:
         return int(np.argmin(costs))
 
     def _code_dim(self, dim: int) -> None:
-        kind = self._kind
-        known, grid, coder = self._known.dims[dim], self._grids[dim], self._coder
+        known, grid = self._known.dims[dim], self._grids[dim]
         changed = np.zeros(self._n, np.int64)
         for other, weight in known.change:
             changed[1:] += weight * np.diff(self._values[:, other])
-        change_of = np.where(kind > 0, changed >> VALUE_BITS, 0).tolist()  # what begins has not changed
-        states = self._states(dim, kind)
-        mean, last, before, average, scale = (
-            [np.array(row, np.int64)[of].tolist() for of in states]
+        changed = np.where(self._kind > 0, changed >> VALUE_BITS, 0)  # what begins has not changed
+        added = np.array(known.activity, np.int64)[self._activity()] - grid.eighths
+        # after a number that was not at its spike, and after one that was
+        kinds = np.stack(self._states(dim, self._kind))
+        constant, last, before, average, scale = (
+            np.array(row, np.int64)[kinds]
             for row in (known.mean, known.last, known.before, known.average, known.scale)
         )
-        added = (np.array(known.activity, np.int64)[self._activity()] - grid.eighths).tolist()
         spikes, logits = self._spikes(dim, known)
-        at_spike = last_code = 0
-        x1 = x2 = running = known.start
+        told = _Told(constant + changed, last, before, average, scale + added, spikes, logits)
+        if self._events is None:
+            mean = self._read(dim, told)
+        else:
+            mean = self._write(dim, told, self._events.vector[:, dim].astype(np.int64))
+        if not known.spike:
+            self._surprised(dim, mean, np.array(known.scale, np.int64)[self._kind])
+
+    def _write(self, dim: int, told: _Told, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Code numbers that are known. Their means, int64 [n]."""
+        grid, n = self._grids[dim], self._n
+        self._keep(dim, codes)
+        start = self._known.dims[dim].start
+        value, row = self._values[:, dim], np.arange(n)
+        x1, x2, running = _before(value, start)
+        spikes, at_spike = None, np.zeros(n, np.int64)
+        if told.logits is not None:
+            spikes = np.concatenate([[0], codes[:-1]]) if told.spikes is None else told.spikes
+            at_spike[1:] = (codes == spikes)[:-1]
+        last, before, average = (column[at_spike, row] for column in (told.last, told.before, told.average))
+        weighted = last * x1 + before * x2 + average * running
+        mean = np.clip(told.constant[at_spike, row] + (weighted >> VALUE_BITS), -MAX_VALUE, MAX_VALUE)
+        logit = None if told.logits is None else told.logits[at_spike, row]
+        numbers(self._coder, told.scale[at_spike, row], grid.sixteenths_of(mean), codes, spikes, logit)
+        return mean
+
+    def _read(self, dim: int, told: _Told) -> NDArray[np.int64]:
+        """Numbers one by one, each from those before. Their means, int64 [n]."""
+        grid, coder = self._grids[dim], self._coder
+        constant, last, before, average, scale = (
+            column.tolist() for column in (told.constant, told.last, told.before, told.average, told.scale)
+        )
+        spikes = None if told.spikes is None else told.spikes.tolist()
+        logits = None if told.logits is None else told.logits.tolist()
+        x1 = x2 = running = self._known.dims[dim].start
         codes, means = [], []
-        for i, given in enumerate(self._column(dim)):
+        at_spike = code = 0
+        for i in range(self._n):
             weighted = last[at_spike][i] * x1 + before[at_spike][i] * x2 + average[at_spike][i] * running
-            mu = min(max(mean[at_spike][i] + change_of[i] + (weighted >> VALUE_BITS), -MAX_VALUE), MAX_VALUE)
-            spike = spikes[i] if spikes else last_code if logits else None
-            logit = logits[at_spike][i] if logits else 0
-            code = number(coder, scale[at_spike][i] + added[i], grid.sixteenths(mu), given, spike, logit)
-            if logits:
+            mean = min(max(constant[at_spike][i] + (weighted >> VALUE_BITS), -MAX_VALUE), MAX_VALUE)
+            if logits is None:
+                code = number(coder, scale[0][i], grid.sixteenths(mean), 0)
+            else:
+                spike = code if spikes is None else spikes[i]
+                code = number(coder, scale[at_spike][i], grid.sixteenths(mean), 0, spike, logits[at_spike][i])
                 at_spike = int(code == spike)
-            last_code = code
             x2, x1 = x1, grid.value(code)
             running += (x1 - running) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
             codes.append(code)
-            means.append(mu)
+            means.append(mean)
         self._keep(dim, codes)
-        if not known.spike:
-            self._surprised(dim, np.array(means, np.int64), np.array(known.scale, np.int64)[kind])
+        return np.array(means, np.int64)
 
     def _states(self, dim: int, kind: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Kinds of events, int64 [n], after a number that was not at its spike, and after one that was.
@@ -285,16 +304,18 @@ class _Block:
         self._surprise += np.minimum(away // np.maximum(usual, 1), MOST_ACTIVITY)
         self._n_surprises += 1
 
-    def _spikes(self, dim: int, known: DimStatistics) -> tuple[list[int] | None, list[list[int]] | None]:
+    def _spikes(
+        self, dim: int, known: DimStatistics
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
         """Codes that cost least being what they are where a number is not heard, [n] (None: the code before); and
         their logits, [2] [n], after a number that was not at its spike, and after one that was (None: no spike)."""
         if not known.spike:
             return None, None
         name = self._names[dim]
         begins = self._begins.astype(np.int64)
-        zeros = [0] * self._n
+        zeros = np.zeros(self._n, np.int64)
         if name == "attack_log2_s":
-            codes: list[int] | None = self._whole_attack()
+            codes: NDArray[np.int64] | None = self._whole_attack()
             context = (self._kind, self._kind)
         elif name in ("decay_log2_s", "glide_semitones"):
             codes, context = zeros, (np.append(begins[1:], 1),) * 2
@@ -306,13 +327,13 @@ class _Block:
         for other, weight in known.telling:
             telling += weight * self._values[:, other]
         logits = [np.array(known.spike, np.int64)[of] + (telling >> 2 * VALUE_BITS) for of in context]
-        return codes, [np.clip(of, -LARGEST_LOGIT, LARGEST_LOGIT).tolist() for of in logits]
+        return codes, np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
 
-    def _whole_attack(self) -> list[int]:
-        """The smallest attacks on the grid that take up the whole gap, codes."""
+    def _whole_attack(self) -> NDArray[np.int64]:
+        """The smallest attacks on the grid that take up the whole gap, codes [n]."""
         grid = self._grids[self._index["attack_log2_s"]]
         codes = {gap: whole_attack(gap, self._unit, grid) for gap in np.unique(self._gap).tolist()}
-        return [codes[gap] for gap in self._gap.tolist()]
+        return np.array([codes[gap] for gap in self._gap.tolist()], np.int64)
 
     def _code_amplitude(self) -> NDArray[np.int64]:
         scale, logit = self._known.amplitude
@@ -323,32 +344,3 @@ class _Block:
                 raise FormatError("an amplitude is out of range")
             out.append(last)
         return np.array(out, np.int64)
-
-
-_LOG2_BITS = 16
-_ALMOST = 66  # in units of 2**-16 of a step: so much too short is whole, too
-_RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
-
-
-def whole_attack(gap: int, unit: Fraction, grid: _Grid) -> int:
-    """The smallest code of an attack that takes up a whole gap; an attack is 0.06 s · 2**(0.75 · value)."""
-    octaves = _log2(50 * gap * unit.numerator, 3 * unit.denominator)
-    steps = grid.scaled(octaves * 4 // 3)
-    return min(max(0, -(-(steps - _ALMOST) >> _LOG2_BITS)), MAX_VECTOR_CODE)
-
-
-def _log2(above: int, below: int) -> int:
-    """log2(above / below) in units of 2**-16, rounded down; 0 where it is negative."""
-    ratio = (above << 62) // below
-    octave = ratio.bit_length() - 63
-    if octave < 0:
-        return 0
-    ratio >>= octave
-    out = octave
-    for _ in range(_LOG2_BITS):
-        ratio = ratio * ratio >> 62
-        out <<= 1
-        if ratio >> 63:
-            ratio >>= 1
-            out += 1
-    return out

@@ -23,7 +23,7 @@ _MASK = (1 << 64) - 1
 
 
 class Table:
-    """How often each of the symbols 0, 1, … is expected, of TOTAL: int64 [symbols], each at least 1."""
+    """How often each of two or more symbols 0, 1, … is expected, of TOTAL: int64 [symbols], each at least 1."""
 
     def __init__(self, frequency: NDArray[np.int64]) -> None:
         assert int(frequency.sum()) == TOTAL and int(frequency.min()) >= 1

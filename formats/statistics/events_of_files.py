@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats import Header, QuantisedEvents, loads, modelled, quantise
+from sparsecodec_formats import Header, QuantisedEvents, grid, loads, modelled, quantise
 from sparsecodec_formats.framing import windows_of
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.steps import code_of_step
@@ -127,5 +127,5 @@ class Blocks:
 
     @staticmethod
     def _whole(header: Header, gap: NDArray[np.int64]) -> NDArray[np.int64]:
-        grid = modelled._Grid(code_of_step(header.step[1]))
-        return np.array([modelled.whole_attack(g, header.time_unit, grid) for g in gap.tolist()])
+        of = grid.Grid(code_of_step(header.step[1]))
+        return np.array([grid.whole_attack(g, header.time_unit, of) for g in gap.tolist()])

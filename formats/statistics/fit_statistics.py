@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats import LAYOUTS, modelled, statistics
-from sparsecodec_formats.tables import MEAN_BITS
+from sparsecodec_formats.grid import VALUE_BITS
 
 TARGET = Path(statistics.__file__).parent / "data" / "speech.json"
 DIMS = LAYOUTS["speech"].dims
@@ -31,7 +31,7 @@ SHAPES = [name for name in NAMES if name.startswith("shape_")]
 UNHEARD = ["f0_semitones", "attack_log2_s", "decay_log2_s", "glide_semitones", "phase_cycles", "room_db"]
 ORDER = ["level_db", *SHAPES, *UNHEARD]
 ACTIVITY_LIMITS = (0.55, 0.75, 0.95, 1.15, 1.4, 1.8)
-UNIT = 1 << modelled.VALUE_BITS
+UNIT = 1 << VALUE_BITS
 SMALLEST_WEIGHT = 5  # in units of 2**-8; smaller ones are left out
 
 
@@ -239,7 +239,6 @@ def main() -> None:
         "gaps": fit_gaps(rows),
         "dims": fit_vectors(rows),
     }
-    assert MEAN_BITS == 4
     if apart:
         known = statistics.parse("speech", found)
         modelled.statistics_of = lambda model: known  # type: ignore[assignment]
