@@ -8,8 +8,10 @@ import zlib
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
+import documented_reader
 import numpy as np
 import pytest
 from format_strategies import make_header, quick, tables
@@ -250,3 +252,22 @@ def test_a_file_of_the_other_codec_tells_no_ideal() -> None:
     other = table.replace(header=replace(table.header, model="music-9"))
     found = spending(io.BytesIO(dumps(other)))
     assert found.ideal is None and not found.dims and found.parts["vectors"] > 0
+
+
+# The page
+
+
+@pytest.mark.parametrize("name", ["coded", "coded-stereo", "coded-edges"])
+def test_the_golden_files_are_read_by_the_documented_reader(name: str) -> None:
+    data = (Path(__file__).parents[1] / "formats" / "golden" / f"{name}.sic").read_bytes()
+    reader = Reader(io.BytesIO(data))
+    header = reader.header
+    unit = header.time_unit.as_integer_ratio()
+    steps = [code_of_step(step) for step in header.step]
+    for raw in reader.raw_blocks():
+        head = raw.head
+        found = documented_reader.decode(raw.payload[2:], head.n_events, head.first_time, steps, unit)
+        expected = reader.decode(raw)
+        assert found["time"] == expected.time_index.tolist()
+        assert found["vector"] == expected.vector.tolist()
+        assert found["amplitude"] == expected.amplitude.tolist()

@@ -22,12 +22,11 @@ from .quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, SILENT_LEVEL_CODE, Quant
 from .rangecoder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform
 from .statistics import MODELS, DimStatistics, Statistics, statistics_of
 from .steps import code_of_step
-from .tables import EIGHTH_BITS, EIGHTHS, MEAN_BITS, bit, number, numbers
+from .tables import MEAN_BITS, bit, number, numbers
 
 CODEC = 1
 CHECK_BYTES = 2
 
-MOST_ACTIVITY = 8 << VALUE_BITS
 GAP_BITS = 2  # of a gap that are coded apart from its table
 LONGEST_AVERAGE = 32  # events
 LARGEST_LOGIT = 40
@@ -88,7 +87,7 @@ class _Told:
     logits: NDArray[np.int64] | None
 
 
-def _before(value: NDArray[np.int64], start: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _earlier(value: NDArray[np.int64], start: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Of every row the value before, the one before that, and the running mean."""
     x1 = np.concatenate([[start], value[:-1]])
     x2 = np.concatenate([[start], x1[:-1]])
@@ -122,8 +121,6 @@ class _Block:
         self._index = {name: dim.index for name, dim in dims.items()}
         self._codes = np.zeros((n, N_DIMS), np.int64)
         self._values = np.zeros((n, N_DIMS), np.int64)
-        self._surprise = np.zeros(n, np.int64)
-        self._n_surprises = 0
 
     def code(self) -> QuantisedEvents:
         n = self._n
@@ -220,7 +217,6 @@ class _Block:
         for other, weight in known.change:
             changed[1:] += weight * np.diff(self._values[:, other])
         changed = np.where(self._kind > 0, changed >> VALUE_BITS, 0)  # what begins has not changed
-        added = np.array(known.activity, np.int64)[self._activity()] - grid.eighths
         # after a number that was not at its spike, and after one that was
         kinds = np.stack(self._states(dim, self._kind))
         constant, last, before, average, scale = (
@@ -228,21 +224,19 @@ class _Block:
             for row in (known.mean, known.last, known.before, known.average, known.scale)
         )
         spikes, logits = self._spikes(dim, known)
-        told = _Told(constant + changed, last, before, average, scale + added, spikes, logits)
+        told = _Told(constant + changed, last, before, average, scale - grid.eighths, spikes, logits)
         if self._events is None:
-            mean = self._read(dim, told)
+            self._read(dim, told)
         else:
-            mean = self._write(dim, told, self._events.vector[:, dim].astype(np.int64))
-        if not known.spike:
-            self._surprised(dim, mean, np.array(known.scale, np.int64)[self._kind])
+            self._write(dim, told, self._events.vector[:, dim].astype(np.int64))
 
-    def _write(self, dim: int, told: _Told, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Code numbers that are known. Their means, int64 [n]."""
+    def _write(self, dim: int, told: _Told, codes: NDArray[np.int64]) -> None:
+        """Code numbers that are known."""
         grid, n = self._grids[dim], self._n
         self._keep(dim, codes)
         start = self._known.dims[dim].start
         value, row = self._values[:, dim], np.arange(n)
-        x1, x2, running = _before(value, start)
+        x1, x2, running = _earlier(value, start)
         spikes, at_spike = None, np.zeros(n, np.int64)
         if told.logits is not None:
             spikes = np.concatenate([[0], codes[:-1]]) if told.spikes is None else told.spikes
@@ -252,10 +246,9 @@ class _Block:
         mean = np.clip(told.constant[at_spike, row] + (weighted >> VALUE_BITS), -MAX_VALUE, MAX_VALUE)
         logit = None if told.logits is None else told.logits[at_spike, row]
         numbers(self._coder, told.scale[at_spike, row], grid.sixteenths_of(mean), codes, spikes, logit)
-        return mean
 
-    def _read(self, dim: int, told: _Told) -> NDArray[np.int64]:
-        """Numbers one by one, each from those before. Their means, int64 [n]."""
+    def _read(self, dim: int, told: _Told) -> None:
+        """Decode numbers one by one, each from those before."""
         grid, coder = self._grids[dim], self._coder
         constant, last, before, average, scale = (
             column.tolist() for column in (told.constant, told.last, told.before, told.average, told.scale)
@@ -263,7 +256,7 @@ class _Block:
         spikes = None if told.spikes is None else told.spikes.tolist()
         logits = None if told.logits is None else told.logits.tolist()
         x1 = x2 = running = self._known.dims[dim].start
-        codes, means = [], []
+        codes = []
         at_spike = code = 0
         for i in range(self._n):
             weighted = last[at_spike][i] * x1 + before[at_spike][i] * x2 + average[at_spike][i] * running
@@ -277,9 +270,7 @@ class _Block:
             x2, x1 = x1, grid.value(code)
             running += (x1 - running) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
             codes.append(code)
-            means.append(mean)
         self._keep(dim, codes)
-        return np.array(means, np.int64)
 
     def _states(self, dim: int, kind: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Kinds of events, int64 [n], after a number that was not at its spike, and after one that was.
@@ -288,21 +279,6 @@ class _Block:
         if dim != self._index["f0_semitones"]:
             return kind, kind
         return np.minimum(kind, 2), np.where(kind == 0, 4, 3)
-
-    def _activity(self) -> NDArray[np.int64]:
-        """How far the numbers so far were from what was expected, int64 [n], 0 … ACTIVITIES - 1."""
-        if not self._n_surprises:
-            return np.zeros(self._n, np.int64)
-        return 1 + np.searchsorted(self._known.activity_limits, self._surprise // self._n_surprises)
-
-    def _surprised(self, dim: int, mean: NDArray[np.int64], scale: NDArray[np.int64]) -> None:
-        """Take into account how far values were from their means, re the scale and the step."""
-        octave, eighth = np.divmod(scale, 8)
-        usual = np.array(EIGHTHS, np.int64)[eighth] << np.maximum(octave + 8, 0) >> EIGHTH_BITS
-        usual += self._grids[dim].value(1) >> 2
-        away = np.abs(self._values[:, dim] - mean) << VALUE_BITS
-        self._surprise += np.minimum(away // np.maximum(usual, 1), MOST_ACTIVITY)
-        self._n_surprises += 1
 
     def _spikes(
         self, dim: int, known: DimStatistics

@@ -17,9 +17,6 @@ from .rangecoder import Table, table_of
 
 KINDS = 5
 """Kinds of events: one that begins by itself, and four of linked ones, by the gap to the event before."""
-ACTIVITIES = 8
-"""How far the numbers of the event so far were from what was expected: nothing is known, and seven degrees."""
-
 MODELS = ("speech",)
 """Presets that have statistics."""
 
@@ -34,7 +31,6 @@ class DimStatistics:
             before · that of the one before it + average · the running mean.
         change: (dim, weight) of numbers of the same event that are coded earlier: weight · what they changed by.
         scale: [KINDS], of the logistic distribution about it, eighths of an octave re 1 of the layout's unit.
-        activity: [ACTIVITIES], what is added to the scale.
         spike: logits, in quarters, of the number that costs least being there, by context; none: there is no such.
         telling: (dim, weight) of numbers of the same event that are added to the spike's logit.
     """
@@ -46,7 +42,6 @@ class DimStatistics:
     average: tuple[int, ...]
     change: tuple[tuple[int, int], ...]
     scale: tuple[int, ...]
-    activity: tuple[int, ...]
     spike: tuple[int, ...]
     telling: tuple[tuple[int, int], ...]
 
@@ -60,7 +55,6 @@ class Statistics:
         begins: by the event before (linked, begins, there is none): not, begins, another number.
         gaps: [classes][context], in units of four: how often; the last is an escape.
         gap_limits: largest gaps of the kinds of linked events but the last, time units.
-        activity_limits: between degrees of activity, in units of 2**-8 of the scale.
         dims: by index, all but `begins`.
         amplitude: (scale, logit of being that of the event before).
     """
@@ -69,7 +63,6 @@ class Statistics:
     begins: tuple[Table, ...]
     gaps: tuple[tuple[Table, ...], ...]
     gap_limits: tuple[int, ...]
-    activity_limits: tuple[int, ...]
     dims: dict[int, DimStatistics]
     amplitude: tuple[int, int]
 
@@ -95,7 +88,6 @@ def parse(model: str, found: dict[str, Any]) -> Statistics:
         begins=tuple(table_of(weights) for weights in found["begins"]),
         gaps=tuple(tuple(table_of(weights) for weights in contexts) for contexts in found["gaps"]),
         gap_limits=tuple(found["gap_limits"]),
-        activity_limits=tuple(found["activity_limits"]),
         dims=dims,
         amplitude=tuple(found["amplitude"]),
     )

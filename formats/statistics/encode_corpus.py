@@ -13,6 +13,7 @@ from pathlib import Path
 
 import soundfile
 import torch
+from events_of_files import apart
 
 from sparsecodec_formats import SicError, dumps
 from sparsecodec_models import ArraySource, load_codec
@@ -59,7 +60,8 @@ def main() -> None:
                 audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
                 source = ArraySource(audio[:, :1], rate)
                 try:
-                    target.write_bytes(dumps(codec.encode(source, effort=effort, bitrate_kbps=bitrate_kbps)))
+                    table = codec.encode(source, effort=effort, bitrate_kbps=bitrate_kbps)
+                    target.write_bytes(dumps(apart(table)))
                 except SicError as error:  # a word may be too short for so few bits
                     print(f"{path}: {error}")
             print(out, len(list(out.glob("*.sic"))), flush=True)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats import Header, QuantisedEvents, grid, loads, modelled, quantise
+from sparsecodec_formats import EventTable, Header, QuantisedEvents, dequantise, grid, loads, modelled, quantise
 from sparsecodec_formats.framing import windows_of
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.steps import code_of_step
+
+APART = "speech.events"
+"""A model without statistics: files that tell it can be read whatever the statistics are."""
 
 Block = tuple[str, Header, QuantisedEvents]
 """Point of operation, header, events of one block."""
 
 
-def load(folder: Path, hold_out: list[str]) -> tuple[list[Block], list[Block]]:
-    """Blocks of all files below a folder, and those whose recordings are in folders that are held out."""
+def apart(table: EventTable) -> EventTable:
+    """A table of `speech` as a file is to hold it for these scripts."""
+    return dequantise(replace(table.header, model=APART), quantise(table))
+
+
+def load(folders: list[Path], hold_out: list[str]) -> tuple[list[Block], list[Block]]:
+    """Blocks of all files below folders, and those whose recordings are in folders that are held out."""
     fitted: list[Block] = []
-    apart: list[Block] = []
-    for path in sorted(folder.glob("*/*/*.sic")):
+    held: list[Block] = []
+    for path in sorted(path for folder in folders for path in folder.glob("*/*/*.sic")):
         table = loads(path.read_bytes())
+        table = table.replace(header=replace(table.header, model="speech"))
         events = quantise(table)
         windows = windows_of(events.time_index, table.header)
         for window in np.unique(windows):
             block = (path.parent.parent.name, table.header, events.select(windows == window))
-            (apart if path.parent.name in hold_out else fitted).append(block)
-    return fitted, apart
+            (held if path.parent.name in hold_out else fitted).append(block)
+    return fitted, held
 
 
 class Blocks:
@@ -40,8 +50,6 @@ class Blocks:
     """
 
     GAP_LIMITS = (9, 13, 18)
-    expected: NDArray[np.float64]
-    usual: NDArray[np.float64]
 
     def __init__(self, blocks: list[Block]) -> None:
         columns: dict[str, list] = {}

@@ -1,10 +1,12 @@
 """Fit the statistics that codec 1 codes the events of `speech` with.
 
-    python formats/statistics/encode_corpus.py /data/corpus/speech /data/statistics    # some minutes
-    python formats/statistics/fit_statistics.py /data/statistics --write               # about two minutes
+    python formats/statistics/encode_corpus.py /data/corpus/speech /data/statistics    # half an hour on a core
+    python formats/statistics/fit_statistics.py /data/statistics --write               # two minutes
+    python formats/golden/make_golden.py
 
-Events are those of all .sic files below the folder, each point of operation and each folder of recordings in a folder
-of its own (POINT/FOLDER/*.sic). --hold-out FOLDER … leaves folders out of the fit, and tells what codec 1 takes there.
+Events are those of all .sic files below the folders, each point of operation and each folder of recordings in a folder
+of its own (POINT/FOLDER/*.sic). --hold-out NAME, again for each, leaves folders of recordings out of the fit, and tells
+what codec 1 takes there. Once a version with these statistics is out, others need a codec number of their own.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ NAMES = list(DIMS)
 SHAPES = [name for name in NAMES if name.startswith("shape_")]
 UNHEARD = ["f0_semitones", "attack_log2_s", "decay_log2_s", "glide_semitones", "phase_cycles", "room_db"]
 ORDER = ["level_db", *SHAPES, *UNHEARD]
-ACTIVITY_LIMITS = (0.55, 0.75, 0.95, 1.15, 1.4, 1.8)
 UNIT = 1 << VALUE_BITS
 SMALLEST_WEIGHT = 5  # in units of 2**-8; smaller ones are left out
 
@@ -43,18 +44,14 @@ class Fit:
     bits: NDArray[np.float64]
 
 
-def logistic(x: Tensor) -> Tensor:
-    return torch.sigmoid(x)
-
-
 def inside(value: Tensor, mean: Tensor, scale: Tensor, step: Tensor) -> Tensor:
     """Probability of the interval of a number."""
     away = (value - mean).abs()
-    return logistic((step / 2 - away) / scale) - logistic((-step / 2 - away) / scale)
+    return torch.sigmoid((step / 2 - away) / scale) - torch.sigmoid((-step / 2 - away) / scale)
 
 
-def fit_dim(rows: Blocks, name: str, done: Iterable[str], degree: NDArray[np.int64]) -> Fit:
-    """The statistics of one dim, given those that are coded before it, and degrees of activity, int64 [n]."""
+def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
+    """The statistics of one dim, given those that are coded before it."""
     dim = DIMS[name].index
     tensor = lambda x: torch.tensor(x, dtype=torch.float64)  # noqa: E731
     value, step, weight = tensor(rows.value[:, dim]), tensor(rows.step), tensor(rows.weight)
@@ -71,7 +68,6 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str], degree: NDArray[np.int
         "mean": torch.zeros(n_kinds),
         "weights": torch.tensor([[0.6], [0.0], [0.2]]).repeat(1, n_kinds),
         "scale": torch.full((n_kinds,), np.log2(spread * 0.5)),
-        "activity": torch.zeros(statistics.ACTIVITIES),
         "change": torch.zeros(len(others)),
         "spike": torch.zeros(4 if name == "f0_semitones" else n_kinds),
         "telling": torch.zeros(telling.shape[1] if telling is not None else 0),
@@ -83,7 +79,7 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str], degree: NDArray[np.int
         mean = of["mean"][kind] + (of["weights"][:, kind] * x).sum(0)
         if others:
             mean = mean + torch.where(kind > 0, change @ (of["change"] * kept["change"]), 0.0)
-        log2_scale = (of["scale"][kind] + of["activity"][torch.tensor(degree)]).clamp(-4.0, 12.0)
+        log2_scale = of["scale"][kind].clamp(-4.0, 12.0)
         log2_scale = torch.maximum(log2_scale, torch.log2(step) + statistics_least())
         p = inside(value, mean, torch.exp2(log2_scale), step)
         if name in UNHEARD:
@@ -95,15 +91,15 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str], degree: NDArray[np.int
         return -torch.log2(p * (1 - 2**-10) + 2**-14)
 
     def solve() -> None:
-        optimizer = torch.optim.LBFGS(list(free.values()), max_iter=80, line_search_fn="strong_wolfe", history_size=20)
+        optimizer = torch.optim.LBFGS(list(free.values()), max_iter=60, line_search_fn="strong_wolfe", history_size=20)
 
         def closure() -> Tensor:
             optimizer.zero_grad()
             loss = (rows_bits(free) * weight).sum() / weight.sum()
-            # kinds and degrees that are rare stay near the others
+            # kinds that are rare stay near the others
             for key in ("mean", "weights", "scale"):
                 loss = loss + 2e-3 * ((free[key] - free[key].mean(-1, keepdim=True)) ** 2).sum()
-            loss = loss + 2e-3 * (free["activity"] ** 2).sum() + 1e-4 * (free["change"] ** 2).sum()
+            loss = loss + 1e-4 * (free["change"] ** 2).sum()
             loss = loss + 1e-4 * (free["spike"] ** 2).sum() + 1e-4 * (free["telling"] ** 2).sum()
             loss.backward()
             return loss
@@ -122,7 +118,7 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str], degree: NDArray[np.int
     weights = np.rint(free["weights"].detach().numpy() * UNIT).astype(int).tolist()
     numbers: dict = {"start": round(float(np.average(rows.value[:, dim], weights=rows.weight)) * UNIT)}
     numbers |= {"mean": whole("mean", UNIT), **dict(zip(("last", "before", "average"), weights, strict=True))}
-    numbers |= {"scale": whole("scale", 8), "activity": whole("activity", 8)}
+    numbers |= {"scale": whole("scale", 8)}
     for key, unit, names in (("change", UNIT, others), ("telling", 4 * UNIT, [DIMS[other].index for other in done])):
         found = (np.rint(free[key].detach().numpy() * unit) * kept[key].numpy()).astype(int).tolist()
         if any(found):
@@ -130,13 +126,7 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str], degree: NDArray[np.int
     if name in UNHEARD:
         numbers["spike"] = whole("spike", 4)
     with torch.no_grad():
-        rounded = {key: of.detach().clone() for key, of in free.items()}
-        bits = rows_bits(rounded).numpy()
-        mean = rounded["mean"][kind] + (rounded["weights"][:, kind] * x).sum(0)
-        if others:
-            mean = mean + torch.where(kind > 0, change @ (rounded["change"] * kept["change"]), 0.0)
-        rows.expected = mean.numpy()
-        rows.usual = torch.exp2(rounded["scale"][kind]).numpy()
+        bits = rows_bits(free).numpy()
     return Fit(numbers, bits)
 
 
@@ -147,21 +137,16 @@ def statistics_least() -> float:
 
 def fit_vectors(rows: Blocks) -> dict[str, dict]:
     """All dims, in the order in which they are coded."""
-    surprise, n_surprises, done, out = np.zeros(len(rows)), 0, [], {}
+    done: list[str] = []
+    out: dict[str, dict] = {}
     total = 0.0
     for name in ORDER:
-        degree = np.zeros(len(rows), np.int64)
-        if n_surprises:
-            degree = 1 + np.searchsorted(ACTIVITY_LIMITS, surprise / n_surprises)
-        fit = fit_dim(rows, name, done, degree)
+        fit = fit_dim(rows, name, done)
         out[name] = fit.numbers
         bits = float(np.average(fit.bits, weights=rows.weight))
         total += bits
         print(f"{name:16} {bits:7.3f} bits, {total:7.3f} in all", flush=True)
         if name not in UNHEARD:
-            away = np.abs(rows.value[:, DIMS[name].index] - rows.expected) / (rows.usual + rows.step / 4)
-            surprise += np.minimum(away, 8.0)
-            n_surprises += 1
             done.append(name)
     return out
 
@@ -221,19 +206,18 @@ def held_out(blocks: Iterable[tuple[str, object, object]]) -> None:
 def main() -> None:
     """Fit, tell, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--hold-out", nargs="*", default=[], metavar="FOLDER", help="names of folders of recordings")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--hold-out", action="append", default=[], metavar="NAME", help="leave this folder out")
     parser.add_argument("--write", action="store_true", help=f"write {TARGET.name} into the package")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    fitted, apart = load(args.folder, args.hold_out)
+    fitted, apart = load(args.folders, args.hold_out)
     rows = Blocks(fitted)
     print(f"{len(rows)} events in {len(fitted)} blocks, {len(apart)} blocks held out")
     found = {
         "about": "Statistics of codec 1, made by fit_statistics.py; docs/format.md says what they mean",
         "order": ORDER,
         "gap_limits": list(rows.GAP_LIMITS),
-        "activity_limits": [round(limit * UNIT) for limit in ACTIVITY_LIMITS],
         "amplitude": [8, 12],
         "begins": fit_begins(rows),
         "gaps": fit_gaps(rows),
