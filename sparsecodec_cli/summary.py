@@ -20,3 +20,10 @@ def of_clipping(output_path: str, n_clipped: int) -> str:
     values = "1 value was" if n_clipped == 1 else f"{n_clipped} values were"
     mend = "'sic transform --gain' lowers the level"
     return f"sic: warning: {shown_output(output_path)}: {values} beyond full scale and clipped; {mend}"
+
+
+def of_excess(output_path: str, bitrate_kbps: float) -> str:
+    return (
+        f"sic: warning: {shown_output(output_path)}: is too short for {bitrate_kbps:g} kbit/s, which its header alone takes;"
+        " give a higher --bitrate to hear anything"
+    )

@@ -93,6 +93,14 @@ def test_encode_hands_its_options_on(tmp_path: Path, codec: fake_codec.FakeCodec
     assert header.seed == 7 and header.tags == {"a": "b=c", "d": ""}
     ok("encode", wav, "-f", "--snr-stop", "-3")
     assert codec.asked["snr_stop_db"] == -3
+    assert "warning" not in sic("encode", wav, "-f", "--bitrate", "200").stderr
+    assert codec.asked["bitrate_kbps"] == 200
+
+
+def test_encode_says_when_the_header_alone_takes_more(tmp_path: Path, codec: fake_codec.FakeCodec) -> None:
+    wav = write_wav(tmp_path / "talk.wav")
+    result = sic("encode", wav, "--bitrate", "0.01")
+    assert result.exit_code == 0 and "too short for 0.01 kbit/s" in result.stderr
 
 
 def test_encode_in_pipes_is_the_same_as_with_files(tmp_path: Path) -> None:

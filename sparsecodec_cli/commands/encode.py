@@ -97,8 +97,10 @@ def command(
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any rate and of any length; the
     channels of stereo are coded one by one. OUT is IN with the extension .sic unless given.
     """
-    if sum(wish is not None for wish in (bitrate_kbps, events_per_second, snr_stop_db)) > 1:
-        raise click.UsageError("Give one of --bitrate, --events-per-second and --snr-stop.")
+    wishes = {"--bitrate": bitrate_kbps, "--events-per-second": events_per_second, "--snr-stop": snr_stop_db}
+    given = [name for name, value in wishes.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"Give {' or '.join(given)}, not both.")
 
     from sparsecodec_cli import files, summary
     from sparsecodec_cli.audio import SoundFileSource
@@ -130,3 +132,5 @@ def command(
         data = container.dumps(table)
         out.write(data)
     note(summary.of_table(output_path, table, len(data)), quiet=quiet)
+    if bitrate_kbps is not None and 8e-3 * len(data) > bitrate_kbps * table.duration_s:
+        note(summary.of_excess(output_path, bitrate_kbps), quiet=quiet)
