@@ -122,6 +122,7 @@ def test_what_is_wrong_is_said() -> None:
     for file, says in (
         (file_of(coded, 8, table.header, b"??"), "check"),
         (file_of(b"", 8, table.header, b"?"), "check"),
+        (file_of(b"", 2**16, table.header), "65536 events cannot be in 2 bytes"),
         (file_of(coded, 8, replace(table.header, model="music-9")), "no statistics"),
     ):
         with pytest.raises(FormatError, match=says):
@@ -144,6 +145,12 @@ def test_numbers_as_no_speech_has_are_left_to_the_other_codec() -> None:
     codes = rng.integers(-(2**20), 2**20, (5, 32))
     table = dequantise(header, quantise(EventTable(header, rng.random(5).cumsum(), codes * header.step[0])))
     assert raw_of(table).head.codec == 0 and loads(dumps(table)) == table
+
+
+def test_silence_told_a_thousand_times_is_left_to_the_other_codec_too() -> None:
+    table = EventTable(make_header(step=(step_of_code(255),) * 32), np.zeros(3000), np.zeros((3000, 32)))
+    assert loads(dumps(table)) == table
+    assert raw_of(table).head.codec == 0 or len(raw_of(table).payload) * 64 >= 3000
 
 
 @pytest.mark.parametrize("step", [0.2, 0.6, 1.5, 3.0])

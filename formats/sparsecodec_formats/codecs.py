@@ -13,8 +13,9 @@ from .statistics import MODELS
 def encode_block(events: QuantisedEvents, header: Header) -> tuple[int, bytes]:
     """(codec, payload) of a block of one channel; `events` is not empty."""
     if header.model in MODELS:
-        data = modelled.encode_payload(events, header)
-        if len(data) <= payload.max_payload_bytes(len(events)):  # else nothing in it is as the statistics say
+        data, most = modelled.encode_payload(events, header), payload.max_payload_bytes(len(events))
+        believable = len(events) <= modelled.MOST_EVENTS_A_BYTE * len(data)
+        if believable and len(data) <= most:  # else nothing in it is as the statistics say
             return modelled.CODEC, data
     return payload.CODEC, payload.encode_payload(events)
 

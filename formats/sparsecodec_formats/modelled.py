@@ -26,6 +26,8 @@ from .tables import MEAN_BITS, bit, number, numbers
 
 CODEC = 1
 CHECK_BYTES = 2
+MOST_EVENTS_A_BYTE = 64
+"""More is no sound, and would keep a reader busy."""
 
 GAP_BITS = 2  # of a gap that are coded apart from its table
 LONGEST_AVERAGE = 32  # events
@@ -45,6 +47,8 @@ def decode_payload(payload: bytes, header: Header, n_events: int, first_time: in
     """The events of a block; FormatError for anything but n_events of them in legal ranges."""
     if header.model not in MODELS:
         raise FormatError(f"its codec has no statistics of preset {header.model!r}")
+    if n_events > MOST_EVENTS_A_BYTE * len(payload):
+        raise FormatError(f"{n_events} events cannot be in {len(payload)} bytes")
     data = payload[CHECK_BYTES:]
     if payload[:CHECK_BYTES] != zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES]:
         raise FormatError("the check of its numbers does not match")
