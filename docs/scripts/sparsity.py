@@ -57,12 +57,12 @@ def grid(codec: SpeechCodec, audio: np.ndarray, rate: int, effort: int, n_events
     step = torch.tensor(codec.step, dtype=torch.float32)
     events, steps = Events(vector, time), EFFORT_STEPS[effort]
     at = point(DEFAULT_EIGHTH)
-    fitted = fit(
+    vector = fit(
         model.decoder, model.prior, none, events, none, samples, noise,
         seed=0, steps=steps, quantiser_step=step, bit_weight=at.bit_weight,
     )  # fmt: skip
     header = codec.header_for(source)
-    return dequantise(header, quantise(EventTable(header, time.numpy() / codec.model_rate, fitted.vector.numpy())))
+    return dequantise(header, quantise(EventTable(header, time.numpy() / codec.model_rate, vector.numpy())))
 
 
 def _loud(codec: SpeechCodec, magnitude: torch.Tensor, proposals: Proposals) -> torch.Tensor:

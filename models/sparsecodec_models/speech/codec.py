@@ -130,13 +130,11 @@ class SpeechCodec(Codec):
         for block in blocks:
             for channel, fitter in enumerate(fitters):
                 fitter.push(np.ascontiguousarray(block[:, channel]))
-        vector, time = table.vector.copy(), table.time.copy()
+        vector = table.vector.copy()
         for channel, fitter in enumerate(fitters):
             fitter.finish()
-            mine = table.channel == channel
-            vector[mine] = fitter.vector.cpu().numpy()
-            time[mine] = fitter.time.cpu().numpy() / self.model_rate
-        return EventTable.from_unsorted(table.header, time, vector, table.channel, table.amplitude)
+            vector[table.channel == channel] = fitter.vector.cpu().numpy()
+        return table.replace(vector=vector)
 
     @torch.no_grad()  # not inference_mode: what is cached here is used in fits, too
     def _synthesise(

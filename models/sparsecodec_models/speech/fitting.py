@@ -14,7 +14,6 @@ from .stretch import Stretch
 from .synthesis import noise_spectrum
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
-MOVE=False
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
 
 
@@ -42,7 +41,7 @@ class StreamFitter:
         self._model, self._events, self._steps, self._last = model, events, steps, last
         self._quantiser_step, self._seed, self._channel = quantiser_step, seed, channel
         self._bit_weight = bit_weight
-        self.vector, self.time = events.vector.clone(), events.time.clone()
+        self.vector = events.vector.clone()
         self._time = events.time.cpu().numpy()
         self._stream = Stretch(events.vector.device)
         self._done = 0  # samples whose events are fitted
@@ -66,12 +65,12 @@ class StreamFitter:
             begin = max(0, self._done - MARGIN)
             length = until + MARGIN - begin
             rows = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
-            before, mine, after = (Events(self.vector[r], self.time[r] - begin) for r in rows)
+            before, mine, after = (Events(self.vector[r], self._events.time[r] - begin) for r in rows)
             config = self._model.config
             with torch.no_grad():
                 frame, count = begin // config.frame_hop, length // config.frame_hop + 2
                 noise = noise_spectrum(self._seed, self._channel, frame, count, config, str(self.vector.device))
-            fitted = fit(
+            self.vector[first:stop] = fit(
                 self._model.decoder,
                 self._model.prior,
                 before,
@@ -84,8 +83,6 @@ class StreamFitter:
                 quantiser_step=self._quantiser_step,
                 bit_weight=self._bit_weight,
                 last=self._last,
-                move=MOVE,
             )
-            self.vector[first:stop], self.time[first:stop] = fitted.vector, fitted.time + begin
         self._done = until
         self._stream.forget(until - MARGIN)

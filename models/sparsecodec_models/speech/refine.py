@@ -14,8 +14,6 @@ from .proposals import BEGINS, PHASE, tidy, unheard
 from .synthesis import plan_frames, render
 
 LEARNING_RATE = 0.3  # quantiser steps a step of Adam
-UNIT = 64  # samples, that times are told in
-BIT_WEIGHT = 0.003  # of the bits that an event takes
 ENVELOPE_WEIGHT = 0.7  # of the correlation of envelopes in the distance, beside spectra
 
 
@@ -49,49 +47,40 @@ def fit(
     seed: int,
     steps: int,
     quantiser_step: Tensor,
-    bit_weight: float = BIT_WEIGHT,
+    bit_weight: float,
     last: bool = True,
-    move: bool = False,
-) -> Events:
-    """Vectors of `events` on the quantiser's grid (unless others follow: not `last`), fitted so that all events together sound like the target.
+) -> Tensor:
+    """Vectors of `events`, fitted so that all events together sound like the target; on the quantiser's grid, if it is the
+    last fit.
 
     target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
     are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
     rounding as uniform noise of the same width (Ballé et al. 2017), so that it settles where rounding hurts least; then
     everything is rounded. steps = 0 only rounds.
     """
-    vector, time = events.vector.clone(), events.time
+    vector = events.vector.clone()
     if steps and len(events):
         distance = SoundDistance(target[None], decoder.config.sample_rate, envelope_weight=ENVELOPE_WEIGHT)
         generator = torch.Generator().manual_seed(seed + 1)
-
-        def jitter(*shape: int) -> Tensor:
-            return (torch.rand(shape, generator=generator) - 0.5).to(vector.device)
-
-        free = ~unheard(decoder, vector, time)
+        free = ~unheard(decoder, vector, events.time)
         free[:, [PHASE, BEGINS]] = False
         known, begins = torch.ones_like(before.vector, dtype=torch.bool), vector[:, BEGINS] > 0.5
         heard = torch.cat([known, free])
         begins = torch.cat([known[:, BEGINS], begins])
-        shift = torch.zeros_like(vector[:, 0])  # of the times, units
+        time = torch.cat([before.time, events.time, after.time])
         with torch.enable_grad():
-            moving = [vector.requires_grad_(True)]
-            if move:
-                moving.append(shift.requires_grad_(True))
-            optimizer = torch.optim.Adam(moving, lr=LEARNING_RATE, betas=(0.9, 0.97))
+            vector.requires_grad_(True)
+            optimizer = torch.optim.Adam([vector], lr=LEARNING_RATE, betas=(0.9, 0.97))
             plan = None
             for i in range(steps):
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * (1.0 - 0.9 * i / steps)
-                rounded = vector + jitter(*vector.shape) * quantiser_step * free
+                jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
+                rounded = vector + jitter * quantiser_step * free
                 every = torch.cat([before.vector, rounded, after.vector])
-                at = events.time
-                if move:
-                    at = at + (shift + jitter(len(events))) * UNIT
-                at = torch.cat([before.time, at, after.time])
                 if i % 10 == 0:  # fades move slowly
-                    plan = plan_frames(decoder.controls(every.detach()), at.detach().round().long(), decoder.config, 1.05)
-                sound = render(decoder, every, at, seed, len(target), plan=plan, noise=noise)
+                    plan = plan_frames(decoder.controls(every.detach()), time, decoder.config, margin=1.05)
+                sound = render(decoder, every, time, seed, len(target), plan=plan, noise=noise)
                 bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
                 loss = distance(sound[None]) + bit_weight * bits.sum(1).mean()
                 optimizer.zero_grad()
@@ -99,11 +88,8 @@ def fit(
                 if vector.grad is not None:
                     vector.grad *= free
                 optimizer.step()
-                with torch.no_grad():
-                    shift.clamp_(-1.5, 1.5)
-        time = events.time + shift.detach().round().long() * UNIT
-    fitted = Events(vector.detach(), time)
-    return fitted if not last else Events(settle(decoder, before, fitted, after, quantiser_step), time)
+        vector = vector.detach()
+    return settle(decoder, before, Events(vector, events.time), after, quantiser_step) if last else vector
 
 
 @torch.no_grad()
