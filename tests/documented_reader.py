@@ -195,7 +195,8 @@ def decode(data: bytes, n: int, first_time: int, step_codes: list[int], unit: tu
                 weight = of["spike"][context]
                 weight += sum(w * values[d][i] for d, w in of.get("telling", {}).items()) >> 16
                 spike = code, max(-40, min(40, weight))
-            code = coded.number(of["scale"][kind] - grid.eighths, grid.sixteenths(mean), spike)
+            scale = of["scale"][kind] + (of["coarser"] * grid.eighths >> 8)
+            code = coded.number(scale - grid.eighths, grid.sixteenths(mean), spike)
             at_spike = spike is not None and code == spike[0]
             codes[name].append(code)
             values[name].append(grid.value(code))

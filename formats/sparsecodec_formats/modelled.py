@@ -227,8 +227,9 @@ class _Block:
             np.array(row, np.int64)[kinds]
             for row in (known.mean, known.last, known.before, known.average, known.scale)
         )
+        finer = (known.coarser * grid.eighths >> VALUE_BITS) - grid.eighths
         spikes, logits = self._spikes(dim, known)
-        told = _Told(constant + changed, last, before, average, scale - grid.eighths, spikes, logits)
+        told = _Told(constant + changed, last, before, average, scale + finer, spikes, logits)
         if self._events is None:
             self._read(dim, told)
         else:

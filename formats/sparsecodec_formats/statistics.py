@@ -17,6 +17,8 @@ from .rangecoder import Table, table_of
 
 KINDS = 5
 """Kinds of events: one that begins by itself, and four of linked ones, by the gap to the event before."""
+SINGLE = ("start", "coarser")
+
 MODELS = ("speech",)
 """Presets that have statistics."""
 
@@ -31,6 +33,8 @@ class DimStatistics:
             before · that of the one before it + average · the running mean.
         change: (dim, weight) of numbers of the same event that are coded earlier: weight · what they changed by.
         scale: [KINDS], of the logistic distribution about it, eighths of an octave re 1 of the layout's unit.
+        coarser: what is added to the scale, in 2**-8, for each eighth of an octave that the step is above 1: who takes
+            coarser steps takes fewer events, and they differ more.
         spike: logits, in quarters, of the number that costs least being there, by context; none: there is no such.
         telling: (dim, weight) of numbers of the same event that are added to the spike's logit.
     """
@@ -42,6 +46,7 @@ class DimStatistics:
     average: tuple[int, ...]
     change: tuple[tuple[int, int], ...]
     scale: tuple[int, ...]
+    coarser: int
     spike: tuple[int, ...]
     telling: tuple[tuple[int, int], ...]
 
@@ -79,10 +84,10 @@ def parse(model: str, found: dict[str, Any]) -> Statistics:
     index = {name: dim.index for name, dim in LAYOUTS[model].dims.items()}
     dims: dict[int, DimStatistics] = {}
     for name, of in found["dims"].items():
-        fields = {key: tuple(of.get(key, ())) for key in DimStatistics.__dataclass_fields__ if key != "start"}
+        fields = {key: tuple(of.get(key, ())) for key in DimStatistics.__dataclass_fields__ if key not in SINGLE}
         for key in ("change", "telling"):
             fields[key] = tuple((index[other], weight) for other, weight in of.get(key, {}).items())
-        dims[index[name]] = DimStatistics(of["start"], **fields)
+        dims[index[name]] = DimStatistics(**{key: of[key] for key in SINGLE}, **fields)
     return Statistics(
         order=tuple(index[name] for name in found["order"]),
         begins=tuple(table_of(weights) for weights in found["begins"]),

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from sparsecodec_formats import LAYOUTS, modelled, statistics
 from sparsecodec_formats.grid import VALUE_BITS
+from sparsecodec_formats.tables import LEAST_SCALE
 
 TARGET = Path(statistics.__file__).parent / "data" / "speech.json"
 DIMS = LAYOUTS["speech"].dims
@@ -55,7 +56,7 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
     dim = DIMS[name].index
     tensor = lambda x: torch.tensor(x, dtype=torch.float64)  # noqa: E731
     value, step, weight = tensor(rows.value[:, dim]), tensor(rows.step), tensor(rows.weight)
-    kind = torch.tensor(rows.kind_of(name))
+    kind, log2_step = torch.tensor(rows.kind_of(name)), torch.log2(step)
     others = [] if name in UNHEARD else [DIMS[other].index for other in done]
     change = tensor(rows.change[:, others])
     context, at_spike = rows.spike_of(name)
@@ -68,6 +69,7 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
         "mean": torch.zeros(n_kinds),
         "weights": torch.tensor([[0.6], [0.0], [0.2]]).repeat(1, n_kinds),
         "scale": torch.full((n_kinds,), np.log2(spread * 0.5)),
+        "coarser": torch.zeros(1),
         "change": torch.zeros(len(others)),
         "spike": torch.zeros(4 if name == "f0_semitones" else n_kinds),
         "telling": torch.zeros(telling.shape[1] if telling is not None else 0),
@@ -79,8 +81,8 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
         mean = of["mean"][kind] + (of["weights"][:, kind] * x).sum(0)
         if others:
             mean = mean + torch.where(kind > 0, change @ (of["change"] * kept["change"]), 0.0)
-        log2_scale = of["scale"][kind].clamp(-4.0, 12.0)
-        log2_scale = torch.maximum(log2_scale, torch.log2(step) + statistics_least())
+        log2_scale = (of["scale"][kind] + of["coarser"] * log2_step).clamp(-4.0, 12.0)
+        log2_scale = torch.maximum(log2_scale, log2_step + LEAST_SCALE / 8)
         p = inside(value, mean, torch.exp2(log2_scale), step)
         if name in UNHEARD:
             logit = of["spike"][context]
@@ -118,7 +120,7 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
     weights = np.rint(free["weights"].detach().numpy() * UNIT).astype(int).tolist()
     numbers: dict = {"start": round(float(np.average(rows.value[:, dim], weights=rows.weight)) * UNIT)}
     numbers |= {"mean": whole("mean", UNIT), **dict(zip(("last", "before", "average"), weights, strict=True))}
-    numbers |= {"scale": whole("scale", 8)}
+    numbers |= {"scale": whole("scale", 8), "coarser": whole("coarser", UNIT)[0]}
     for key, unit, names in (("change", UNIT, others), ("telling", 4 * UNIT, [DIMS[other].index for other in done])):
         found = (np.rint(free[key].detach().numpy() * unit) * kept[key].numpy()).astype(int).tolist()
         if any(found):
@@ -128,11 +130,6 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
     with torch.no_grad():
         bits = rows_bits(free).numpy()
     return Fit(numbers, bits)
-
-
-def statistics_least() -> float:
-    """The smallest scale that a table has, log2 re one step."""
-    return -4.0
 
 
 def fit_vectors(rows: Blocks) -> dict[str, dict]:
