@@ -24,6 +24,6 @@ def of_clipping(output_path: str, n_clipped: int) -> str:
 
 def of_excess(output_path: str, bitrate_kbps: float) -> str:
     return (
-        f"sic: warning: {shown_output(output_path)}: is too short for {bitrate_kbps:g} kbit/s, which its header alone takes;"
-        " give a higher --bitrate to hear anything"
+        f"sic: warning: {shown_output(output_path)}: is too short for {bitrate_kbps:g} kbit/s, which its header alone"
+        " takes; give a higher --bitrate to hear anything"
     )

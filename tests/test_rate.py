@@ -1,7 +1,8 @@
-"""Rates: a whole file is never larger than asked for, and not much smaller; bits go to the events that are missed most."""
+"""Rates: a whole file is never larger than asked for, nor much smaller; bits go to the events that are missed most."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def test_more_bits_are_better_understood(codec: SpeechCodec) -> None:
 
 def test_finer_steps_go_with_more_events() -> None:
     points = [point(eighth) for eighth in EIGHTHS]
-    for finer, coarser in zip(points, points[1:], strict=False):
+    for finer, coarser in pairwise(points):
         assert finer.step < coarser.step and finer.worth < coarser.worth
 
 
@@ -150,7 +151,7 @@ def test_a_choice_is_nested(codec: SpeechCodec) -> None:
     choice = Choice(table, rng.normal(0, 2, n).astype(np.float32), heard)
     kept = [choice.best(k) for k in range(n + 1)]
     assert [k.sum() for k in kept] == [min(k, heard.sum()) for k in range(n + 1)]
-    assert all((fewer <= more).all() for fewer, more in zip(kept, kept[1:], strict=False))
+    assert all((fewer <= more).all() for fewer, more in pairwise(kept))
     assert (kept[-1] == heard).all()
     least = np.sort(choice.worth[heard])[len(choice.worth[heard]) // 2]
     assert (choice.best(choice.count_above(least)) == (choice.worth >= least) & heard).all()

@@ -83,14 +83,17 @@ class Wish:
     snr_stop_db: float | None = None
 
     def __post_init__(self) -> None:
-        given = {"bitrate": self.bitrate_kbps, "events per second": self.events_per_second,
-                 "SNR to stop at": self.snr_stop_db}  # fmt: skip
-        given = {name: value for name, value in given.items() if value is not None}
-        for name, value in given.items():
+        wishes = (
+            ("bitrate", self.bitrate_kbps),
+            ("events per second", self.events_per_second),
+            ("SNR to stop at", self.snr_stop_db),
+        )
+        given = [(name, value) for name, value in wishes if value is not None]
+        for name, value in given:
             if not (math.isfinite(value) and value > 0):
                 raise SicError(f"the {name} is {value}; it must be above 0")
         if len(given) > 1:
-            raise SicError(f"give the {' or the '.join(given)}, not both")
+            raise SicError(f"give the {' or the '.join(name for name, _ in given)}, not both")
 
     def n_bytes(self, header: Header) -> int | None:
         """Bytes of a whole file at this bitrate; None where none is asked for."""
@@ -141,11 +144,11 @@ class Codec(ABC):
     ) -> EventTable:
         """Audio → events, each channel on its own, reading the source from its start, several times if need be.
 
-        effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see `Wish`.
-        progress is called with the share done, 0 … 1.
+        effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see
+        `Wish`. progress is called with the share done, 0 … 1.
 
-        The events may lie off the grid that their header tells until they are written. SicError for an option out of range, and for audio that is
-        not finite or not as long as it says.
+        The events may lie off the grid that their header tells until they are written. SicError for an option out of
+        range, and for audio that is not finite or not as long as it says.
         """
         effort = self.default_effort if effort is None else effort
         if effort not in range(10):

@@ -20,6 +20,7 @@ from .candidates import Candidates
 from .refine import Events
 
 SWITCH_WEIGHT = 0.5  # of the switch's logit, in nats of worth; chosen on validation, see docs/experiments.md
+MISSED_POWER = 1.0  # of what is still wrong after a first fit, re its mean, in worth; see there
 SWITCH_RANGE = -8.0, 4.0  # beyond, the encoder is as sure as it can be
 
 
@@ -68,10 +69,13 @@ class Choice:
                 kept[mine[: max(0, len(mine) - most)]] = False
         return kept
 
-    def refitted(self, kept: NDArray[np.bool_], vector: NDArray[np.float32]) -> Choice:
+    def refitted(
+        self, kept: NDArray[np.bool_], vector: NDArray[np.float32], missed: NDArray[np.floating]
+    ) -> Choice:
         """The same candidates when those `kept` are known better: vector float32 [kept, 32].
 
         Each other one moves as the line between the two about it does, so that a fit of them starts where it should.
+        missed: float [n], what is still wrong with the sound at each; there, candidates are worth more.
         """
         every = self.table.vector.copy()
         for channel in np.unique(self.table.channel):
@@ -82,7 +86,9 @@ class Choice:
                 moved = _lines(self.table.time[known], change, self.table.time[mine])
                 every[mine] += moved.astype(np.float32)
         other = Choice.__new__(Choice)
-        other.table, other.heard, other._importance = self.table.replace(vector=every), self.heard, self._importance
+        other.table, other.heard = self.table.replace(vector=every), self.heard
+        usual = max(float(missed[self.heard].mean()), 1e-6) if self.heard.any() else 1.0
+        other._importance = self._importance * (missed / usual) ** MISSED_POWER
         other._rank()
         return other
 

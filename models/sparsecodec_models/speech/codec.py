@@ -86,10 +86,15 @@ class SpeechCodec(Codec):
         if first:
             # vectors first; then, when they are known better, once more which events are worth their bits
             kept = best(GROWTH)
-            fitted = self._fitted(only(choice.table, kept), at, blocks(looked, 0.5), first, last=False)
-            choice = choice.refitted(kept, fitted.vector)
+            table = only(choice.table, kept)
+            fitters = self._fitters(table, at, blocks(looked, 0.5), first, last=False)
+            choice = choice.refitted(kept, _joined(table, fitters), self._missed(choice.table, fitters))
         table = only(choice.table, best(1.0 if first or not steps else GROWTH))
-        table = self._fitted(table, at, blocks(0.5 if first else looked, 1.0), steps - first, last=True)
+        if steps:
+            fitters = self._fitters(table, at, blocks(0.5 if first else looked, 1.0), steps - first, last=True)
+            table = table.replace(vector=_joined(table, fitters))
+        else:
+            table = rounded(table, at.step, self.model.decoder, self.model_rate)
         header = replace(header, step=(at.step,) * self.model.config.vector_dims)
         table = table.replace(header=header)
         table = dequantise(header, quantise(table))  # to the last bit what a file will give
@@ -99,8 +104,11 @@ class SpeechCodec(Codec):
         self, header: Header, blocks: Iterator[NDArray[np.float32]], snr_stop_db: float | None
     ) -> list[Candidates]:
         """Of each channel."""
-        stops = [None if snr_stop_db is None else SnrStop(self.model, header, point(DEFAULT_EIGHTH).worth, snr_stop_db, channel)
-                 for channel in range(header.channels)]  # fmt: skip
+        worth = point(DEFAULT_EIGHTH).worth
+        stops = [
+            None if snr_stop_db is None else SnrStop(self.model, header, worth, snr_stop_db, channel)
+            for channel in range(header.channels)
+        ]
         finders = [CandidateFinder(self.model, self.device, stop) for stop in stops]
         found: list[list[Candidates]] = [[] for _ in finders]
         for block in blocks:
@@ -110,12 +118,10 @@ class SpeechCodec(Codec):
             found[channel] += finder.finish()
         return [Candidates.joined(parts, self.model.config.vector_dims) for parts in found]
 
-    def _fitted(
+    def _fitters(
         self, table: EventTable, at: Point, blocks: Iterator[NDArray[np.float32]], steps: int, *, last: bool
-    ) -> EventTable:
-        """A table's events, fitted to the samples."""
-        if not steps:
-            return rounded(table, at.step, self.model.decoder, self.model_rate)
+    ) -> list[StreamFitter]:
+        """A table's events, fitted to the samples, channel by channel."""
         grid = torch.full((self.model.config.vector_dims,), at.step, device=self.device)
         fitters = []
         for channel in range(table.header.channels):
@@ -123,18 +129,31 @@ class SpeechCodec(Codec):
             events = Events(tidy(self.model.decoder, events.vector, events.time), events.time)
             fitters.append(
                 StreamFitter(
-                    self.model, events, steps=steps, quantiser_step=grid, seed=table.header.seed, channel=channel,
-                    last=last, bit_weight=at.bit_weight,
-                )  # fmt: skip
+                    self.model,
+                    events,
+                    steps=steps,
+                    quantiser_step=grid,
+                    seed=table.header.seed,
+                    channel=channel,
+                    last=last,
+                    bit_weight=at.bit_weight,
+                )
             )
         for block in blocks:
             for channel, fitter in enumerate(fitters):
                 fitter.push(np.ascontiguousarray(block[:, channel]))
-        vector = table.vector.copy()
-        for channel, fitter in enumerate(fitters):
+        for fitter in fitters:
             fitter.finish()
-            vector[table.channel == channel] = fitter.vector.cpu().numpy()
-        return table.replace(vector=vector)
+        return fitters
+
+    def _missed(self, candidates: EventTable, fitters: list[StreamFitter]) -> NDArray[np.float64]:
+        """What is still wrong with the fitted sound at each of the candidates: float64 [n]."""
+        frame = np.round(candidates.time * self.model_rate).astype(np.int64) // self.model.config.hop
+        out = np.empty(len(candidates))
+        for channel, fitter in enumerate(fitters):
+            mine = candidates.channel == channel
+            out[mine] = np.array(fitter.missed)[frame[mine]]
+        return out
 
     @torch.no_grad()  # not inference_mode: what is cached here is used in fits, too
     def _synthesise(
@@ -145,6 +164,14 @@ class SpeechCodec(Codec):
             size = min(BLOCK, stop - at)
             out = torch.stack([voice.samples(at, size) for voice in voices], 1)
             yield out.cpu().numpy(), at + size >= stop
+
+
+def _joined(table: EventTable, fitters: list[StreamFitter]) -> NDArray[np.float32]:
+    """The fitted vectors of a table's events: float32 [n, 32]."""
+    vector = table.vector.copy()
+    for channel, fitter in enumerate(fitters):
+        vector[table.channel == channel] = fitter.vector.cpu().numpy()
+    return vector
 
 
 class _Channel:

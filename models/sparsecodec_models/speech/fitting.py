@@ -11,7 +11,7 @@ from .candidates import WINDOW
 from .model import SpeechModel
 from .refine import Events, fit
 from .stretch import Stretch
-from .synthesis import noise_spectrum
+from .synthesis import noise_spectrum, render
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
@@ -21,7 +21,9 @@ class StreamFitter:
     """Fits one channel's events while its samples go by. Memory does not grow with the stream, and the result does not
     depend on how it is cut in blocks.
 
-    Attributes: vector: float32 [n, 32], fitted as far as the stream has been seen; all of it after `finish`.
+    Attributes, of as much of the stream as has been fitted; all of it after `finish`: vector: float32 [n, 32]; missed:
+    what is still wrong at each frame of the encoder, mean |log10| over mel bands (not after the last fit, when nothing
+    can be added).
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class StreamFitter:
         self._bit_weight = bit_weight
         self.vector = events.vector.clone()
         self._time = events.time.cpu().numpy()
+        self.missed: list[float] = []
         self._stream = Stretch(events.vector.device)
         self._done = 0  # samples whose events are fitted
 
@@ -61,12 +64,13 @@ class StreamFitter:
         """Fit the events from the last half window's end to `until`, between those before, which are final, and those
         after, which may still change."""
         first, stop = np.searchsorted(self._time, [self._done, until]).tolist()
-        if stop > first:
-            begin = max(0, self._done - MARGIN)
-            length = until + MARGIN - begin
+        begin = max(0, self._done - MARGIN)
+        length = until + MARGIN - begin
+        if stop > first or not self._last:
             rows = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
             before, mine, after = (Events(self.vector[r], self._events.time[r] - begin) for r in rows)
             config = self._model.config
+            target = self._stream.between(begin, begin + length)
             with torch.no_grad():
                 frame, count = begin // config.frame_hop, length // config.frame_hop + 2
                 noise = noise_spectrum(self._seed, self._channel, frame, count, config, str(self.vector.device))
@@ -76,7 +80,7 @@ class StreamFitter:
                 before,
                 mine,
                 after,
-                self._stream.between(begin, begin + length),
+                target,
                 noise,
                 seed=self._seed,
                 steps=self._steps,
@@ -84,5 +88,21 @@ class StreamFitter:
                 bit_weight=self._bit_weight,
                 last=self._last,
             )
+            if not self._last:
+                every = before.then(Events(self.vector[first:stop], mine.time)).then(after)
+                missed = self._missed(every, target, noise)
+                frames = slice((self._done - begin) // config.hop, -(-(until - begin) // config.hop))
+                self.missed += missed[frames].tolist()
         self._done = until
         self._stream.forget(until - MARGIN)
+
+    @torch.no_grad()
+    def _missed(self, events: Events, target: Tensor, noise: Tensor) -> Tensor:
+        """What is wrong with the events' sound at each frame: float32 [frames]."""
+        sound = render(self._model.decoder, events.vector, events.time, self._seed, len(target), noise=noise)
+        features = self._model.encoder.features
+        wanted, got = (
+            torch.log10(features.mel @ features.spectrogram(samples) ** 2 * features.power_scale + 1e-10)
+            for samples in (target, sound)
+        )
+        return (wanted - got).abs().mean(0)

@@ -50,8 +50,8 @@ def fit(
     bit_weight: float,
     last: bool = True,
 ) -> Tensor:
-    """Vectors of `events`, fitted so that all events together sound like the target; on the quantiser's grid, if it is the
-    last fit.
+    """Vectors of `events`, fitted so that all events together sound like the target; on the quantiser's grid, if it is
+    the last fit.
 
     target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
     are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
