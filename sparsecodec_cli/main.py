@@ -100,6 +100,9 @@ def cli() -> None:
 
 def run() -> NoReturn:
     """Entry point of the console script: `cli` with signals that clean up before they end the program."""
+    # Tensors here are small: a second thread gains little, waits in a busy loop where another program has its core
+    # (seen: 60 s of speech in 340 s instead of 50), and adds up in another order. `sic train` sets its own number.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = _sturdy(sys.stdout)
     for name in ("SIGTERM", "SIGHUP"):
