@@ -84,10 +84,12 @@ def parse(model: str, found: dict[str, Any]) -> Statistics:
     index = {name: dim.index for name, dim in LAYOUTS[model].dims.items()}
     dims: dict[int, DimStatistics] = {}
     for name, of in found["dims"].items():
-        fields = {key: tuple(of.get(key, ())) for key in DimStatistics.__dataclass_fields__ if key not in SINGLE}
+        fields: dict[str, Any] = {
+            key: of[key] if key in SINGLE else tuple(of.get(key, ())) for key in DimStatistics.__dataclass_fields__
+        }
         for key in ("change", "telling"):
             fields[key] = tuple((index[other], weight) for other, weight in of.get(key, {}).items())
-        dims[index[name]] = DimStatistics(**{key: of[key] for key in SINGLE}, **fields)
+        dims[index[name]] = DimStatistics(**fields)
     return Statistics(
         order=tuple(index[name] for name in found["order"]),
         begins=tuple(table_of(weights) for weights in found["begins"]),
