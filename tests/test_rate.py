@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pystoi import stoi
+from speech_support import CLIPS, decode, encode, estoi, recording
 
 from sparsecodec_formats import EventTable, SicError, container, edit
-from sparsecodec_models import ArraySource, load_codec
+from sparsecodec_models import ArraySource
 from sparsecodec_models.codec import Wish
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.speech.choice import Choice
 from sparsecodec_models.speech.codec import SpeechCodec
 from sparsecodec_models.speech.rate import EIGHTHS, point
-
-DATA = Path(__file__).parent / "data"
-CLIPS = sorted(DATA.glob("*.flac"))
-
-
-@pytest.fixture(scope="module")
-def codec() -> SpeechCodec:
-    torch.set_num_threads(1)
-    loaded = load_codec("speech")
-    assert isinstance(loaded, SpeechCodec)
-    return loaded
-
-
-def recording(index: int = 0) -> tuple[np.ndarray, int]:
-    return soundfile.read(CLIPS[index], dtype="float32")
-
-
-def encode(codec: SpeechCodec, audio: np.ndarray, rate: int, **options: object) -> EventTable:
-    return codec.encode(ArraySource(audio, rate), **{"effort": 0, **options})  # type: ignore[arg-type]
 
 
 def kbps(table: EventTable) -> float:
@@ -46,8 +24,7 @@ def kbps(table: EventTable) -> float:
 
 
 def understood(codec: SpeechCodec, table: EventTable, audio: np.ndarray, rate: int) -> float:
-    heard = np.concatenate(list(codec.decode(table)))[:, 0]
-    return float(stoi(audio, heard, rate, extended=True))
+    return estoi(audio, decode(codec, table)[:, 0], rate)
 
 
 # refusals

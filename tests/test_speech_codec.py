@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import soxr
 import torch
-from pystoi import stoi
+from speech_support import CLIPS, decode, encode, estoi, recording
 
-from sparsecodec_formats import EventTable, SicError, container, edit
+from sparsecodec_formats import SicError, container, edit
 from sparsecodec_models import ArraySource, codec_for, list_models, load_codec
 from sparsecodec_models.speech.candidates import CandidateFinder, Candidates
 from sparsecodec_models.speech.choice import Choice, events_of
 from sparsecodec_models.speech.codec import SpeechCodec
 from sparsecodec_models.speech.fitting import StreamFitter
 from sparsecodec_models.speech.refine import Events
-
-DATA = Path(__file__).parent / "data"
-CLIPS = sorted(DATA.glob("*.flac"))
-
-
-@pytest.fixture(scope="module")
-def codec() -> SpeechCodec:
-    torch.set_num_threads(1)
-    loaded = load_codec("speech")
-    assert isinstance(loaded, SpeechCodec)
-    return loaded
-
-
-def recording(index: int = 0) -> tuple[np.ndarray, int]:
-    return soundfile.read(CLIPS[index], dtype="float32")
-
-
-def encode(codec: SpeechCodec, audio: np.ndarray, rate: int, **options: object) -> EventTable:
-    return codec.encode(ArraySource(audio, rate), **{"effort": 0, **options})  # type: ignore[arg-type]
-
-
-def decode(codec: SpeechCodec, table: EventTable, **options: object) -> np.ndarray:
-    blocks = list(codec.decode(table, **options))  # type: ignore[arg-type]
-    return np.concatenate([np.zeros((0, table.header.channels), np.float32), *blocks])
-
-
-def estoi(reference: np.ndarray, heard: np.ndarray, rate: int) -> float:
-    return float(stoi(reference, heard, rate, extended=True))
-
 
 # refusals
 

@@ -20,7 +20,7 @@ from .candidates import Candidates
 from .refine import Events
 
 SWITCH_WEIGHT = 0.5  # of the switch's logit, in nats of worth; chosen on validation, see docs/experiments.md
-MISSED_POWER = 1.0  # of what is still wrong after a first fit, re its mean, in worth; see there
+MISSED_POWER = 1.0  # of what is still wrong after a first fit, re its mean, in worth; see docs/experiments.md
 SWITCH_RANGE = -8.0, 4.0  # beyond, the encoder is as sure as it can be
 
 

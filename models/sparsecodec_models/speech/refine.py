@@ -70,11 +70,9 @@ def fit(
         time = torch.cat([before.time, events.time, after.time])
         with torch.enable_grad():
             vector.requires_grad_(True)
-            optimizer = torch.optim.Adam([vector], lr=LEARNING_RATE, betas=(0.9, 0.97))
+            optimizer = _Adam(vector)
             plan = None
             for i in range(steps):
-                for group in optimizer.param_groups:
-                    group["lr"] = LEARNING_RATE * (1.0 - 0.9 * i / steps)
                 jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
                 rounded = vector + jitter * quantiser_step * free
                 every = torch.cat([before.vector, rounded, after.vector])
@@ -83,13 +81,31 @@ def fit(
                 sound = render(decoder, every, time, seed, len(target), plan=plan, noise=noise)
                 bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
                 loss = distance(sound[None]) + bit_weight * bits.sum(1).mean()
-                optimizer.zero_grad()
-                loss.backward()
-                if vector.grad is not None:
-                    vector.grad *= free
-                optimizer.step()
+                (gradient,) = torch.autograd.grad(loss, vector)
+                optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / steps))
         vector = vector.detach()
     return settle(decoder, before, Events(vector, events.time), after, quantiser_step) if last else vector
+
+
+class _Adam:
+    """Adam (Kingma & Ba 2015, algorithm 1) for one tensor. torch.optim's imports a compiler at its first use, which
+    takes longer than the fit of a short recording."""
+
+    BETAS, EPSILON = (0.9, 0.97), 1e-8
+
+    def __init__(self, value: Tensor) -> None:
+        self._value, self._steps = value, 0
+        self._mean, self._square = torch.zeros_like(value), torch.zeros_like(value)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Change the value in place."""
+        self._steps += 1
+        first, second = self.BETAS
+        self._mean.lerp_(gradient, 1 - first)
+        self._square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        size = (self._square.sqrt() / (1 - second**self._steps) ** 0.5).add_(self.EPSILON)
+        self._value.addcdiv_(self._mean, size, value=-rate / (1 - first**self._steps))
 
 
 @torch.no_grad()

@@ -1,0 +1,24 @@
+"""Fixtures for all tests; a module that has one of the same name uses its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from sparsecodec_models.speech.codec import SpeechCodec
+
+
+@pytest.fixture(scope="session")
+def codec() -> SpeechCodec:
+    """The shipped preset, on one thread."""
+    import torch
+
+    from sparsecodec_models import load_codec
+    from sparsecodec_models.speech.codec import SpeechCodec
+
+    torch.set_num_threads(1)
+    loaded = load_codec("speech")
+    assert isinstance(loaded, SpeechCodec)
+    return loaded
