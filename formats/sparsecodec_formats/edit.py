@@ -147,7 +147,7 @@ def largest_within(
                 break
         else:
             high = n
-        step = math.log(limit / now) / slope(n) if limit > 0 else -n
+        step = math.log(max(limit, 1.0) / max(now, 1.0)) / slope(n)
         n = min(max(n + round(step), low + 1), high - 1)
     return low
 

@@ -50,7 +50,7 @@ class Choice:
 
     def _rank(self) -> None:
         rows, cost = removal_order(self.table, layout_of(self.table.header), self._importance)
-        self._rows = rows
+        self._rows = rows[self.heard[rows]]  # the one that is missed least first
         self.worth = np.empty(len(rows))
         self.worth[rows] = np.maximum.accumulate(cost)
 
@@ -61,8 +61,8 @@ class Choice:
     def best(self, n: int, most: int | None = None) -> NDArray[np.bool_]:
         """The n candidates worth most (all that are heard, where these are fewer), bool [all]; at most so many of a
         channel."""
-        kept = self.heard.copy()
-        kept[self._rows[: max(0, len(self._rows) - n)]] = False
+        kept = np.zeros(len(self.table), bool)
+        kept[self._rows[max(0, len(self._rows) - n) :]] = True
         if most is not None:
             for channel in range(self.table.header.channels):
                 mine = [row for row in self._rows if kept[row] and self.table.channel[row] == channel]
