@@ -219,9 +219,10 @@ def only(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
     vector = table.vector.copy()
     # on the grid, so that rounding does not take it away
     vector[rows[leads & ~begins[here]], layout.dims["begins"].index] = _above(table, layout.dims["begins"], 0.51)
-    whole = comes_whole(table, layout, order, begins)[here] & ~leads
+    before_s, after_s = np.diff(table.time[order], prepend=0.0)[here], np.diff(table.time[rows], prepend=0.0)
+    whole = comes_whole(table, layout, order, begins)[here] & ~leads & (after_s > before_s)
     attack = layout.dims["attack_log2_s"]
-    gap_log2_s = np.log2(np.maximum(np.diff(table.time[rows], prepend=0.0)[whole], 1e-3))
+    gap_log2_s = np.log2(np.maximum(after_s[whole], 1e-3))
     comes, now = rows[whole], vector[rows[whole], attack.index]
     shorter = attack.physical(vector[comes]) < gap_log2_s
     vector[comes, attack.index] = np.where(shorter, _above(table, attack, gap_log2_s), now)
