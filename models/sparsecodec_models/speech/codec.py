@@ -42,7 +42,7 @@ from .synthesis import (
 BLOCK = 2**16  # samples rendered at once
 FRAMES_AT_ONCE = 2**12  # however many voices sound together, memory is bounded
 EFFORT_STEPS = (0, 4, 8, 16, 26, 36, 50, 70, 100, 140)  # of the fit
-LEAST_STEPS_TWICE = 10  # fits of so many steps are done in two halves
+LEAST_STEPS_TWICE = 4  # fits of so many steps are done in two halves
 GROWTH = 1.17  # of a file by the fit, on validation
 
 
