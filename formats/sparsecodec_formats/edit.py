@@ -163,7 +163,7 @@ def _kept(table: EventTable, first_to_go: NDArray[np.int64], n: int) -> EventTab
     kept = np.ones(len(table), dtype=bool)
     kept[first_to_go[: max(0, len(table) - n)]] = False
     left = only(table, kept)
-    return drawn_to(left, table, kept) if "begins" in layout_of(table.header).dims else left
+    return drawn_to(left, table) if "begins" in layout_of(table.header).dims else left
 
 
 def estimate_energy_db(table: EventTable) -> NDArray[np.float32]:

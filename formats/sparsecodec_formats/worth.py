@@ -60,8 +60,8 @@ def comes_whole(
     return ~begins & (attack_s > 0.9 * gap_s)
 
 
-def drawn_to(left: EventTable, whole: EventTable, kept: NDArray[np.bool_]) -> EventTable:
-    """`left`, what is kept (bool [n]) of `whole`, with levels and spectra such that the lines between its linked events
+def drawn_to(left: EventTable, whole: EventTable) -> EventTable:
+    """`left`, what is kept of `whole`, with levels and spectra such that the lines between its linked events
     come nearest to all events of the whole, in the least squares that `removal_order` counts.
 
     For presets whose vectors have `begins`.

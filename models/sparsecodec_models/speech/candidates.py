@@ -15,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .decoder import SpeechDecoder
-from .encoder import Proposals, pitch_semitones
+from .encoder import Proposals
 from .model import SpeechModel
-from .proposals import BEGINS, F0, LEVEL, PHASE, measure_pitch, pick_frames, track_pitch
+from .proposals import BEGINS, LEVEL, measure_pitch, pick_frames, track_pitch, vectors_at
 from .stretch import Stretch
 
 WINDOW = 2**17  # samples, as the reference
@@ -108,7 +107,7 @@ class CandidateFinder:
         frames, begins = _frames_of_voices(proposals)
         mine = (frames * config.hop + begin >= start) & (frames * config.hop + begin < until)
         frames, begins = frames[mine], begins[mine]
-        vector = vectors_at(proposals, frames, begins, self._model.decoder)
+        vector = vectors_at(proposals, torch.zeros_like(frames), frames, begins, self._model.decoder)
         vector = measure_pitch(self._model.decoder, vector, frames * config.hop, samples)
         level_db = vector[:, LEVEL] * self._model.decoder.scale[LEVEL] + self._model.decoder.offset[LEVEL]
         found = Candidates(
@@ -138,13 +137,3 @@ def _frames_of_voices(proposals: Proposals) -> tuple[Tensor, Tensor]:
     first[picked[begins]] = True
     kept = here | inside
     return frame[kept], first[kept]
-
-
-def vectors_at(proposals: Proposals, frames: Tensor, begins: Tensor, decoder: SpeechDecoder) -> Tensor:
-    """What the encoder says at frames int64 [n] of one recording: vectors float32 [n, 32]. begins: bool [n]."""
-    named = [*proposals.named[0, :, frames].unbind(0)]
-    named[BEGINS] = begins.to(named[LEVEL].dtype)
-    semitones = pitch_semitones(proposals.pitch_logits[0, :, frames].T, decoder.config)
-    named[F0] = (semitones - decoder.offset[F0]) / decoder.scale[F0]
-    named[PHASE] = torch.zeros_like(named[PHASE])
-    return torch.cat([torch.stack(named, 1), proposals.shape[0, :, frames].T], 1)

@@ -51,6 +51,18 @@ def track_pitch(proposals: Proposals) -> Proposals:
     return replace(proposals, pitch_logits=proposals.pitch_logits.masked_fill(apart, -torch.inf))
 
 
+def vectors_at(
+    proposals: Proposals, batch: Tensor, frame: Tensor, begins: Tensor, decoder: SpeechDecoder
+) -> Tensor:
+    """What the encoder says at frames of rows, int64 [n] both: vectors float32 [n, 32], phase 0. begins: bool [n]."""
+    named = [*proposals.named[batch, :, frame].unbind(1)]
+    named[BEGINS] = begins.to(named[LEVEL].dtype)
+    semitones = pitch_semitones(proposals.pitch_logits[batch, :, frame], decoder.config)
+    named[F0] = (semitones - decoder.offset[F0]) / decoder.scale[F0]
+    named[PHASE] = torch.zeros_like(named[PHASE])
+    return torch.cat([torch.stack(named, 1), proposals.shape[batch, :, frame]], 1)
+
+
 def assemble(
     proposals: Proposals, batch: Tensor, frame: Tensor, decoder: SpeechDecoder, begins: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -60,18 +72,13 @@ def assemble(
     So do the first event of a row, and one that follows a long gap. What is not heard (see `tidy`) is 0.
     """
     config = decoder.config
-    named = [*proposals.named[batch, :, frame].unbind(1)]
     if begins is None:
-        begins = named[BEGINS].detach() > 0.5
+        begins = proposals.named[batch, BEGINS, frame].detach() > 0.5
     row_starts = torch.ones_like(frame, dtype=torch.bool)
     row_starts[1:] = batch[1:] != batch[:-1]
     gap = frame - torch.cat([frame[:1], frame[:-1]])
     begins = begins | row_starts | (gap * config.hop > LONGEST_GAP_S * config.sample_rate)
-    named[BEGINS] = begins.to(named[LEVEL].dtype)
-    semitones = pitch_semitones(proposals.pitch_logits[batch, :, frame], config)
-    named[F0] = (semitones - decoder.offset[F0]) / decoder.scale[F0]
-    named[PHASE] = torch.zeros_like(named[PHASE])
-    vector = torch.cat([torch.stack(named, 1), proposals.shape[batch, :, frame]], 1)
+    vector = vectors_at(proposals, batch, frame, begins, decoder)
     time = frame * config.hop
     return tidy(decoder, vector, time + batch * 2**40), time
 
