@@ -33,9 +33,9 @@ def command(input_path: str, with_events: bool, as_json: bool) -> None:
     if as_json:
         click.echo(inspection.as_json(found))
         return
-    from sparsecodec_cli import report
+    from sparsecodec_cli import inspection_text
 
     if with_events:
-        report.print_events(found)
+        inspection_text.print_events(found)
     else:
-        report.print_report(found, shown(input_path))
+        inspection_text.print_inspection(found, shown(input_path))

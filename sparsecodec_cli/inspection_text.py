@@ -15,7 +15,7 @@ from sparsecodec_cli.picture import LABEL_WIDTH, picture
 _STYLES = ("bold", "", "dim")
 
 
-def print_report(inspection: Inspection, name: str) -> None:
+def print_inspection(inspection: Inspection, name: str) -> None:
     """Print header, bitrate by part, and the picture, as wide as the terminal (80 where there is none)."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     ascii_only = not _can_encode("░▒▓█…")
