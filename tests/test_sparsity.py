@@ -18,12 +18,12 @@ from sparsecodec_formats import EventTable
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
+from sparsecodec_models.event_sounds import event_sounds
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.sparsity import (
     Note,
     event_onsets,
-    event_sounds,
     has_pitch,
     in_silence,
     melody_errors,
@@ -190,7 +190,7 @@ def test_a_table_longer_than_what_is_held_at_once(codec: SpeechCodec, monkeypatc
     rows = [{"time": t, "f0_semitones": 24.0} for t in np.sort(generator.uniform(0, 2, 60))]
     table = events(codec, *rows)
     whole = redundancy(codec, table, 0.1)
-    monkeypatch.setattr("sparsecodec_models.sparsity.BATCH_SAMPLES", 10000)
+    monkeypatch.setattr("sparsecodec_models.event_sounds.BATCH_SAMPLES", 10000)
     parts = redundancy(codec, table, 0.1)
     assert len(whole.pairs) > 50
     assert np.array_equal(whole.pairs, parts.pairs) and whole.n_overlapping == parts.n_overlapping

@@ -1,12 +1,12 @@
-"""How sparse a table of events is: what each event sounds like by itself, how much events repeat each other, where they
-are beside the sound, and, for melodies, how far they are from the notes.
+"""How sparse a table of events is: how much events repeat each other, where they are beside the sound, and, for
+melodies, how far they are from the notes.
 
 Nothing here reads or writes files. Times are seconds, unless said to be samples at the model's rate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,119 +17,13 @@ from sparsecodec_formats.events import EventTable
 from sparsecodec_formats.presets import layout_of
 
 from .codec import Codec
-from .reference.codec import ReferenceCodec
+from .event_sounds import EventSound, event_sounds, event_spans
 from .speech.codec import SpeechCodec
-from .speech.synthesis import plan_frames
 
 INAUDIBLE_DB = -60.0  # what of a sound lies so far below its own peak counts as silence
 THRESHOLD = 0.5  # of the correlation, above which a pair is redundant
 SOUND_DB = -45.0  # re the loudest window, above which there is sound
 SOUND_WINDOW_S = 0.02
-BATCH_SAMPLES = 2**22  # of single sounds held at once
-
-Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""First and one past the last sample of each of n events, int64 [n] each."""
-
-
-@dataclass(frozen=True)
-class EventSound:
-    """The sound of one event of a table: its row and channel; start, the sample at the model's rate that samples[0] is;
-    samples float32 [m], what decoding adds for it, m = 0 where nothing is heard."""
-
-    row: int
-    channel: int
-    start: int
-    samples: NDArray[np.float32]
-
-
-def event_sounds(codec: Codec, table: EventTable) -> Iterator[EventSound]:
-    """The sound of every event, in the table's order, cut to the length of the recording.
-
-    Decoding is linear in the amplitudes, so an event's sound is what is decoded when all others have amplitude 0 (they
-    keep their place, so that a linked event goes on from where the one before it was). Events that do not sound at the
-    same time are decoded together and cut apart: a table costs as many decodings as events sound at once. Memory does
-    not grow with the table for `speech` and `reference`; of any other preset each event is decoded over the whole
-    recording.
-    """
-    first, last = _spans(codec, table)
-    lengths = last - first
-    begin = 0
-    while begin < len(table):
-        total = np.cumsum(lengths[begin:])
-        end = begin + max(1, int(np.searchsorted(total, BATCH_SAMPLES, side="right")))
-        rows = np.arange(begin, end)
-        sounds: dict[int, NDArray[np.float32]] = {}
-        for lane in _lanes(rows[lengths[rows] > 0], table, first, last):
-            sounds.update(_apart(codec, table, lane, first, last))
-        for row in rows.tolist():
-            samples = sounds.get(row, np.zeros(0, np.float32))
-            yield EventSound(row, int(table.channel[row]), int(first[row]), samples)
-        begin = end
-
-
-def _spans(codec: Codec, table: EventTable) -> Spans:
-    """Samples outside of which an event is silent; within the recording."""
-    n_samples = round(table.header.n_samples * codec.model_rate / table.header.sample_rate)
-    time = np.round(np.minimum(table.time, 2.0**40) * codec.model_rate).astype(np.int64)
-    if isinstance(codec, SpeechCodec):
-        first, last = _speech_spans(codec, table, time)
-    elif isinstance(codec, ReferenceCodec):
-        first, last = time - codec.config.hop, time + codec.config.window
-    else:
-        first, last = np.zeros_like(time), np.full_like(time, n_samples)
-    first, last = first.clip(0, n_samples), last.clip(0, n_samples)
-    silent = table.amplitude == 0
-    return first, np.where(silent, first, np.maximum(first, last))
-
-
-@torch.no_grad()
-def _speech_spans(codec: SpeechCodec, table: EventTable, time: NDArray[np.int64]) -> Spans:
-    """From the frames that its voice has between the event before and the one after."""
-    config = codec.model.config
-    first, last = np.full(len(table), 2**62), np.zeros(len(table), np.int64)
-    for channel in np.unique(table.channel):
-        rows = np.flatnonzero(table.channel == channel)
-        controls = codec.model.decoder.controls(torch.tensor(table.vector[rows], device=codec.device))
-        plan = plan_frames(controls, torch.from_numpy(time[rows]).to(codec.device), config)
-        middle = plan.frame.cpu().numpy() * config.frame_hop
-        for which in (plan.before.cpu().numpy(), plan.after.cpu().numpy()):
-            some = which >= 0
-            np.minimum.at(first, rows[which[some]], middle[some] - config.frame_size // 4)
-            np.maximum.at(last, rows[which[some]], middle[some] + config.frame_size // 4)
-        room = int(config.room_seconds * config.sample_rate) * (controls.room_gain > 0).long()
-        last[rows] += np.where(last[rows] > 0, room.cpu().numpy(), 0)
-    return np.minimum(first, last), last
-
-
-def _lanes(
-    rows: NDArray[np.int64], table: EventTable, first: NDArray[np.int64], last: NDArray[np.int64]
-) -> list[list[int]]:
-    """The rows in few groups, in each of which no two events of a channel sound at the same time."""
-    lanes: list[list[int]] = []
-    busy: list[dict[int, int]] = []  # until when each lane is, by channel
-    for row in rows[np.argsort(first[rows], kind="stable")].tolist():
-        channel = int(table.channel[row])
-        free = (i for i, until in enumerate(busy) if until.get(channel, 0) <= first[row])
-        index = next(free, len(lanes))
-        if index == len(lanes):
-            lanes.append([])
-            busy.append({})
-        lanes[index].append(row)
-        busy[index][channel] = int(last[row])
-    return lanes
-
-
-def _apart(
-    codec: Codec, table: EventTable, lane: list[int], first: NDArray[np.int64], last: NDArray[np.int64]
-) -> dict[int, NDArray[np.float32]]:
-    """The sounds of a lane's events, by row."""
-    rate = codec.model_rate
-    amplitude = np.zeros_like(table.amplitude)
-    amplitude[lane] = table.amplitude[lane]
-    begin, end = int(first[lane].min()), int(last[lane].max())
-    blocks = codec.decode(table.replace(amplitude=amplitude), start_s=begin / rate, end_s=end / rate, sample_rate=rate)
-    samples = np.concatenate(list(blocks))
-    return {r: samples[first[r] - begin : last[r] - begin, table.channel[r]].copy() for r in lane}
 
 
 @dataclass(frozen=True)
@@ -166,7 +60,7 @@ def redundancy(codec: Codec, table: EventTable, threshold: float = THRESHOLD) ->
     Neighbours in a voice hardly reach 0.5, even if they sound the same: the fades of events at equal gaps correlate by
     0.25, and at any gaps by less than 0.5. Events of different voices may.
     """
-    first, _ = _spans(codec, table)
+    first, _ = event_spans(codec, table)
     channels = np.unique(table.channel).tolist()
     # the earliest sample of this event and all after it, by channel: what ends before that is done with
     coming: dict[int, dict[int, int]] = {}
