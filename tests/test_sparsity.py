@@ -89,20 +89,22 @@ def truth(path: Path) -> list[Note]:
 # the sounds of single events
 
 
-def check_that_sounds_are_those_of_single_events(codec: Codec, table: EventTable, tolerance: float) -> None:
-    sounds = list(event_sounds(codec, table))
+def check_that_sounds_are_those_of_single_events(
+    codec: Codec, table: EventTable, tolerance: float, rate: int = RATE
+) -> None:
+    sounds = list(event_sounds(codec, table, sample_rate=rate))
     assert [sound.row for sound in sounds] == list(range(len(table)))
     for row, sound in enumerate(sounds):
         alone = np.where(np.arange(len(table)) == row, table.amplitude, 0)
-        blocks = list(codec.decode(table.replace(amplitude=alone), sample_rate=codec.model_rate))
-        expected = np.concatenate(blocks)
+        expected = np.concatenate(list(codec.decode(table.replace(amplitude=alone), sample_rate=rate)))
         found = np.zeros_like(expected)
         assert sound.channel == table.channel[row]
         found[sound.start : sound.start + len(sound.samples), sound.channel] = sound.samples
         assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
 
-def test_sounds_of_speech_events(codec: SpeechCodec) -> None:
+@pytest.mark.parametrize("rate", [16000, RATE, 44100])
+def test_sounds_of_speech_events(codec: SpeechCodec, rate: int) -> None:
     linked = {"begins": 0.0, "attack_log2_s": 2.0}
     rows = [
         {"time": 0.0, "level_db": -10.0},
@@ -117,26 +119,36 @@ def test_sounds_of_speech_events(codec: SpeechCodec) -> None:
     ]
     table = events(codec, *rows, channels=2)
     table = table.replace(amplitude=[1, 2, 1, 0.5, 1, 1, 0, 1, 1])
-    check_that_sounds_are_those_of_single_events(codec, table, 1e-4)
-    sounds = list(event_sounds(codec, table))
-    assert not sounds[6].samples.any() and not sounds[8].samples.any()  # amplitude 0; after the end
+    check_that_sounds_are_those_of_single_events(codec, table, 1e-4, rate)
+    sounds = list(event_sounds(codec, table, sample_rate=rate))
+    assert len(sounds[6].samples) == len(sounds[8].samples) == 0  # amplitude 0; after the end
 
 
-def test_sounds_of_reference_events() -> None:
+@pytest.mark.parametrize("rate", [16000, RATE])
+def test_sounds_of_reference_events(rate: int) -> None:
     codec = ReferenceCodec(sounding(0))
     table = table_of(codec, [0.0, 0.02, 0.1, 0.11, 0.4, 0.9], 16000)
-    check_that_sounds_are_those_of_single_events(codec, table, 1e-4)
+    check_that_sounds_are_those_of_single_events(codec, table, 1e-4, rate)
     assert len(decoded(codec, table)) == 16000
 
 
-def test_sounds_add_up_to_what_is_heard(shipped: Codec) -> None:
-    audio, rate = soundfile.read(DATA / "you-are-next-it.flac", dtype="float32")
-    table = shipped.encode(ArraySource(audio, rate), effort=0)
-    whole = np.concatenate(list(shipped.decode(table, sample_rate=shipped.model_rate)))[:, 0]
+@pytest.mark.parametrize("rate", [None, 8000, 16000, 22051, 44100])
+def test_sounds_add_up_to_what_is_heard(shipped: Codec, rate: int | None) -> None:
+    audio, source_rate = soundfile.read(DATA / "you-are-next-it.flac", dtype="float32")
+    table = shipped.encode(ArraySource(audio, source_rate), effort=0)
+    whole = np.concatenate(list(shipped.decode(table, sample_rate=rate or shipped.model_rate, seed=5)))[:, 0]
     total = np.zeros_like(whole)
-    for sound in event_sounds(shipped, table):
+    for sound in event_sounds(shipped, table, sample_rate=rate, seed=5):
         total[sound.start : sound.start + len(sound.samples)] += sound.samples
-    assert np.abs(total - whole).max() < 1e-4 * np.abs(whole).max()
+    assert np.abs(total - whole).max() < 1e-5 * np.abs(whole).max()
+
+
+def test_few_events_that_sound_far_apart(codec: SpeechCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"time": 0.3 + 0.1 * i, "channel": i % 2} for i in range(60)]
+    table = events(codec, *rows, seconds=7.0, channels=2)
+    table = table.replace(amplitude=np.isin(np.arange(60), [0, 1, 30, 59]))
+    monkeypatch.setattr("sparsecodec_models.event_sounds.GAP_SAMPLES", 10000)
+    check_that_sounds_are_those_of_single_events(codec, table, 1e-4, 44100)
 
 
 # redundancy
