@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
@@ -57,11 +57,11 @@ def open_seekable_input(path: str, magic: bytes = b"") -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_output(path: str, *, force: bool, input_path: str | None = None) -> Iterator[BinaryIO]:
+def open_output(path: str, *, force: bool, input_paths: Sequence[str] = ()) -> Iterator[BinaryIO]:
     """A file to write, which appears as `path` when the block ends well, else not at all.
 
     '-' is stdout. Devices and named pipes are written straight. Refused with a CliError: a terminal, a
-    folder, an existing file without `force`, the file that `input_path` names.
+    folder, an existing file without `force`, a file that one of `input_paths` names.
     """
     if path == "-":
         yield from _stdout()
@@ -73,7 +73,7 @@ def open_output(path: str, *, force: bool, input_path: str | None = None) -> Ite
             raise CliError(f"{shown_output(path)}: is a folder; name a file in it")
         if not os.path.isdir(os.path.dirname(target)):
             raise CliError(f"{shown_output(path)}: its folder does not exist; make it first")
-        if input_path is not None and _is_same_file(input_path, target):
+        if any(_is_same_file(input_path, target) for input_path in input_paths):
             raise CliError(f"{shown_output(path)}: is the input too; name another output")
     if mode is not None and not stat.S_ISREG(mode):
         yield from _device(path, mode)

@@ -16,7 +16,7 @@ def read_table(path: str) -> EventTable:
 
 def write_table(table: EventTable, path: str, *, force: bool, input_path: str) -> int:
     """Write a .sic file to `path` ('-': stdout), whole or not at all; the number of bytes it takes."""
-    with open_output(path, force=force, input_path=input_path) as file:
+    with open_output(path, force=force, input_paths=[input_path]) as file:
         with about(input_path):
             data = container.dumps(table)
         file.write(data)

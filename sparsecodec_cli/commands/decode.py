@@ -8,6 +8,7 @@ from sparsecodec_cli.options import (
     NOT_NEGATIVE,
     POSITIVE,
     SECONDS,
+    EventRange,
     device_option,
     input_argument,
     model_option,
@@ -27,6 +28,14 @@ from sparsecodec_cli.options import (
     "--start", "start_s", type=NOT_NEGATIVE, metavar=SECONDS, default=0.0, help="Render from here on."
 )
 @click.option("--end", "end_s", type=POSITIVE, metavar=SECONDS, help="Render up to here.")
+@click.option(
+    "--event",
+    "events",
+    type=EventRange(),
+    multiple=True,
+    metavar="N|N-M",
+    help="Render only this event, or these, in place; 'sic inspect --events' numbers them. Repeatable.",
+)
 @seed_option("Draw the noise from another seed than IN's.", default=None)
 @model_option("Other weights for the preset that IN was coded with.")
 @device_option
@@ -37,6 +46,7 @@ def command(
     rate: int | None,
     start_s: float,
     end_s: float | None,
+    events: tuple[range, ...],
     seed: int | None,
     model: str | None,
     device: str,
@@ -50,6 +60,7 @@ def command(
       sic decode talk.sic                   # writes talk.wav
       sic decode talk.sic talk.flac
       sic decode talk.sic part.wav --start 12.5 --end 20
+      sic decode talk.sic some.wav --event 12 --event 30-34
       sic decode talk.sic out.opus --rate 48000
       sic decode talk.sic - | aplay
 
@@ -60,10 +71,13 @@ def command(
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
 
+    from itertools import chain
+
     from sparsecodec_cli import audio, files, summary
     from sparsecodec_cli.errors import CliError, about, shown
     from sparsecodec_cli.progress import note, progress_bar
     from sparsecodec_cli.tables import read_table
+    from sparsecodec_formats import edit
 
     output_path = output_path or files.default_output(input_path, ".wav")
     audio_format = audio.format_of(output_path)
@@ -74,12 +88,15 @@ def command(
 
     table = read_table(input_path)
     header = table.header
+    if events:
+        with about(input_path):
+            table = edit.solo(table, chain(*events))
     if 0 < start_s >= header.duration_s:
         raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
     whole = (
         start_s == 0 and (end_s is None or end_s >= header.duration_s) and rate in (None, header.sample_rate)
     )
-    with files.open_output(output_path, force=force, input_path=input_path) as out:
+    with files.open_output(output_path, force=force, input_paths=[input_path]) as out:
         from sparsecodec_cli.api import resolve_device
         from sparsecodec_models import codec_for
 

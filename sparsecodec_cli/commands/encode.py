@@ -111,7 +111,7 @@ def command(
     output_path = output_path or files.default_output(input_path, ".sic")
     with (
         files.open_seekable_input(input_path) as file,
-        files.open_output(output_path, force=force, input_path=input_path) as out,
+        files.open_output(output_path, force=force, input_paths=[input_path]) as out,
     ):
         source = SoundFileSource(file, input_path)
         from sparsecodec_cli.api import resolve_device
