@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,7 @@ def encode(
 def decode(
     table: EventTable,
     *,
+    events: Iterable[int] | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
@@ -76,6 +77,7 @@ def decode(
 
     Args:
         table: the events.
+        events: indices of those to be heard, as in the whole and in their place; None: all.
         start_s, end_s: the part to render, seconds of the source; None: to the end.
         sample_rate: of the result, Hz; None: the source's.
         seed: of the noise; None: the one in the table's header.
@@ -84,10 +86,13 @@ def decode(
 
     Of a whole file the result has the source's exact length, or that times `sample_rate` over the source's,
     rounded.
-    Raises SicError when the model is not there.
+    Raises SicError when the model is not there, or an event.
     """
+    from sparsecodec_formats import edit
     from sparsecodec_models import codec_for
 
+    if events is not None:
+        table = edit.solo(table, events)
     codec = codec_for(table.header, resolve_device(device), model)
     blocks = codec.decode(
         table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress

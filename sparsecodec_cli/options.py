@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,23 @@ class FiniteFloat(click.FloatRange):
 
     def _describe_range(self) -> str:
         return "" if self.min is None and self.max is None else super()._describe_range()
+
+
+class EventRange(click.ParamType):
+    """N or N-M, both counted, as a range of the indices of events."""
+
+    name = "N|N-M"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        if isinstance(value, range):
+            return value
+        match = re.fullmatch(r"([0-9]{1,15})(?:-([0-9]{1,15}))?", value)
+        if match is None:
+            self.fail(f"{value!r} is neither an event, such as 3, nor a range of them, such as 3-7.", param, ctx)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            self.fail(f"{value!r} ends before it begins.", param, ctx)
+        return range(first, last + 1)
 
 
 POSITIVE = FiniteFloat(min=0, min_open=True)

@@ -11,6 +11,7 @@ from cli_support import make_table
 
 import sparsecodec_cli as sic
 from sparsecodec_cli.api import resolve_device
+from sparsecodec_formats import edit
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,16 @@ def test_encode_and_decode_arrays(shape: tuple[int, ...]) -> None:
     assert decoded.shape == (8000, header.channels) and decoded.dtype == np.float32 and rate == 8000
     part, rate = sic.decode(table, start_s=0.25, end_s=0.5, sample_rate=16000)
     assert part.shape == (4000, header.channels) and rate == 16000
+
+
+def test_decode_some_events() -> None:
+    table = make_table()
+    with pytest.raises(sic.SicError, match="no event 20"):
+        sic.decode(table, events=[3, 20])
+    some, _ = sic.decode(table, events=[3, 5])
+    expected, _ = sic.decode(edit.solo(table, [3, 5]))
+    assert np.array_equal(some, expected) and some.any()
+    assert np.abs(sic.decode(table, events=[])[0]).max() < 1e-9
 
 
 def test_decode_nothing() -> None:

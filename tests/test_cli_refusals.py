@@ -72,6 +72,7 @@ def output_of(command: str, folder: Path) -> Path:
         (["decode", "a", "--rate", "0"], ["--rate"]),
         (["decode", "a", "--start", "-1"], ["--start"]),
         (["decode", "a", "--start", "2", "--end", "1"], ["--end", "after"]),
+        *((["decode", "a", "--event", bad], ["--event", repr(bad)]) for bad in ("x", "-3", "3-", "7-3", "1-2-3", "")),
         (["decode", "a", "out.xyz"], ["out.xyz", ".wav"]),
         (["decode", "a", "out.raw"], ["out.raw"]),
         (["decode", "a", "out"], ["out", ".wav"]),
@@ -308,6 +309,13 @@ def test_transform_refuses_to_cut_everything_away(talk_sic: Path) -> None:
 
 def test_decode_refuses_to_start_after_the_end(talk_sic: Path) -> None:
     assert_refused(sic("decode", talk_sic, "--start", "2"), "talk.sic", "2.000 s", "--start")
+
+
+@pytest.mark.parametrize("event, first", [("20", 20), ("18-30", 20), ("0-999999999999999", 20), ("99", 99)])
+def test_decode_refuses_an_event_that_is_not_there(event: str, first: int, talk_sic: Path) -> None:
+    words = f"talk.sic: there is no event {first}", "0 to 19"
+    assert_refused(sic("decode", talk_sic, "--event", "3", "--event", event), *words)
+    assert names_in(talk_sic.parent) == ["talk.sic"]
 
 
 @pytest.mark.parametrize("extension, rate", [("flac", 700_000), ("mp3", 7000), ("opus", 22_050)])

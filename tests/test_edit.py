@@ -314,6 +314,23 @@ def test_a_voice_is_parted_where_the_soft_events_of_a_pause_are_dropped() -> Non
     assert kept.vector[:, BEGINS].tolist() == [1, 0, 1, 0]
 
 
+def test_solo_refuses_an_event_that_is_not_there() -> None:
+    for index in (4, -1):
+        with pytest.raises(SicError, match=f"no event {index}; it has 0 to 3"):
+            edit.solo(TABLE, [0, index])
+    with pytest.raises(SicError, match="no event 4"):
+        edit.solo(TABLE, range(2, 10**15))
+    with pytest.raises(SicError, match="it has none"):
+        edit.solo(TABLE.select([]), [0])
+
+
+def test_solo_leaves_all_others_silent_in_their_place() -> None:
+    table = TABLE.replace(amplitude=[0.5, 1, 2, 0])
+    assert edit.solo(table, [2, 0, 2]) == table.replace(amplitude=[0.5, 0, 2, 0])
+    assert edit.solo(table, range(4)) == table
+    assert not edit.solo(table, []).amplitude.any()
+
+
 @given(st.data(), st.floats(1e-4, 100).map(nearest_step))
 @quick
 def test_links_of_what_is_kept_are_those_of_before(data: st.DataObject, step: float) -> None:

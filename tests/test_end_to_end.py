@@ -60,6 +60,20 @@ def test_inspect_tells_what_was_coded(coded: Path) -> None:
     ok("test", coded, "--decode")
 
 
+@pytest.mark.parametrize("part", [(), ("--start", "0.7", "--end", "2.1", "--rate", "22050")])
+def test_some_events_and_the_others_add_up_to_all(part: tuple[str, ...], coded: Path, tmp_path: Path) -> None:
+    last = json.loads(ok("inspect", coded, "--json"))["n_events"] - 1
+    heard = []
+    for i, events in enumerate([(), ("--event", "20-39", "--event", "3"), ("--event", "0-2", "--event", "4-19")]):
+        rest = ("--event", f"40-{last}") if i == 2 else ()
+        ok("decode", coded, tmp_path / f"{i}.wav", *part, *events, *rest)
+        heard.append(soundfile.read(tmp_path / f"{i}.wav")[0])
+    whole, some, others = heard
+    assert len(some) == len(others) == len(whole)
+    assert some.any() and others.any()
+    assert np.abs(some + others - whole).max() <= 2 / 2**15  # each is rounded to 16 bits
+
+
 def test_transposed_speech_is_higher_and_as_long(coded: Path, tmp_path: Path) -> None:
     ok("transform", coded, tmp_path / "high.sic", "--transpose", "7")
     plain, rate = decoded(coded, tmp_path)

@@ -9,7 +9,7 @@ the same noise is heard.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -227,6 +227,20 @@ def only(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
     shorter = attack.physical(vector[comes]) < gap_log2_s
     vector[comes, attack.index] = np.where(shorter, _above(table, attack, gap_log2_s), now)
     return table.replace(vector=vector).select(kept)
+
+
+def solo(table: EventTable, events: Iterable[int]) -> EventTable:
+    """All others at amplitude 0: those at these indices sound as in the whole, and carry on what they carried on there.
+
+    SicError for an index that the table does not have.
+    """
+    heard = np.zeros(len(table), bool)
+    for index in events:
+        if not 0 <= index < len(table):
+            there = f"it has 0 to {len(table) - 1}, which 'sic inspect --events' lists" if len(table) else "it has none"
+            raise SicError(f"there is no event {index}; {there}")
+        heard[index] = True
+    return table.replace(amplitude=np.where(heard, table.amplitude, 0))
 
 
 def _above(table: EventTable, dim: Dim, physical: ArrayLike) -> NDArray[np.float64]:
