@@ -10,20 +10,18 @@ from rich.text import Text
 
 from sparsecodec_cli.errors import one_line
 from sparsecodec_cli.inspection import Inspection
-from sparsecodec_cli.picture import LABEL_WIDTH, picture
-
-_STYLES = ("bold", "", "dim")
+from sparsecodec_cli.picture import picture
+from sparsecodec_cli.picture_text import LABEL_WIDTH, NEEDED, print_picture
 
 
 def print_inspection(inspection: Inspection, name: str) -> None:
     """Print header, bitrate by part, and the picture, as wide as the terminal (80 where there is none)."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    ascii_only = not _can_encode("░▒▓█…")
     console.print(Text(name, style="bold"))
     for label, value in _facts(inspection):
         console.print(Text.assemble((f"  {label:<10}", "cyan"), value))
     _print_parts(console, inspection)
-    _print_picture(console, inspection, ascii_only)
+    _print_picture(console, inspection)
 
 
 def print_events(inspection: Inspection) -> None:
@@ -85,19 +83,18 @@ def _largest_dims(inspection: Inspection) -> list[tuple[str, float, float]]:
     return [(name, *both) for name, both in rows.items()]
 
 
-def _print_picture(console: Console, inspection: Inspection, ascii_only: bool) -> None:
-    level_db = inspection.levels_db()
-    duration_s = inspection.table.duration_s
-    width = max(10, console.width - LABEL_WIDTH - 2)
-    rows = [] if level_db is None else picture(inspection.table.time, level_db, duration_s, width, ascii_only)
-    if not rows:
+def _print_picture(console: Console, inspection: Inspection) -> None:
+    if inspection.layout is None:
         return
+    ascii_only = not _can_encode(NEEDED)
+    width = max(10, console.width - LABEL_WIDTH)
+    drawn = picture(inspection.table, inspection.layout, width, ascii_only=ascii_only)
+    if drawn is None:
+        return
+    what = "voices" if "begins" in inspection.layout.dims else "events"
     console.print()
-    console.print(Text("  events by level and time", style="cyan"))
-    for i, row in enumerate(rows):
-        console.print(Text.assemble(f"{row.level_db:>5.0f} dB ", (row.cells, _STYLES[3 * i // len(rows)])))
-    end = f"{duration_s:.2f} s"
-    console.print(" " * (LABEL_WIDTH + 1) + "0" + end.rjust(width - 1))
+    console.print(Text(f"  level of {what} over time", style="cyan"))
+    print_picture(console, drawn, ascii_only=ascii_only)
 
 
 def _can_encode(text: str) -> bool:

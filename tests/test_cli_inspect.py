@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import numpy as np
 import pytest
 from cli_support import make_table, ok, read_sic, write_sic
 
-from sparsecodec_cli.inspection import Inspection
-from sparsecodec_cli.picture import DENSITIES_ASCII, picture
 from sparsecodec_formats import LAYOUTS
 
 
@@ -99,17 +96,6 @@ def test_inspect_events_is_a_line_for_each_event_in_physical_units(talk_sic: Pat
 
 def test_inspect_of_the_reference_preset_draws_amplitudes(tmp_path: Path) -> None:
     table = make_table(4, model="reference").replace(amplitude=[1.0, 0.0, 0.1, 0.01])
-    path = write_sic(tmp_path / "reference.sic", table)
-    level_db = Inspection.of_file(io.BytesIO(path.read_bytes())).levels_db()
-    np.testing.assert_allclose(level_db, [0, -np.inf, -20, -40], atol=0.01)
-    assert "dB" in ok("inspect", path).decode()
-
-
-def test_picture_puts_events_where_they_are() -> None:
-    time_s = np.array([0.0, 0.1, 0.1, 0.999, 2.0])
-    level_db = np.array([-10.0, -40.0, -40.0, -10.0, -10.0])
-    rows = picture(time_s, level_db, duration_s=1.0, width=10, ascii_only=True)
-    assert rows[0].cells == DENSITIES_ASCII[0] + " " * 8 + DENSITIES_ASCII[0]
-    assert rows[-1].cells == " " + DENSITIES_ASCII[1] + " " * 8
-    assert all(not row.cells.strip() for row in rows[1:-1])
-    assert rows[-1].level_db <= -40 < rows[-1].level_db + 4
+    text = ok("inspect", write_sic(tmp_path / "reference.sic", table)).decode()
+    assert "level of events over time" in text
+    assert [line.split()[0] for line in text.splitlines() if " dB " in line] == ["0", "-10", "-20", "-30", "-40"]
