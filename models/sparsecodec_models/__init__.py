@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .codec import ArraySource, AudioSource, Codec
-    from .registry import ModelInfo, codec_for, list_models, load_codec
+    from .registry import ModelInfo, codec_for, list_models, load_codec, n_parameters
 
 _HOMES = {
     "ArraySource": "codec",
@@ -17,8 +17,9 @@ _HOMES = {
     "codec_for": "registry",
     "list_models": "registry",
     "load_codec": "registry",
+    "n_parameters": "registry",
 }
-__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec"]
+__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec", "n_parameters"]
 
 
 def __getattr__(name: str) -> Any:

@@ -104,11 +104,12 @@ class Wish:
 class Codec(ABC):
     """A preset with its weights.
 
-    Attributes: name; default_effort, 0 … 9; model_rate, Hz; weights_hash, 8 bytes that files carry; device;
-    time_unit, s, and step, of the 32 dims, as in `Header`.
+    Attributes: name; model, with an `encoder` and a `decoder`; default_effort, 0 … 9; model_rate, Hz; weights_hash,
+    8 bytes that files carry; device; time_unit, s, and step, of the 32 dims, as in `Header`.
     """
 
     name: str
+    model: torch.nn.Module
     default_effort: int
     model_rate: int
     weights_hash: bytes

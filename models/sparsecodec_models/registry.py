@@ -99,6 +99,11 @@ def list_models() -> list[ModelInfo]:
     ]
 
 
+def n_parameters(codec: Codec) -> tuple[int, int, int]:
+    """Numbers in a codec's weights: all, the encoder's and the decoder's."""
+    return _counts(codec.model)
+
+
 def _counts(model: torch.nn.Module) -> tuple[int, int, int]:
     whole = sum(p.numel() for p in model.parameters())
     decoder = sum(p.numel() for p in model.get_submodule("decoder").parameters())
