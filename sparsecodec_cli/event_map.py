@@ -75,10 +75,14 @@ def _first_component(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _colours(points: NDArray[np.float64], seed: int) -> NDArray[np.uint8]:
-    """Each of red, green and blue by another random direction, from 45 to 215, so that it shows on dark and light."""
-    directions = np.random.default_rng(seed).normal(size=(points.shape[1], 3))
-    shares = [_unit(points @ direction) for direction in directions.T]
-    return np.stack([np.round(45 + 170 * share) for share in shares], axis=1).astype(np.uint8)
+    """Each of red, green and blue by another random direction, from 40 to 220, so that it shows on dark and light; two
+    standard deviations from the mean are full, as few lie beyond and most would be grey else."""
+    if not len(points):
+        return np.zeros((0, 3), np.uint8)
+    projected = points @ np.random.default_rng(seed).normal(size=(points.shape[1], 3))
+    spread = projected.std(axis=0)
+    share = 0.5 + (projected - projected.mean(axis=0)) / np.where(spread > 1e-9, 4 * spread, 1.0)
+    return np.round(40 + 180 * share.clip(0, 1)).astype(np.uint8)
 
 
 def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
