@@ -1,7 +1,7 @@
 """What each event takes out of a sound: the residual of its spectrogram, event by event, from loud to soft.
 
-Vinyard 2025 (arXiv 2505.05654): an event's own magnitudes are subtracted from those that are left, and what that does to
-their energy is what the event is worth.
+Vinyard 2025 (arXiv 2505.05654): an event's own magnitudes are subtracted from those that are left, and what that does
+to their energy is what the event is worth.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ class ReferenceCodec(Codec):
     """
 
     name = MODEL_NAME
+    model: ReferenceModel
     default_effort = 0
 
     def __init__(

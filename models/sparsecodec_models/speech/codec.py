@@ -50,6 +50,7 @@ class SpeechCodec(Codec):
     """The default preset."""
 
     name = "speech"
+    model: SpeechModel
     default_effort = 4
     time_unit: Fraction = LAYOUTS["speech"].time_unit
 
