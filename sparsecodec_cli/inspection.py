@@ -18,11 +18,12 @@ from sparsecodec_formats.presets import Layout, layout_of, level_db
 
 @dataclass(frozen=True)
 class Column:
-    """A quantity of all events, for people: name, unit, values [n]."""
+    """A quantity of all events: name and unit for people, values [n], key for tables (name and unit)."""
 
     name: str
     unit: str
     values: NDArray[np.float64]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -66,23 +67,26 @@ class Inspection:
         return None if self.layout is None else level_db(self.table)
 
     def columns(self) -> list[Column]:
-        """The named quantities of the events, logarithms undone; shapes of spectra are left to JSON."""
-        named = [] if self.layout is None else [d for d in self.layout.dims.values() if d.unit != "1"]
-        columns = []
-        for dim in named:
-            values = dim.physical(self.table.vector)
-            if dim.unit.startswith("log2 "):
-                unit = dim.unit.removeprefix("log2 ")
-                columns.append(Column(dim.name.removesuffix(f"_log2_{unit}"), unit, np.exp2(values)))
-            elif dim.name == "begins":
-                columns.append(Column(dim.name, "0/1", (values > 0.5).astype(np.float64)))
-            else:
-                columns.append(
-                    Column(dim.name.rpartition("_")[0], dim.unit.replace("semitones", "st"), values)
-                )
-        if not named or (self.table.amplitude != 1).any():
-            columns.append(Column("amplitude", "1", self.table.amplitude.astype(np.float64)))
-        return columns
+        """See `columns`."""
+        return columns(self.table, self.layout)
+
+
+def columns(table: EventTable, layout: Layout | None) -> list[Column]:
+    """The named quantities of the events, logarithms undone; shapes of spectra are left to JSON."""
+    named = [] if layout is None else [d for d in layout.dims.values() if d.unit != "1"]
+    found = []
+    for dim in named:
+        values, key = dim.physical(table.vector), dim.name.replace("_log2_", "_")
+        if dim.unit.startswith("log2 "):
+            unit = dim.unit.removeprefix("log2 ")
+            found.append(Column(dim.name.removesuffix(f"_log2_{unit}"), unit, np.exp2(values), key))
+        elif dim.name == "begins":
+            found.append(Column(dim.name, "0/1", (values > 0.5).astype(np.float64), key))
+        else:
+            found.append(Column(dim.name.rpartition("_")[0], dim.unit.replace("semitones", "st"), values, key))
+    if not named or (table.amplitude != 1).any():
+        found.append(Column("amplitude", "1", table.amplitude.astype(np.float64), "amplitude"))
+    return found
 
 
 def as_json(inspection: Inspection) -> str:
