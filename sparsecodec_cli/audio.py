@@ -21,6 +21,7 @@ from sparsecodec_cli.files import SPOOL_BYTES
 MAX_CHANNELS = 255  # of a .sic file
 WAV_MAX_BYTES = 2**32 - 1
 WAV_HEADER_BYTES = 44
+FLOAT_WAV_HEADER_BYTES = 58
 # libsndfile's Vorbis writer keeps a call's samples on the stack, so a call must not bring too many.
 FRAMES_AT_ONCE = 1 << 14
 
@@ -238,6 +239,25 @@ def _write_wav(
     if n_samples is None:
         file.seek(0)
         file.write(_wav_header(path, sample_rate, channels, blocks.n_samples))
+
+
+def write_float_wav(file: BinaryIO, path: str, audio: Audio, sample_rate: int) -> None:
+    """Write float32 [n, channels] as WAV of 32-bit floats, in which nothing is clipped.
+
+    By hand, as libsndfile puts the time of day into such a file. Raises CliError when WAV cannot hold this.
+    """
+    n_samples, channels = audio.shape
+    frame_bytes = 4 * channels
+    n_bytes = frame_bytes * n_samples
+    if max(n_bytes + FLOAT_WAV_HEADER_BYTES, sample_rate * frame_bytes) > WAV_MAX_BYTES:
+        raise CliError(
+            f"{shown_output(path)}: WAV cannot hold {channels} channels of 32-bit floats at {sample_rate} Hz;"
+            " 'sic decode --event' writes other formats, and at a --rate"
+        )
+    file.write(struct.pack("<4sI4s4sI", b"RIFF", n_bytes + FLOAT_WAV_HEADER_BYTES - 8, b"WAVE", b"fmt ", 18))
+    file.write(struct.pack("<HHIIHHH", 3, channels, sample_rate, sample_rate * frame_bytes, frame_bytes, 32, 0))
+    file.write(struct.pack("<4sII4sI", b"fact", 4, n_samples, b"data", n_bytes))
+    file.write(audio.astype("<f4").tobytes())
 
 
 def _wav_header(path: str, sample_rate: int, channels: int, n_samples: int) -> bytes:

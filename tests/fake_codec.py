@@ -41,6 +41,7 @@ class ArraySource:
 
 class FakeCodec:
     default_effort = 3
+    model_rate = 22050
 
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}

@@ -29,6 +29,7 @@ WITHOUT_TORCH = [
     ["--version"],
     ["encode", "--help"],
     ["decode", "--help"],
+    ["stems", "--help"],
     ["compare", "--help"],
     ["inspect", "talk.sic"],
     ["inspect", "talk.sic", "--json"],
@@ -36,7 +37,7 @@ WITHOUT_TORCH = [
     ["transform", "talk.sic", "out.sic", "--stretch", "2", "--keep", "50%"],
     ["test", "talk.sic"],
 ]
-WITH_CLICK_ONLY = [args for args in WITHOUT_TORCH if args[-1].startswith("--")][:5]
+WITH_CLICK_ONLY = [args for args in WITHOUT_TORCH if args[-1].startswith("--")][:6]
 LIST_MODULES = """
 import atexit, sys
 atexit.register(lambda: print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))

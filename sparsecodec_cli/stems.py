@@ -1,0 +1,152 @@
+"""Every event as a sound of its own: files that add up to the recording, and a table that tells where each goes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sparsecodec_cli.audio import Audio, write_float_wav
+from sparsecodec_cli.errors import CliError, shown
+from sparsecodec_cli.inspection import columns
+from sparsecodec_cli.output_folder import OutputFolder
+from sparsecodec_cli.progress import Progress
+from sparsecodec_formats import edit
+from sparsecodec_formats.events import EventTable
+from sparsecodec_formats.presets import layout_of
+from sparsecodec_models.codec import Codec
+from sparsecodec_models.event_sounds import EventSound, event_sounds
+
+TABLE = "stems.csv"
+PLACE = ("file", "index", "channel", "time_s", "start_sample", "n_samples")  # the first columns of TABLE
+NAME = re.compile(r"[0-9]{4,}-[0-9]+\.[0-9]{3}s\.wav")
+SILENCE = 1e-6  # softer samples at the ends of a stem are cut: a hundred of them add up to no more than 1e-4
+
+
+@dataclass(frozen=True)
+class Stem:
+    """The sound of one event. row: in the table. start: which sample of the recording audio[0] is; audio: float32
+    [n, channels], n > 0, silent in all channels but the event's."""
+
+    row: int
+    start: int
+    audio: Audio
+
+
+def earlier_stems(folder: Path) -> set[str]:
+    """Names of the files that `write_stems` has written to a folder, its table included, as that tells.
+
+    CliError when there is a table of this name which is something else.
+    """
+    path = folder / TABLE
+    if not path.exists():
+        return set()
+    rows = csv.reader(io.StringIO(path.read_text("utf-8", errors="replace"))) if path.is_file() else iter(())
+    try:
+        if tuple(next(rows, ()))[: len(PLACE)] != PLACE:
+            raise csv.Error
+        return {TABLE} | {row[0] for row in rows if row and NAME.fullmatch(row[0])}
+    except csv.Error:
+        raise CliError(
+            f"{shown(str(path))}: is not a table of 'sic stems'; move it away, or name another folder"
+        ) from None
+
+
+def write_stems(
+    folder: OutputFolder,
+    codec: Codec,
+    table: EventTable,
+    *,
+    top: int | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write stems of all events that sound, or of the `top` with most energy, and the table; how many there are.
+
+    A stem is WAV, 32-bit float, at the rate and with the channels of the source. seed: of the noise; default, the
+    file's.
+    """
+    header = table.header
+    places = _Places(table)
+    n_stems = 0
+    for stem in stems(codec, table, top=top, seed=seed, progress=progress):
+        with folder.open(places.add(stem)) as file:
+            write_float_wav(file, folder.path, stem.audio, header.sample_rate)
+        n_stems += 1
+    with folder.open(TABLE) as file:
+        file.write(places.as_csv())
+    return n_stems
+
+
+def stems(
+    codec: Codec,
+    table: EventTable,
+    *,
+    top: int | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Stem]:
+    """Stems at the source's rate, in the table's order; options as in `write_stems`.
+
+    All of them, added at their starts, are the decoded recording, within 1e-4 (full scale 1). An event of which no
+    sample is above SILENCE has none.
+    """
+    picks = top is not None and top < len(table)
+    if top is not None and picks:
+        energy = np.zeros(len(table))
+        for sound in _sounds(codec, table, seed, progress, 0.0, 0.8):
+            energy[sound.row] = np.square(sound.samples, dtype=np.float64).sum()
+        table = edit.solo(table, np.argsort(-energy, kind="stable")[:top].tolist())
+    for sound in _sounds(codec, table, seed, progress, 0.8 if picks else 0.0, 1.0):
+        stem = _cut(sound, table.header.channels)
+        if stem is not None:
+            yield stem
+
+
+def _sounds(
+    codec: Codec, table: EventTable, seed: int | None, progress: Progress | None, begins: float, ends: float
+) -> Iterator[EventSound]:
+    for sound in event_sounds(codec, table, sample_rate=table.header.sample_rate, seed=seed):
+        yield sound
+        if progress:
+            progress(begins + (ends - begins) * (sound.row + 1) / len(table))
+
+
+def _cut(sound: EventSound, channels: int) -> Stem | None:
+    """The part from the first to the last sample that is heard."""
+    heard = np.flatnonzero(np.abs(sound.samples) > SILENCE)
+    if not len(heard):
+        return None
+    samples = sound.samples[heard[0] : heard[-1] + 1]
+    audio = np.zeros((len(samples), channels), np.float32)
+    audio[:, sound.channel] = samples
+    return Stem(sound.row, sound.start + int(heard[0]), audio)
+
+
+class _Places:
+    """What each stem is called and where it goes, as rows of TABLE."""
+
+    def __init__(self, table: EventTable) -> None:
+        self._table = table
+        self._columns = columns(table, layout_of(table.header))
+        self._digits = max(4, len(str(len(table) - 1)))
+        self._rows: list[list[object]] = [[*PLACE, *(column.key for column in self._columns)]]
+
+    def add(self, stem: Stem) -> str:
+        """The name of a stem's file."""
+        row, time_s = stem.row, float(self._table.time[stem.row])
+        name = f"{row:0{self._digits}}-{time_s:.3f}s.wav"
+        channel, says = int(self._table.channel[row]), [float(column.values[row]) for column in self._columns]
+        place = [name, row, channel, round(time_s, 9), stem.start, len(stem.audio)]
+        self._rows.append([*place, *(round(value, 6) for value in says)])
+        return name
+
+    def as_csv(self) -> bytes:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(self._rows)
+        return text.getvalue().encode()
