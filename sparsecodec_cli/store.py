@@ -192,7 +192,7 @@ def _upload(store: AbstractFileSystem, temporary: str, path: str, url: str) -> N
 
 
 def _local_pages(path: str) -> Iterator[StoredPage]:
-    with about_os(path, name=one_line(path), always=True):
+    with about_os(path, name=one_line(path) or "(empty name)", always=True):
         mode = os.stat(path).st_mode
     if not stat.S_ISDIR(mode):
         page = _local_page(path)
@@ -264,7 +264,8 @@ def _find(store: AbstractFileSystem, path: str) -> dict[str, Any]:
 
 def _heads(store: AbstractFileSystem, paths: list[str]) -> list[bytes]:
     """The first bytes of each object, read at the same time where the store can; b"" where it may not be read."""
-    heads = store.cat_ranges(paths, 0, _MARK_WITHIN, on_error="return") if paths else []
+    starts, ends = [0] * len(paths), [_MARK_WITHIN] * len(paths)  # older versions of fsspec take no single numbers
+    heads = store.cat_ranges(paths, starts, ends, on_error="return") if paths else []
     for head in heads:
         if isinstance(head, Exception) and not isinstance(head, (FileNotFoundError, PermissionError)):
             raise head

@@ -47,7 +47,9 @@ _REASONS = {
     "NoRegionError": "no region is set; set AWS_DEFAULT_REGION",
     "ParamValidationError": "this is no name of a bucket or object; check it",
     "EndpointConnectionError": _UNREACHABLE_S3,
-    "HTTPClientError": _UNREACHABLE_S3,  # of botocore: time-outs, TLS, proxies
+    "SSLError": "the store's certificate is not accepted; check AWS_ENDPOINT_URL and AWS_CA_BUNDLE",
+    "ProxyConnectionError": "the proxy cannot be reached; check HTTPS_PROXY",
+    "HTTPClientError": _UNREACHABLE_S3,  # of botocore: time-outs, and answers that are none
     "ClientConnectionError": _UNREACHABLE,
     "gaierror": _UNREACHABLE,
     "ConnectionError": _UNREACHABLE,
