@@ -1,0 +1,241 @@
+"""Excerpts as the page shows them: sounds and pictures as data URIs, events as columns of short numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_cli.page import spectra
+from sparsecodec_cli.page.excerpts import Excerpt
+from sparsecodec_cli.page.media import colours, data_uri, flac, opus, peaks, png, waveform_path
+from sparsecodec_formats.edit import estimate_energy_db
+from sparsecodec_formats.events import EventTable
+from sparsecodec_formats.presets import layout_of, level_db
+from sparsecodec_formats.worth import voices
+
+if TYPE_CHECKING:
+    from sparsecodec_models.event_sounds import EventSound
+
+Audio = NDArray[np.float32]
+
+WAVEFORM_POINTS = 600
+FILM_DEPTH_DB = 50.0  # less than other pictures show, so that what is taken out is seen to go
+STRIP_FRAMES = 2048  # in a row of the film's picture: browsers bound the width of one
+LARGEST_RADIUS, SMALLEST_RADIUS = 9.0, 2.0  # of events on the scatterplot, pixels
+RADIUS_DEPTH_DB = 50.0  # below the loudest event, the energy that the smallest stands for
+# A page for 30 s of sound is to stay below 8 MB. Lossless sounds of speech do; of what takes more, Opus is written.
+FLAC_BYTES_PER_S = {"tracks": 100_000, "lanes": 60_000}
+
+
+@dataclass(frozen=True)
+class Track:
+    """A sound to play, with its waveform (an SVG path, `n_points` wide) and spectrogram (an image)."""
+
+    title: str
+    note: str
+    audio: str
+    waveform: str
+    n_points: int
+    spectrogram: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the page holds of an excerpt. `rows`: of its recording's table; the event map comes later, as it is of all
+    examples together."""
+
+    start_s: float
+    duration_s: float
+    tracks: list[Track]
+    drawn_anew: list[Track]
+    ticks: list[tuple[str, float]]
+    film: dict[str, Any]
+    lanes: dict[str, Any]
+    rows: NDArray[np.int64]
+    columns: dict[str, list[Any]]
+    removed: float
+    redundancy: float
+
+    @property
+    def n_events(self) -> int:
+        return len(self.rows)
+
+
+def example_of(excerpt: Excerpt, table: EventTable, pitched: NDArray[np.bool_], seed: int) -> Example:
+    """pitched: which events of the table have a pitch, bool [n]; seed: of what is drawn anew."""
+    rate, source_rate = excerpt.sample_rate, table.header.sample_rate
+    start_s = excerpt.span.start / source_rate
+    full = spectra.loudest(excerpt.start, rate)
+    original = [] if excerpt.original is None else [("Original", "the recording", excerpt.original, source_rate)]
+    sounds = [
+        *original,
+        ("Reconstruction", "what the events sound like together", excerpt.decoded, rate),
+        ("Randomised vectors", f"other sounds at the same times, seed {seed}", excerpt.other_vectors, rate),
+        ("Randomised times", f"the same sounds at other times, seed {seed}", excerpt.other_times, rate),
+    ]
+    tracks = _tracks(sounds, excerpt, full)
+    lanes, places = _lanes(excerpt.sounds, len(excerpt.decoded), rate)
+    position = {row: i for i, row in enumerate(excerpt.rows.tolist())}
+    return Example(
+        start_s=start_s,
+        duration_s=(excerpt.span.stop - excerpt.span.start) / source_rate,
+        tracks=tracks[: len(original) + 1],
+        drawn_anew=tracks[len(original) + 1 :],
+        ticks=spectra.ticks(rate),
+        film=_film(excerpt, full, position),
+        lanes=lanes,
+        rows=excerpt.rows,
+        columns=columns_of(table, excerpt.rows, pitched)
+        | {
+            "share": [round(100 * share, 2) for share in excerpt.energy_removed.tolist()],
+            "radius": _radii([_energy_db(sound) for sound in excerpt.sounds]),
+            "lane": [lane for lane, _, _ in places],
+            "begin_s": [round(begin / rate, 5) for _, begin, _ in places],
+            "length_s": [round(length / rate, 5) for _, _, length in places],
+        },
+        removed=float(excerpt.energy_removed.sum()),
+        redundancy=excerpt.redundancy,
+    )
+
+
+def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.bool_]) -> dict[str, list[Any]]:
+    """What the page tells of some rows of a table, as JSON: lists as long as `rows`; None where it says nothing.
+
+    Attacks are ms, and decays too, where nothing is linked to the event; radii are by an estimate of the energy.
+    """
+    part, layout = table.select(rows), layout_of(table.header)
+    columns: dict[str, list[Any]] = {
+        "index": rows.tolist(),
+        "time_s": np.round(part.time, 4).tolist(),
+        "level_db": [round(v, 1) if np.isfinite(v) else None for v in level_db(part).tolist()],
+        "radius": _radii(estimate_energy_db(part).tolist()) if len(part) else [],
+    }
+    if table.header.channels > 1:
+        columns["channel"] = part.channel.tolist()
+    if "begins" in layout.dims:
+        attack, decay = (
+            np.round(1000 * np.exp2(layout.physical(part, name).clip(-10, 2)), 1)
+            for name in ("attack_log2_s", "decay_log2_s")
+        )
+        begins, goes_on, gap_s = _links(table)
+        attack = np.where(begins[rows], attack, np.minimum(attack, np.round(1000 * gap_s[rows], 1)))
+        f0 = np.round(110 * np.exp2(layout.physical(part, "f0_semitones") / 12), 1)
+        columns["attack_ms"] = attack.tolist()
+        columns["decay_ms"] = [None if on else v for v, on in zip(decay.tolist(), goes_on[rows], strict=True)]
+        columns["begins"] = [int(v) for v in begins[rows]]
+        columns["f0_hz"] = [v if p else None for v, p in zip(f0.tolist(), pitched[rows], strict=True)]
+    return columns
+
+
+def _links(table: EventTable) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64]]:
+    """Which events begin by themselves, bool [n]; which have another linked to them, bool [n]; and the time since the
+    event before in the channel, s, float64 [n], 0 for the first."""
+    order, starts = voices(table, layout_of(table.header))
+    begins, goes_on, gap_s = np.empty(len(table), bool), np.empty(len(table), bool), np.empty(len(table))
+    time = table.time[order]
+    begins[order], goes_on[order] = starts, ~np.roll(starts, -1)
+    gap_s[order] = np.diff(time, prepend=time[:1])
+    return begins, goes_on, gap_s
+
+
+def _tracks(sounds: Sequence[tuple[str, str, Audio, int]], excerpt: Excerpt, full: float) -> list[Track]:
+    from sparsecodec_models.decomposition import magnitudes
+
+    limited = [(title, note, _limited(audio), rate) for title, note, audio, rate in sounds]
+    seconds = len(excerpt.decoded) / excerpt.sample_rate
+    uris = _uris([(audio, rate) for _, _, audio, rate in limited], seconds * FLAC_BYTES_PER_S["tracks"])
+    palette = colours("magma")
+    tracks = []
+    for (title, note, audio, _), uri in zip(limited, uris, strict=True):
+        # what was removed from is the original, at the rate of the others
+        shown = excerpt.start if title == "Original" else magnitudes(excerpt.stft, audio)
+        extremes = peaks(audio, WAVEFORM_POINTS)
+        picture = spectra.levels(shown, excerpt.sample_rate, full)
+        tracks.append(
+            Track(title, note, uri, waveform_path(extremes), len(extremes), _image(picture, palette))
+        )
+    return tracks
+
+
+def _image(picture: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> str:
+    whole = picture if picture.shape[1] else np.zeros((len(picture), 1), np.uint8)
+    return data_uri("image/png", png(np.ascontiguousarray(whole), palette))
+
+
+def _limited(audio: Audio) -> Audio:
+    """Softer where it would clip: what is drawn anew may come out at any level."""
+    peak = float(np.abs(audio).max(initial=0.0))
+    return audio / peak if peak > 1 else audio
+
+
+def _uris(sounds: Iterable[tuple[Audio, int]], most_bytes: float) -> list[str]:
+    """FLAC of all, or Opus where that takes too many bytes."""
+    sounds = list(sounds)
+    lossless = [flac(audio, rate) for audio, rate in sounds]
+    if sum(map(len, lossless)) <= most_bytes:
+        return [data_uri("audio/flac", data) for data in lossless]
+    return [data_uri("audio/ogg", opus(audio, rate)) for audio, rate in sounds]
+
+
+def _film(excerpt: Excerpt, full: float, position: dict[int, int]) -> dict[str, Any]:
+    """The residual's spectrogram at first, and after each step the frames that it changed, in one long strip that is
+    wrapped into a picture; steps: [event, first frame, frames]; left: share of the energy that is left."""
+    rate = excerpt.sample_rate
+    values = (excerpt.start, *(step.residual for step in excerpt.steps))
+    pieces = [spectra.levels(residual, rate, full, FILM_DEPTH_DB) for residual in values]
+    strip = np.concatenate(pieces, axis=1)
+    strip = np.pad(strip, ((0, 0), (0, -strip.shape[1] % STRIP_FRAMES)))
+    rows = [strip[:, i : i + STRIP_FRAMES] for i in range(0, strip.shape[1], STRIP_FRAMES)]
+    left = 1 - np.cumsum([0.0, *(step.energy_removed for step in excerpt.steps)])
+    return {
+        "picture": _image(np.concatenate(rows) if rows else strip),
+        "strip_frames": STRIP_FRAMES,
+        "rows": spectra.ROWS,
+        "frames": len(excerpt.start),
+        "steps": [[position[s.row], s.first, len(s.residual)] for s in excerpt.steps],
+        "left": [round(100 * share, 2) for share in left.tolist()],
+    }
+
+
+def _energy_db(sound: EventSound) -> float:
+    energy = float(np.square(sound.samples, dtype=np.float64).sum())
+    return 10 * float(np.log10(max(energy, 1e-30)))
+
+
+def _radii(energy_db: Sequence[float]) -> list[float]:
+    if not len(energy_db):
+        return []
+    share = np.clip(1 + (np.array(energy_db) - np.max(energy_db)) / RADIUS_DEPTH_DB, 0, 1)
+    return np.round(SMALLEST_RADIUS + (LARGEST_RADIUS - SMALLEST_RADIUS) * share, 1).tolist()
+
+
+def _lanes(
+    sounds: Sequence[EventSound], n_samples: int, sample_rate: int
+) -> tuple[dict[str, Any], list[tuple[int, int, int]]]:
+    """The events' sounds in few tracks, in each of which no two overlap; and of each its (lane, begin, length).
+
+    In samples; lanes of several channels' events are mono. gain: what to play them with.
+    """
+    lanes: list[Audio] = []
+    free_at: list[int] = []
+    places = [(0, 0, 0)] * len(sounds)
+    for i in sorted(range(len(sounds)), key=lambda i: sounds[i].start):
+        sound = sounds[i]
+        if not len(sound.samples):
+            continue
+        lane = next((k for k, end in enumerate(free_at) if end <= sound.start), len(lanes))
+        if lane == len(lanes):
+            lanes.append(np.zeros((n_samples, 1), np.float32))
+            free_at.append(0)
+        end = sound.start + len(sound.samples)
+        lanes[lane][sound.start : end, 0] = sound.samples
+        free_at[lane] = end
+        places[i] = lane, sound.start, len(sound.samples)
+    gain = max([1.0, *(float(np.abs(lane).max(initial=0.0)) for lane in lanes)])
+    seconds = n_samples / sample_rate
+    uris = _uris([(lane / gain, sample_rate) for lane in lanes], seconds * FLAC_BYTES_PER_S["lanes"])
+    return {"uris": uris, "gain": round(gain, 4)}, places
