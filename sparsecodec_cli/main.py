@@ -19,7 +19,19 @@ EXIT_COULD_NOT = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
-COMMANDS = ("encode", "decode", "stems", "inspect", "compare", "randomize", "transform", "train", "models", "test")
+COMMANDS = (
+    "encode",
+    "decode",
+    "stems",
+    "inspect",
+    "report",
+    "compare",
+    "randomize",
+    "transform",
+    "train",
+    "models",
+    "test",
+)
 
 
 class SicGroup(click.Group):
