@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import click
 
-from sparsecodec_cli.options import input_argument, json_option
+from sparsecodec_cli.options import input_argument, json_option, output_options
+
+if TYPE_CHECKING:
+    from sparsecodec_cli.inspection import Inspection
 
 
 @click.command(name="inspect")
 @input_argument
 @click.option("--events", "with_events", is_flag=True, help="Print the table of events instead.")
 @json_option
-def command(input_path: str, with_events: bool, as_json: bool) -> None:
+@click.option("--plot", "plot_path", metavar="OUT", help="Write a picture instead: OUT ends in .png, .svg or .pdf.")
+@output_options
+def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | None, force: bool, quiet: bool) -> None:
     """Show what is inside a .sic file.
 
     \b
@@ -19,23 +27,53 @@ def command(input_path: str, with_events: bool, as_json: bool) -> None:
       sic inspect talk.sic
       sic inspect talk.sic --events | less -S
       sic inspect talk.sic --json | jq .bitrate_kbps
+      sic inspect talk.sic --plot talk.png
 
     Prints the header, what the bytes are spent on, events a second, and a picture of the events; with
-    --events a line for each event in physical units; with --json all of it, and every event's vector.
+    --events a line for each event in physical units; with --json all of it, and every event's vector. With
+    --plot writes the vectors as an image and the events as a scatterplot, which needs
+    pip install 'sparsecodec[report]'.
     """
-    from sparsecodec_cli import inspection
-    from sparsecodec_cli.errors import shown
-    from sparsecodec_cli.files import open_seekable_input
-    from sparsecodec_formats.header import MAGIC
+    if plot_path is not None:
+        if with_events or as_json:
+            raise click.UsageError("--plot goes with neither --events nor --json.")
+        _plot(input_path, plot_path, force=force, quiet=quiet)
+        return
 
-    with open_seekable_input(input_path, MAGIC) as file:
-        found = inspection.Inspection.of_file(file)
+    from sparsecodec_cli import inspection, inspection_text
+    from sparsecodec_cli.errors import shown
+
+    found = _inspected(input_path)
     if as_json:
         click.echo(inspection.as_json(found))
-        return
-    from sparsecodec_cli import inspection_text
-
-    if with_events:
+    elif with_events:
         inspection_text.print_events(found)
     else:
         inspection_text.print_inspection(found, shown(input_path))
+
+
+def _inspected(input_path: str) -> Inspection:
+    from sparsecodec_cli.files import open_seekable_input
+    from sparsecodec_cli.inspection import Inspection
+    from sparsecodec_formats.header import MAGIC
+
+    with open_seekable_input(input_path, MAGIC) as file:
+        return Inspection.of_file(file)
+
+
+def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:
+    from sparsecodec_cli import plot
+
+    file_format = os.path.splitext(plot_path)[1].lower().removeprefix(".")
+    if file_format not in plot.FORMATS:
+        raise click.UsageError(f"--plot writes .png, .svg or .pdf, which OUT must end in, not {plot_path!r}.")
+
+    from sparsecodec_cli.errors import shown, shown_output
+    from sparsecodec_cli.files import open_output
+    from sparsecodec_cli.progress import note
+
+    plot.check_installed()
+    found = _inspected(input_path)
+    with open_output(plot_path, force=force, input_paths=[input_path]) as out:
+        plot.draw(out, found, os.path.basename(shown(input_path)), file_format)
+    note(f"{shown_output(plot_path)}: {plot.facts(found)}", quiet=quiet)
