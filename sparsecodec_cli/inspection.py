@@ -13,7 +13,7 @@ from sparsecodec_formats import container
 from sparsecodec_formats.accounting import Spending, spending
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.events import EventTable
-from sparsecodec_formats.presets import Layout, layout_of, level_db
+from sparsecodec_formats.presets import Layout, layout_of
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,6 @@ class Inspection:
     def bitrate_kbps(self, n_bytes: float) -> float | None:
         """Thousands of bits a second of sound; None for a recording without samples."""
         return 8e-3 * n_bytes / self.table.duration_s if self.table.duration_s else None
-
-    def levels_db(self) -> NDArray[np.float64] | None:
-        """Level of every event, dB; -inf for amplitude 0; None where the preset does not tell."""
-        return None if self.layout is None else level_db(self.table)
 
     def columns(self) -> list[Column]:
         """See `columns`."""
