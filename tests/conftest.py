@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from sparsecodec_models.speech.codec import SpeechCodec
+
+settings.register_profile("sic", deadline=None)  # a busy machine is not a failure
+settings.load_profile("sic")
 
 
 @pytest.fixture(scope="session")
