@@ -28,7 +28,7 @@ Progress = Callable[[float], None]
 
 READ_SAMPLES = 1 << 16
 ENCODING_SHARE = 0.8  # of the work on a recording
-OVERVIEW_POINTS = 2000
+OVERVIEW_POINTS = 8000
 SMALLEST_PIECE = 256  # samples for one point of an overview's waveform, at least
 
 
