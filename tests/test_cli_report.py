@@ -59,6 +59,7 @@ def test_what_cannot_be_shown_is_refused_and_leaves_nothing(tmp_path: Path, code
     (tmp_path / "text.txt").write_text("no audio")
     (tmp_path / "cut.sic").write_bytes(coded.read_bytes()[:200])
     out = tmp_path / "page.html"
+    assert_refused(sic("report", coded, tmp_path / "text.txt"), "text.txt", ".html", exit_code=2)
     for name, word in (("none.wav", "no such file"), ("text.txt", "not audio"), ("cut.sic", "cut.sic")):
         assert_refused(sic("report", tmp_path / name, out), name, word)
         assert_refused(sic("report", coded, tmp_path / name, out), name, word)
@@ -78,8 +79,10 @@ def test_an_existing_page_stays_without_force(tmp_path: Path, coded: Path) -> No
 def test_an_input_is_never_overwritten(tmp_path: Path, coded: Path) -> None:
     other = tmp_path / "b.sic"
     other.write_bytes(coded.read_bytes())
-    assert_refused(sic("report", coded, other, other, "-f"), "b.sic", "input")
-    assert other.read_bytes() == coded.read_bytes()
+    assert_refused(sic("report", coded, other, "-f"), "b.sic", ".html", exit_code=2)  # OUT was forgotten
+    other.rename(tmp_path / "b.html")
+    assert_refused(sic("report", coded, tmp_path / "b.html", tmp_path / "b.html", "-f"), "b.html", "input")
+    assert (tmp_path / "b.html").read_bytes() == coded.read_bytes()
 
 
 def test_files_of_different_weights_are_not_put_on_one_page(tmp_path: Path, coded: Path) -> None:
@@ -104,8 +107,8 @@ def test_it_goes_through_pipes(coded: Path) -> None:
 
 def test_the_same_input_gives_the_same_page_and_the_seed_another(tmp_path: Path, coded: Path) -> None:
     for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
-        ok("report", coded, tmp_path / name, "--seed", seed)
-    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+        ok("report", coded, tmp_path / f"{name}.html", "--seed", seed)
+    a, b, c = ((tmp_path / f"{name}.html").read_bytes() for name in "abc")
     assert a == b and a != c
     assert b"seed 3" in a and b"seed 4" in c
 
@@ -147,12 +150,17 @@ def test_the_original_is_the_recording_to_the_bit(tmp_path: Path) -> None:
     assert rate == expected_rate and np.array_equal(audio, expected)
 
 
-@pytest.mark.parametrize("channels", [2, 3])
-def test_several_channels(tmp_path: Path, channels: int) -> None:
-    write_wav(tmp_path / "a.wav", 12000, channels=channels, rate=24000)
+@pytest.mark.parametrize(("channels", "rate"), [(2, 24000), (9, 8000), (1, 2000), (1, 800_000)])
+def test_any_number_of_channels_at_any_rate(tmp_path: Path, channels: int, rate: int) -> None:
+    write_wav(tmp_path / "a.wav", rate // 2, channels=channels, rate=rate)
     ok("report", tmp_path / "a.wav", tmp_path / "page.html", "--effort", "0")
     (example,) = data_of(tmp_path / "page.html")["examples"].values()
-    assert set(example["events"]["channel"]) == set(range(channels))
+    assert set(example["events"].get("channel", [0])) == set(range(channels))
+    text = (tmp_path / "page.html").read_text("utf-8")
+    uris = re.findall(r'<audio [^>]*src="data:audio/\w+;base64,([^"]*)"', text)
+    sounds = [soundfile.info(io.BytesIO(base64.b64decode(uri))) for uri in uris]
+    assert len(sounds) == 4 and all(abs(sound.duration - 0.5) < 0.01 for sound in sounds)
+    assert all(8000 <= sound.samplerate <= 96000 and sound.channels <= 2 for sound in sounds)
 
 
 def test_the_reference_preset_has_a_page_too(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import click
 
 from sparsecodec_cli.options import POSITIVE, device_option, model_option, output_options, seed_option
 
-DEFAULT_EXAMPLES = 5
 DEFAULT_SECONDS = 30.0
 
 
@@ -17,7 +16,7 @@ DEFAULT_SECONDS = 30.0
     "n_examples",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Parts shown in detail, of all inputs together. [default: one of each input, five at most]",
+    help="Parts shown in detail, of all inputs together. [default: one of each input]",
 )
 @click.option(
     "--max-seconds",
@@ -78,8 +77,12 @@ def command(
     if len(paths) < 2:
         raise click.UsageError("Give one IN or several, then OUT.")
     *input_paths, output_path = paths
+    from sparsecodec_cli.errors import shown
+
     if input_paths.count("-") > 1:
         raise click.UsageError("Only one IN can be stdin.")
+    if output_path != "-" and not output_path.endswith(".html"):  # as an IN whose OUT was forgotten would not
+        raise click.UsageError(f"OUT is {shown(output_path)}; its name must end in .html.")
 
     from sparsecodec_cli import store
     from sparsecodec_cli.page.recordings import Asked
@@ -90,7 +93,7 @@ def command(
         effort=effort, bitrate_kbps=bitrate_kbps, max_seconds=max_seconds, seed=seed, model=model, device=device
     )
     if n_examples is None:
-        n_examples = min(len(input_paths), DEFAULT_EXAMPLES)
+        n_examples = len(input_paths)
     with (
         store.open_page(output_path, force=force, input_paths=input_paths) as out,
         progress_bar("reporting", quiet=quiet) as progress,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from sparsecodec_cli.page import spectra
@@ -27,6 +28,7 @@ FILM_DEPTH_DB = 50.0  # less than other pictures show, so that what is taken out
 STRIP_FRAMES = 2048  # in a row of the film's picture: browsers bound the width of one
 LARGEST_RADIUS, SMALLEST_RADIUS = 9.0, 2.0  # of events on the scatterplot, pixels
 RADIUS_DEPTH_DB = 50.0  # below the loudest event, the energy that the smallest stands for
+LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000  # of the sounds, Hz
 # A page for 30 s of sound is to stay below 8 MB. Lossless sounds of speech do; of what takes more, Opus is written.
 FLAC_BYTES_PER_S = {"tracks": 100_000, "lanes": 60_000}
 
@@ -145,7 +147,7 @@ def _links(table: EventTable) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDA
 def _tracks(sounds: Sequence[tuple[str, str, Audio, int]], excerpt: Excerpt, full: float) -> list[Track]:
     from sparsecodec_models.decomposition import magnitudes
 
-    limited = [(title, note, _limited(audio), rate) for title, note, audio, rate in sounds]
+    limited = [(title, note, *playable(audio, rate)) for title, note, audio, rate in sounds]
     seconds = len(excerpt.decoded) / excerpt.sample_rate
     uris = _uris([(audio, rate) for _, _, audio, rate in limited], seconds * FLAC_BYTES_PER_S["tracks"])
     palette = colours("magma")
@@ -166,10 +168,16 @@ def _image(picture: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None)
     return data_uri("image/png", png(np.ascontiguousarray(whole), palette))
 
 
-def _limited(audio: Audio) -> Audio:
-    """Softer where it would clip: what is drawn anew may come out at any level."""
+def playable(audio: Audio, sample_rate: int) -> tuple[Audio, int]:
+    """Samples [n, channels] as browsers play them, and their rate: of more than two channels the mean; at a rate that
+    they know; softer where they would clip, as what is drawn anew may come out at any level."""
+    if audio.shape[1] > 2:
+        audio = audio.mean(axis=1, keepdims=True)
+    rate = min(max(sample_rate, LOWEST_RATE), HIGHEST_RATE)
+    if rate != sample_rate:
+        audio = np.asarray(soxr.resample(audio, sample_rate, rate), np.float32).reshape(-1, audio.shape[1])
     peak = float(np.abs(audio).max(initial=0.0))
-    return audio / peak if peak > 1 else audio
+    return (audio / peak if peak > 1 else audio), rate
 
 
 def _uris(sounds: Iterable[tuple[Audio, int]], most_bytes: float) -> list[str]:

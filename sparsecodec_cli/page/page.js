@@ -135,7 +135,7 @@ class Film {
     const picture = new Image();
     picture.src = this.film.picture;
     await picture.decode();
-    const canvas = new OffscreenCanvas(picture.width, picture.height);
+    const canvas = Object.assign(document.createElement("canvas"), { width: picture.width, height: picture.height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(picture, 0, 0);
     const pixels = context.getImageData(0, 0, picture.width, picture.height).data;
@@ -488,11 +488,15 @@ class Scatter {
       g.strokeRect(this.drag.x, this.drag.y, this.drag.to.x - this.drag.x, this.drag.to.y - this.drag.y);
       g.setLineDash([]);
     }
-    if (this.audio && this.audio.currentTime > 0) {
-      const x = MARGIN.left + ((this.audio.currentTime - this.from) / (this.to - this.from)) * this.width;
-      g.fillStyle = "#ff7a1a";
-      if (x >= MARGIN.left && x <= width) g.fillRect(x, 0, 2, height - MARGIN.bottom);
-    }
+    this.movePlayhead();
+  }
+
+  // An element of its own, so that thousands of events need not be drawn for each of its steps.
+  movePlayhead() {
+    if (!this.audio) return;
+    const x = MARGIN.left + ((this.audio.currentTime - this.from) / (this.to - this.from)) * this.width;
+    this.head.hidden = this.audio.currentTime === 0 || x < MARGIN.left || x > MARGIN.left + this.width;
+    this.head.style.left = `${x}px`;
   }
 
   paintAxis(g, width, height) {
@@ -548,7 +552,9 @@ for (const [key, source] of Object.entries(data.wholes)) {
   const element = document.querySelector(`.scatter[data-events="${key}"]`), section = element.closest(".whole");
   const scatter = new Scatter(element, pointsOf(source, 0), source.duration_s, true);
   scatter.audio = section.querySelector("audio");
-  const tick = () => { scatter.draw(); if (!scatter.audio.paused) requestAnimationFrame(tick); };
+  scatter.head = Object.assign(document.createElement("div"), { className: "playhead", hidden: true });
+  element.append(scatter.head);
+  const tick = () => { scatter.movePlayhead(); if (!scatter.audio.paused) requestAnimationFrame(tick); };
   for (const event of ["play", "pause", "seeked"]) scatter.audio.addEventListener(event, tick);
   const wave = section.querySelector(".waveform"), output = section.querySelector("output");
   const points = wave.viewBox.baseVal.width;
