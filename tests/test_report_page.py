@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,10 +98,11 @@ def test_it_opens_from_disk_without_errors_and_without_a_request(browser: Browse
 def test_the_page_itself_forbids_requests_and_foreign_scripts(browser: Browser, report: Path) -> None:
     page = browser.new_page()
     page.goto(report.as_uri())
-    page.evaluate("document.addEventListener('securitypolicyviolation', e => { window.refused = e.violatedDirective; })")
+    page.evaluate("document.onsecuritypolicyviolation = e => { window.refused = e.violatedDirective; }, 0")
+    script = "Object.assign(document.createElement('script'), {text: 'window.harm = 1'})"
     for harm, directive in (
         ("new Image().src = 'https://example.com/x.png'", "img-src"),
-        ("document.body.append(Object.assign(document.createElement('script'), {text: 'window.harm = 1'}))", "script-src"),
+        (f"document.body.append({script})", "script-src"),
     ):
         page.evaluate(f"() => {{ window.refused = ''; {harm} }}")
         page.wait_for_function("() => window.refused")
@@ -205,7 +207,7 @@ def test_everything_has_a_name_for_screen_readers(browser: Browser, long_report:
         )
         assert not nameless
         levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => Number(h.tagName[1]))")
-        assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+        assert levels[0] == 1 and all(b - a <= 1 for a, b in pairwise(levels))
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
         assert len(ids) == len(set(ids))
 

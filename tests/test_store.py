@@ -18,12 +18,13 @@ import click
 import fsspec
 import pytest
 import s3fs
-from cli_support import names_in
+from cli_support import assert_refused, make_table, names_in, sic, write_sic
 from click.testing import CliRunner, Result
 from moto.server import ThreadedMotoServer
 
 from sparsecodec_cli import store, store_commands, store_errors
 from sparsecodec_cli.errors import CliError
+from sparsecodec_models import load_codec
 
 PAGE = f'<!doctype html><html><head><meta name="generator" content="{store.GENERATOR} 1.2">'.encode() + bytes(700)
 FOREIGN = b"<!doctype html><html><head>" + bytes(600) + PAGE  # tells of us, but too late
@@ -551,3 +552,16 @@ def test_a_question_names_a_few(tmp_path: Path, terminal: None) -> None:
 )
 def test_sizes(n_bytes: int, text: str) -> None:
     assert store_commands._size(n_bytes) == text
+
+
+def test_the_command_puts_lists_and_clears(bucket: s3fs.S3FileSystem, tmp_path: Path) -> None:
+    place = "s3://shelf/pages/talk.html"
+    write_sic(tmp_path / "talk.sic", make_table(0, weights_hash=load_codec("speech").weights_hash))
+    done = sic("report", tmp_path / "talk.sic", place)
+    assert done.exit_code == 0 and done.stderr.startswith(f"{place}: 0 events, 1 example, "), done.stderr
+    assert bucket.cat_file("shelf/pages/talk.html").startswith(b"<!doctype html>")
+    assert bucket.info("shelf/pages/talk.html")["ContentType"].startswith("text/html")
+    assert_refused(sic("report", tmp_path / "talk.sic", place), place, "-f")
+    assert sic("report", "--list", "s3://shelf").stdout.startswith(f"{place}  ")
+    assert "removed 1 page" in sic("report", "--clear", "s3://shelf/pages", "--yes").stderr
+    assert not bucket.exists("shelf/pages/talk.html")

@@ -2,7 +2,7 @@
 
     python docs/scripts/report_screenshot.py [--recording tests/data/only-person-en.flac] [--out docs/report.png]
 
-The film is half-way and an event is chosen, so that both can be seen. Needs the extras [report] and [test], and Debian's
+The film is half-way and an event is chosen, so that both can be seen. Needs the extras [report] and [test] and Debian's
 `chromium`; the picture has few colours, so that it is small.
 """
 
