@@ -5,6 +5,7 @@ The coder is PyPI `constriction`. Its frequencies are exactly the integers of a 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -85,11 +86,13 @@ class Encoder:
         words = self._encoder.get_compressed().astype(">u4").tobytes()
         inside = int.from_bytes(words.ljust(n_bytes, b"\0")[:n_bytes], "big")
         first = inside - ((inside - int(low)) & _MASK)  # of the numbers that give the symbols back
-        for zeros in range(n_bytes, -1, -1):
-            number = -(-first >> 8 * zeros) << 8 * zeros
-            if number < first + int(span):
-                return number.to_bytes(n_bytes, "big").rstrip(b"\0")
-        raise AssertionError("the span is empty")
+
+        def ending_in(zeros: int) -> int:
+            return -(-first >> 8 * zeros) << 8 * zeros
+
+        # If one that ends in so many zeros is among them, so is one that ends in fewer.
+        beyond = bisect_left(range(n_bytes + 1), True, key=lambda zeros: ending_in(zeros) >= first + int(span))
+        return ending_in(beyond - 1).to_bytes(n_bytes, "big").rstrip(b"\0")
 
 
 class Decoder:
