@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 Audio = NDArray[np.float32]
 
 WAVEFORM_POINTS = 600
+SPECTROGRAM_COLUMNS = 1200  # at most: more than are seen side by side
 FILM_DEPTH_DB = 50.0  # less than other pictures show, so that what is taken out is seen to go
 STRIP_FRAMES = 2048  # in a row of the film's picture: browsers bound the width of one
 LARGEST_RADIUS, SMALLEST_RADIUS = 9.0, 2.0  # of events on the scatterplot, pixels
 RADIUS_DEPTH_DB = 50.0  # below the loudest event, the energy that the smallest stands for
+INAUDIBLE = 2.0**-17  # half a step of 16 bits
 LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000  # of the sounds, Hz
-# A page for 30 s of sound is to stay below 8 MB. Lossless sounds of speech do; of what takes more, Opus is written.
-FLAC_BYTES_PER_S = {"tracks": 100_000, "lanes": 60_000}
+# A page for 30 s of sound is to stay below 8 MB, and to open in a second. Speech does with the sounds that matter most
+# lossless: original and reconstruction, and those of events. Of what takes more, and of the others, Opus is written.
+FLAC_BYTES_PER_S = {"tracks": 60_000, "lanes": 60_000}
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,18 @@ def example_of(excerpt: Excerpt, table: EventTable, pitched: NDArray[np.bool_], 
     start_s = excerpt.span.start / source_rate
     full = spectra.loudest(excerpt.start, rate)
     original = [] if excerpt.original is None else [("Original", "the recording", excerpt.original, source_rate)]
-    sounds = [
-        *original,
-        ("Reconstruction", "what the events sound like together", excerpt.decoded, rate),
+    heard = [*original, ("Reconstruction", "what the events sound like together", excerpt.decoded, rate)]
+    drawn_anew = [
         ("Randomised vectors", f"other sounds at the same times, seed {seed}", excerpt.other_vectors, rate),
         ("Randomised times", f"the same sounds at other times, seed {seed}", excerpt.other_times, rate),
     ]
-    tracks = _tracks(sounds, excerpt, full)
     lanes, places = _lanes(excerpt.sounds, len(excerpt.decoded), rate)
     position = {row: i for i, row in enumerate(excerpt.rows.tolist())}
     return Example(
         start_s=start_s,
         duration_s=(excerpt.span.stop - excerpt.span.start) / source_rate,
-        tracks=tracks[: len(original) + 1],
-        drawn_anew=tracks[len(original) + 1 :],
+        tracks=_tracks(heard, excerpt, full, FLAC_BYTES_PER_S["tracks"]),
+        drawn_anew=_tracks(drawn_anew, excerpt, full, 0),
         ticks=spectra.ticks(rate),
         film=_film(excerpt, full, position),
         lanes=lanes,
@@ -144,19 +145,22 @@ def _links(table: EventTable) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDA
     return begins, goes_on, gap_s
 
 
-def _tracks(sounds: Sequence[tuple[str, str, Audio, int]], excerpt: Excerpt, full: float) -> list[Track]:
+def _tracks(
+    sounds: Sequence[tuple[str, str, Audio, int]], excerpt: Excerpt, full: float, flac_bytes_per_s: float
+) -> list[Track]:
+    """Of (title, note, audio, rate) each."""
     from sparsecodec_models.decomposition import magnitudes
 
     limited = [(title, note, *playable(audio, rate)) for title, note, audio, rate in sounds]
     seconds = len(excerpt.decoded) / excerpt.sample_rate
-    uris = _uris([(audio, rate) for _, _, audio, rate in limited], seconds * FLAC_BYTES_PER_S["tracks"])
+    uris = _uris([(audio, rate) for _, _, audio, rate in limited], seconds * flac_bytes_per_s)
     palette = colours("magma")
     tracks = []
     for (title, note, audio, _), uri in zip(limited, uris, strict=True):
         # what was removed from is the original, at the rate of the others
         shown = excerpt.start if title == "Original" else magnitudes(excerpt.stft, audio)
         extremes = peaks(audio, WAVEFORM_POINTS)
-        picture = spectra.levels(shown, excerpt.sample_rate, full)
+        picture = spectra.narrowed(spectra.levels(shown, excerpt.sample_rate, full), SPECTROGRAM_COLUMNS)
         tracks.append(
             Track(title, note, uri, waveform_path(extremes), len(extremes), _image(picture, palette))
         )
@@ -183,9 +187,10 @@ def playable(audio: Audio, sample_rate: int) -> tuple[Audio, int]:
 def _uris(sounds: Iterable[tuple[Audio, int]], most_bytes: float) -> list[str]:
     """FLAC of all, or Opus where that takes too many bytes."""
     sounds = list(sounds)
-    lossless = [flac(audio, rate) for audio, rate in sounds]
-    if sum(map(len, lossless)) <= most_bytes:
-        return [data_uri("audio/flac", data) for data in lossless]
+    if most_bytes > 0:
+        lossless = [flac(audio, rate) for audio, rate in sounds]
+        if sum(map(len, lossless)) <= most_bytes:
+            return [data_uri("audio/flac", data) for data in lossless]
     return [data_uri("audio/ogg", opus(audio, rate)) for audio, rate in sounds]
 
 
@@ -226,23 +231,25 @@ def _lanes(
 ) -> tuple[dict[str, Any], list[tuple[int, int, int]]]:
     """The events' sounds in few tracks, in each of which no two overlap; and of each its (lane, begin, length).
 
-    In samples; lanes of several channels' events are mono. gain: what to play them with.
+    In samples; lanes of several channels' events are mono. gain: what to play them with. What 16 bits cannot tell at a
+    sound's ends is cut.
     """
     lanes: list[Audio] = []
     free_at: list[int] = []
     places = [(0, 0, 0)] * len(sounds)
     for i in sorted(range(len(sounds)), key=lambda i: sounds[i].start):
-        sound = sounds[i]
-        if not len(sound.samples):
+        heard = np.flatnonzero(np.abs(sounds[i].samples) > INAUDIBLE)
+        if not len(heard):
             continue
-        lane = next((k for k, end in enumerate(free_at) if end <= sound.start), len(lanes))
+        samples = sounds[i].samples[heard[0] : heard[-1] + 1]
+        begin = sounds[i].start + int(heard[0])
+        lane = next((k for k, end in enumerate(free_at) if end <= begin), len(lanes))
         if lane == len(lanes):
             lanes.append(np.zeros((n_samples, 1), np.float32))
             free_at.append(0)
-        end = sound.start + len(sound.samples)
-        lanes[lane][sound.start : end, 0] = sound.samples
-        free_at[lane] = end
-        places[i] = lane, sound.start, len(sound.samples)
+        free_at[lane] = begin + len(samples)
+        lanes[lane][begin : free_at[lane], 0] = samples
+        places[i] = lane, begin, len(samples)
     gain = max([1.0, *(float(np.abs(lane).max(initial=0.0)) for lane in lanes)])
     seconds = n_samples / sample_rate
     uris = _uris([(lane / gain, sample_rate) for lane in lanes], seconds * FLAC_BYTES_PER_S["lanes"])

@@ -44,6 +44,14 @@ def levels(magnitudes: NDArray[np.float32], sample_rate: int, full: float, depth
     return np.round(np.round(share * (LEVELS - 1)) * (255 / (LEVELS - 1))).astype(np.uint8).T[::-1]
 
 
+def narrowed(picture: Levels, most_columns: int) -> Levels:
+    """No more than so many columns: the loudest of each few that make one, so that onsets stay."""
+    n = picture.shape[1]
+    if n <= most_columns:
+        return picture
+    return np.maximum.reduceat(picture, np.arange(most_columns) * n // most_columns, axis=1)
+
+
 def loudest(magnitudes: NDArray[np.float32], sample_rate: int) -> float:
     """What `levels` shows brightest of them, so that one scale can serve several."""
     if not len(magnitudes):
