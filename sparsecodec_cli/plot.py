@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli.errors import CliError
 from sparsecodec_cli.event_map import event_map, normalised
 from sparsecodec_formats import edit
 from sparsecodec_formats.events import N_DIMS, EventTable
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from sparsecodec_cli.inspection import Inspection
 
 FORMATS = ("png", "svg", "pdf")
-NEEDED = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}
 SIZE_INCHES, DPI = (12.0, 9.5), 120
 MOST_COLUMNS = 1000  # of the image of vectors; of more events neighbours are averaged, number by number
 MOST_DRAWN = 3000  # dots as shapes in SVG and PDF; more are one picture of pixels, lest the file be slow to open
@@ -32,13 +29,6 @@ MARKERS = "o^s"  # of channels; with more of them all are round
 LONGEST_NAME = 70  # of which the widest fit
 CLEAN = {"svg.fonttype": "none", "svg.hashsalt": "sic", "font.size": 10.0}
 NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-
-
-def check_installed() -> None:
-    """CliError when a package is missing that `draw` needs."""
-    missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
-    if missing:
-        raise CliError(f"--plot needs {' and '.join(missing)}; to have them: pip install 'sparsecodec[report]'")
 
 
 def draw(file: BinaryIO, inspection: Inspection, name: str, file_format: str) -> None:

@@ -93,7 +93,7 @@ def test_files_of_different_weights_are_not_put_on_one_page(tmp_path: Path, code
 
 def test_a_missing_package_is_named(tmp_path: Path, coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    assert_refused(sic("report", coded, tmp_path / "page.html"), "sklearn", "pip install 'sparsecodec[report]'")
+    assert_refused(sic("report", coded, tmp_path / "page.html"), "scikit-learn", "pip install 'sparsecodec[report]'")
     assert names_in(tmp_path) == []
 
 

@@ -69,10 +69,11 @@ def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:
         raise click.UsageError(f"--plot writes .png, .svg or .pdf, which OUT must end in, not {plot_path!r}.")
 
     from sparsecodec_cli.errors import shown, shown_output
+    from sparsecodec_cli.extras import check_installed
     from sparsecodec_cli.files import open_output
     from sparsecodec_cli.progress import note
 
-    plot.check_installed()
+    check_installed("--plot", "report")
     found = _inspected(input_path)
     with open_output(plot_path, force=force, input_paths=[input_path]) as out:
         plot.draw(out, found, os.path.basename(shown(input_path)), file_format)

@@ -59,8 +59,7 @@ def page(recordings: Sequence[Recording], seed: int) -> str:
 
 def _dims(header: Header) -> dict[str, Any]:
     """Groups of a vector's rows as (label, how many), and the names of those that have one."""
-    dims = [dim.name for dim in layout_of(header).dims.values() if dim.unit != "1"]
-    named = [name.removesuffix("_log2_s").rpartition("_")[0] or name.removesuffix("_log2_s") for name in dims]
+    named = [name.split("_")[0] for name in layout_of(header).dims if not name.startswith("shape_")]
     groups = [("named", len(named)), ("shape", N_DIMS - len(named))] if named else [("dims", N_DIMS)]
     return {"named_dims": named, "dim_groups": groups}
 

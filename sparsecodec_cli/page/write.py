@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import BinaryIO
 
 from sparsecodec_cli.errors import CliError, shown
+from sparsecodec_cli.extras import check_installed
 from sparsecodec_cli.page.recordings import Asked, Progress, Recording, examples_of_each, read_recording
 
-NEEDED = ("jinja2", "matplotlib", "sklearn")
 LAST_SHARE = 0.05  # of the work: the map of all events, and the page
 
 
@@ -20,9 +19,7 @@ def write_page(
 
     CliError when an input cannot be used, or a package is missing.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise CliError(f"a report needs {' and '.join(missing)}; pip install 'sparsecodec[report]'")
+    check_installed("a report", "report")
     recordings: list[Recording] = []
     shares = examples_of_each(n_examples, len(input_paths))
     for i, (path, n) in enumerate(zip(input_paths, shares, strict=True)):
