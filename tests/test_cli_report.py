@@ -91,6 +91,11 @@ def test_files_of_different_weights_are_not_put_on_one_page(tmp_path: Path, code
     assert_refused(sic("report", coded, other, tmp_path / "page.html"), "other.sic", "weights")
 
 
+@pytest.mark.parametrize("option", ["--effort", "--bitrate"])
+def test_options_of_coding_are_refused_for_what_is_coded(tmp_path: Path, coded: Path, option: str) -> None:
+    assert_refused(sic("report", coded, tmp_path / "page.html", option, "3"), "talk.sic", option)
+
+
 def test_a_missing_package_is_named(tmp_path: Path, coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert_refused(sic("report", coded, tmp_path / "page.html"), "scikit-learn", "pip install 'sparsecodec[report]'")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_cli.audio import SoundFileSource
-from sparsecodec_cli.errors import about, shown
+from sparsecodec_cli.errors import CliError, about, shown
 from sparsecodec_cli.files import SPOOL_BYTES, open_seekable_input
 from sparsecodec_cli.page.examples import Example, columns_of, example_of
 from sparsecodec_cli.page.excerpts import Audio, Span, measure, spans
@@ -82,6 +82,7 @@ def read_recording(path: str, asked: Asked, n_examples: int, progress: Progress 
         is_sic = file.read(len(MAGIC)) == MAGIC or path.lower().endswith(".sic")
         file.seek(0)
         if is_sic:
+            _refuse_coding(path, asked)
             table = container.read(file)
             n_bytes = file.seek(0, os.SEEK_END)
             with about(path):
@@ -100,6 +101,13 @@ def read_recording(path: str, asked: Asked, n_examples: int, progress: Progress 
                 n_examples,
                 lambda share: tell(ENCODING_SHARE + (1 - ENCODING_SHARE) * share),
             )
+
+
+def _refuse_coding(path: str, asked: Asked) -> None:
+    """CliError where options are given that would do nothing."""
+    for option, value in (("--effort", asked.effort), ("--bitrate", asked.bitrate_kbps)):
+        if value is not None:
+            raise CliError(f"{shown(path)}: is coded already; leave out {option}, which is for recordings")
 
 
 def _codec_for(table: EventTable, asked: Asked) -> Codec:
