@@ -123,6 +123,17 @@ def test_a_click_on_an_event_plays_it(browser: Browser, report: Path) -> None:
         assert page.locator("#status").text_content() == f"Playing event {events['index'][k]}."
 
 
+def test_a_click_on_a_column_of_the_vectors_plays_its_event(browser: Browser, report: Path) -> None:
+    events = data_of(report)["examples"]["example-0-0"]["events"]
+    with opened(browser, report) as page:
+        picture = page.locator(".vectors img")
+        box = picture.bounding_box()
+        assert box
+        picture.click(position={"x": box["width"] * 40.5 / len(events["index"]), "y": 5})
+        assert wait_for_sounds(page, 1)[0][1] == pytest.approx(events["begin_s"][40])
+        assert page.locator(f"{SCATTER} canvas").get_attribute("aria-valuenow") == "41"
+
+
 def test_hovering_over_an_event_tells_what_it_is(browser: Browser, report: Path) -> None:
     example = data_of(report)["examples"]["example-0-0"]
     events = example["events"]

@@ -546,6 +546,16 @@ for (const [key, source] of Object.entries(data.examples)) {
   const scatter = new Scatter(document.querySelector(`.scatter[data-events="${key}"]`), pointsOf(source, 0), source.duration_s, false);
   scatter.from = source.start_s;
   scatter.to = source.start_s + source.duration_s;
+  // a click on a column of the vectors plays its event, too
+  const picture = document.querySelector(`.vectors[data-events="${key}"] img`);
+  picture.addEventListener("click", (event) => {
+    const n = scatter.points.length;
+    if (!n) return;
+    const k = clamp(Math.floor((event.offsetX / picture.clientWidth) * n), 0, n - 1);
+    scatter.chosen = new Set();
+    scatter.go(k);
+    scatter.play([k]);
+  });
 }
 
 for (const [key, source] of Object.entries(data.wholes)) {
