@@ -608,5 +608,9 @@ if (together) {
   }
 }
 
+// lengths of sounds, only when all else is there
+window.addEventListener("load", () => setTimeout(() => {
+  for (const audio of document.querySelectorAll("audio")) audio.preload = "metadata";
+}));
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraws.forEach((draw) => draw()));
 document.documentElement.dataset.ready = "true";
