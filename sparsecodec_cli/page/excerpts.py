@@ -81,10 +81,9 @@ def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None,
     header, rate = table.header, codec.model_rate
     start_s, end_s = span.start / header.sample_rate, span.stop / header.sample_rate
     decoded = _decoded(codec, table, start_s, end_s)
-    before = original if original is not None else None
-    if before is not None and header.sample_rate != rate:
-        before = np.asarray(soxr.resample(before, header.sample_rate, rate), np.float32).reshape(-1, header.channels)
-    before = decoded if before is None else before
+    before = decoded
+    if original is not None:
+        before = np.asarray(soxr.resample(original, header.sample_rate, rate), np.float32).reshape(-1, header.channels)
     within = (table.time >= start_s) & (table.time < end_s)
     sounds = _sounds(codec, table, within, round(start_s * rate), len(decoded))
     part = edit.crop(table, start_s, end_s)

@@ -2,7 +2,7 @@
 // Draws and plays what the page holds: films of the residual, scatterplots of events, playheads. No library, no request.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const status = document.getElementById("status");
+const announcer = document.getElementById("status");
 const redraws = [];  // called when the colours of the page change
 
 function colour(name) {
@@ -402,7 +402,7 @@ class Scatter {
     });
     this.playing = new Set(chosen);
     this.element.dataset.playing = chosen.map((k) => this.points[k].source.events.index[this.points[k].i]).join(" ");
-    status.textContent = chosen.length > 1 ? `Playing ${chosen.length} events.` : `Playing event ${this.element.dataset.playing}.`;
+    announcer.textContent = chosen.length > 1 ? `Playing ${chosen.length} events.` : `Playing event ${this.element.dataset.playing}.`;
     this.draw();
     player.play(parts, () => { this.playing = new Set(); delete this.element.dataset.playing; this.draw(); });
   }
