@@ -198,7 +198,7 @@ class Film {
 
 // ---------------------------------------------------------------- scatterplot of events
 
-const MARGIN = { left: 14, right: 14, top: 14, bottom: 26 };
+const MARGIN = { left: 14, right: 14, top: 14, bottom: 34 };
 
 class Scatter {
   // points: [{source, i, x, y, radius, rgb}] in order of x; whole: a long recording, which zooms, and plays its audio
@@ -222,7 +222,9 @@ class Scatter {
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.release(event));
     canvas.addEventListener("pointercancel", () => { this.drag = null; this.draw(); });
-    canvas.addEventListener("pointerleave", () => { if (!this.drag) this.hover(-1); });
+    canvas.addEventListener("pointerleave", (event) => {
+      if (!this.drag && event.pointerType === "mouse") this.hover(-1);  // a finger leaves when it is lifted
+    });
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => { this.tip.hidden = true; });
     if (this.whole) canvas.addEventListener("wheel", (event) => {
@@ -387,8 +389,14 @@ class Scatter {
     const at = this.positionOf(k), tip = this.tip;
     tip.textContent = describe(this.points[k].source, this.points[k].i);
     tip.hidden = false;
-    const left = at.x + 14 + tip.offsetWidth <= this.canvas.clientWidth ? at.x + 14 : Math.max(0, at.x - 14 - tip.offsetWidth);
-    const top = clamp(at.y - tip.offsetHeight / 2, 0, Math.max(0, this.canvas.clientHeight - tip.offsetHeight));
+    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    const [right, below] = [at.x + 14, at.y + 14];
+    let left = right + tip.offsetWidth <= width ? right : at.x - 14 - tip.offsetWidth;
+    let top = clamp(at.y - tip.offsetHeight / 2, 0, Math.max(0, height - tip.offsetHeight));
+    if (left < 0) {  // no room beside the event
+      left = clamp(at.x - tip.offsetWidth / 2, 0, Math.max(0, width - tip.offsetWidth));
+      top = below + tip.offsetHeight <= height ? below : Math.max(0, at.y - 14 - tip.offsetHeight);
+    }
     tip.style.left = `${left}px`;
     tip.style.top = `${top}px`;
   }
@@ -458,7 +466,7 @@ class Scatter {
     const text = colour("--text"), accent = colour("--accent");
     g.save();
     g.beginPath();
-    g.rect(0, 0, width, height - MARGIN.bottom + 4);
+    g.rect(0, 0, width, height - MARGIN.bottom + 13);  // all of the largest event at the bottom
     g.clip();
     const scale = this.scale, some = this.chosen.size > 0 || this.playing.size > 0;
     for (let k = 0; k < this.points.length; k++) {
@@ -511,7 +519,7 @@ class Scatter {
       const x = MARGIN.left + ((n * every - this.from) / Math.max(span, 1e-9)) * this.width;
       g.beginPath();
       g.moveTo(x, 0);
-      g.lineTo(x, height - MARGIN.bottom + 6);
+      g.lineTo(x, height - MARGIN.bottom + 13);
       g.stroke();
       const label = `${Number((n * every).toFixed(2))} s`, half = g.measureText(label).width / 2 + 2;
       g.fillText(label, clamp(x, half, width - half), height - 6);
