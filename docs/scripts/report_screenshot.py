@@ -3,7 +3,7 @@
     python docs/scripts/report_screenshot.py [--recording tests/data/only-person-en.flac] [--out docs/report.png]
 
 The film is half-way and an event is chosen, so that both can be seen. Needs the extras [report] and [test] and Debian's
-`chromium`; the picture has few colours, so that it is small.
+`chromium`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
         page = Path(folder) / "report.html"
         subprocess.run([sys.executable, "-m", "sparsecodec_cli", "report", options.recording, page], check=True)
         picture = screenshot(page)
-    picture.convert("RGB").quantize(256).save(options.out, optimize=True)
+    picture.convert("RGB").save(options.out, optimize=True)
 
 
 if __name__ == "__main__":
