@@ -238,6 +238,8 @@ def render_frames(
     noise: of frames first … (`noise_spectrum`).
     """
     size = decoder.config.frame_size
+    if not len(plan.frame):  # some FFTs refuse an empty batch
+        return noise.real.new_zeros(0, size // 2)
     before, after = plan.before.clamp_min(0), plan.after.clamp_min(0)
     weight_before, weight_after = tracks.weight_before[:, None], tracks.weight_after[:, None]
 
