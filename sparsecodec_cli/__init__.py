@@ -11,19 +11,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsecodec_cli.api import decode, encode
-    from sparsecodec_cli.metrics import compare
     from sparsecodec_formats.container import read, write
     from sparsecodec_formats.errors import SicError
-    from sparsecodec_formats.events import EventTable, Header
+    from sparsecodec_formats.table import EventTable, Header
+
+    from .api import decode, encode
+    from .metrics import compare
 
 __version__ = "0.1.0"
 __all__ = ["EventTable", "Header", "SicError", "__version__", "compare", "decode", "encode", "read", "write"]
 
 # Lazy (PEP 562): `sic --help` must not pay for numpy, nor `sic inspect` for torch.
 _HOME = {
-    "EventTable": "sparsecodec_formats.events",
-    "Header": "sparsecodec_formats.events",
+    "EventTable": "sparsecodec_formats.table",
+    "Header": "sparsecodec_formats.table",
     "SicError": "sparsecodec_formats.errors",
     "compare": "sparsecodec_cli.metrics",
     "decode": "sparsecodec_cli.api",

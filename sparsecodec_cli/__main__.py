@@ -1,5 +1,5 @@
 """`python -m sparsecodec_cli` is `sic`."""
 
-from sparsecodec_cli.main import run
+from .main import run
 
 run()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.events import EventTable
+from sparsecodec_formats.table import EventTable
 
 
 def encode(

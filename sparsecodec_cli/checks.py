@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sparsecodec_cli.errors import describe, shown
-from sparsecodec_cli.files import open_seekable_input
+from sparsecodec_cli.io.files import open_seekable_input
 from sparsecodec_formats import container
+from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.events import EventTable
-from sparsecodec_formats.header import MAGIC
+from sparsecodec_formats.table import EventTable
+
+from .errors import describe, shown
 
 
 def problems_of(path: str, device: str | None) -> list[str]:
@@ -28,8 +29,9 @@ def rendering_problems(table: EventTable, device: str) -> list[str]:
     """What is wrong with the sound of a table: that it is not finite, or not as long as it should be."""
     import numpy as np
 
-    from sparsecodec_cli.api import resolve_device
     from sparsecodec_models import codec_for
+
+    from .api import resolve_device
 
     n_samples = 0
     for block in codec_for(table.header, resolve_device(device), None).decode(table):

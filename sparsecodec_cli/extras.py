@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from sparsecodec_cli.errors import CliError
+from .errors import CliError
 
 # by the name that is imported, the name that is installed
 EXTRAS = {

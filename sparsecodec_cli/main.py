@@ -76,7 +76,7 @@ class SicGroup(click.Group):
         except click.Abort as error:  # click makes this of KeyboardInterrupt
             fail("interrupted", EXIT_INTERRUPTED, error)
         except Exception as error:
-            from sparsecodec_cli.errors import describe
+            from .errors import describe
 
             fail(describe(error), EXIT_COULD_NOT, error)
         sys.exit(result if isinstance(result, int) else 0)

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsecodec_cli.audio import Audio, write_float_wav
-from sparsecodec_cli.errors import CliError, shown
-from sparsecodec_cli.inspection import columns
-from sparsecodec_cli.output_folder import OutputFolder
-from sparsecodec_cli.progress import Progress
+from sparsecodec_cli.inspect.inspection import columns
+from sparsecodec_cli.io.audio import Audio, write_float_wav
+from sparsecodec_cli.io.output_folder import OutputFolder
+from sparsecodec_cli.io.progress import Progress
 from sparsecodec_formats import edit
-from sparsecodec_formats.events import EventTable
 from sparsecodec_formats.presets import layout_of
+from sparsecodec_formats.table import EventTable
 from sparsecodec_models.codec import Codec
-from sparsecodec_models.event_sounds import EventSound, event_sounds
+from sparsecodec_models.events.sounds import EventSound, event_sounds
+
+from .errors import CliError, shown
 
 TABLE = "stems.csv"
 PLACE = ("file", "index", "channel", "time_s", "start_sample", "n_samples")  # the first columns of TABLE

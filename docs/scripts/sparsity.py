@@ -24,14 +24,21 @@ from sparsecodec_formats import EventTable
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
-from sparsecodec_models.sparsity import Note, has_pitch, in_silence, melody_errors, redundancy, where_sound_is
-from sparsecodec_models.speech.candidates import INAUDIBLE_DB
+from sparsecodec_models.events.redundancy import (
+    Note,
+    has_pitch,
+    in_silence,
+    melody_errors,
+    redundancy,
+    where_sound_is,
+)
+from sparsecodec_models.speech.analysis.candidates import INAUDIBLE_DB
+from sparsecodec_models.speech.analysis.fit import Events, fit
+from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
+from sparsecodec_models.speech.analysis.proposals import LEVEL, assemble, measure_pitch
 from sparsecodec_models.speech.codec import EFFORT_STEPS, SpeechCodec
-from sparsecodec_models.speech.encoder import Proposals
-from sparsecodec_models.speech.proposals import LEVEL, assemble, measure_pitch
-from sparsecodec_models.speech.rate import DEFAULT_EIGHTH, point
-from sparsecodec_models.speech.refine import Events, fit
-from sparsecodec_models.speech.synthesis import noise_spectrum
+from sparsecodec_models.speech.network.encoder import Proposals
+from sparsecodec_models.speech.synthesis.voices import noise_spectrum
 
 DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 Encode = Callable[[np.ndarray, int], EventTable]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SicError
-from .events import MAX_INT, EventTable, Header
+from .table import MAX_INT, EventTable, Header
 
 MAX_VECTOR_CODE = 2**20
 """Vector codes lie within plus and minus this; larger ones are clipped. Four bytes as a zigzag varint."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FormatError
-from .events import MAX_INT
+from .table import MAX_INT
 
 MAX_VARINT_BYTES = 7  # MAX_INT has 48 bits
 

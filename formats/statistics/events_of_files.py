@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats import EventTable, Header, QuantisedEvents, dequantise, grid, loads, modelled, quantise
-from sparsecodec_formats.framing import windows_of
+from sparsecodec_formats import EventTable, Header, QuantisedEvents, dequantise, loads, quantise
+from sparsecodec_formats.blocks import range_codec, vector_grid
+from sparsecodec_formats.container.framing import windows_of
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.steps import code_of_step
 
@@ -71,7 +72,7 @@ class Blocks:
             running = start
             for row in range(n):
                 average[row] = running
-                running = running + (value[row] - running) / (min(row, modelled.LONGEST_AVERAGE) + 2)
+                running = running + (value[row] - running) / (min(row, range_codec.LONGEST_AVERAGE) + 2)
             gap = np.diff(events.time_index, prepend=events.time_index[0])
             flag = events.vector[:, 6] * header.step[6] > 0.5
             begins = flag.copy()
@@ -135,5 +136,5 @@ class Blocks:
 
     @staticmethod
     def _whole(header: Header, gap: NDArray[np.int64]) -> NDArray[np.int64]:
-        of = grid.Grid(code_of_step(header.step[1]))
-        return np.array([grid.whole_attack(g, header.time_unit, of) for g in gap.tolist()])
+        of = vector_grid.Grid(code_of_step(header.step[1]))
+        return np.array([vector_grid.whole_attack(g, header.time_unit, of) for g in gap.tolist()])

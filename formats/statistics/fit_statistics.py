@@ -23,9 +23,10 @@ from events_of_files import Blocks, load
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsecodec_formats import LAYOUTS, modelled, statistics
-from sparsecodec_formats.grid import VALUE_BITS
-from sparsecodec_formats.tables import LEAST_SCALE
+from sparsecodec_formats import LAYOUTS
+from sparsecodec_formats.blocks import range_codec, statistics
+from sparsecodec_formats.blocks.logistic import LEAST_SCALE
+from sparsecodec_formats.blocks.vector_grid import VALUE_BITS
 
 TARGET = Path(statistics.__file__).parent / "data" / "speech.json"
 DIMS = LAYOUTS["speech"].dims
@@ -162,7 +163,7 @@ def fit_begins(rows: Blocks) -> list[list[int]]:
 def fit_gaps(rows: Blocks, classes: int = 4, size: int = 48) -> list[list[list[int]]]:
     """Histograms of gaps, [classes][contexts][size + 1]; a block is of the class that takes the fewest bits."""
     later = rows.place > 0
-    coarse = np.minimum(rows.gap[later] >> modelled.GAP_BITS, size)
+    coarse = np.minimum(rows.gap[later] >> range_codec.GAP_BITS, size)
     context, block = rows.gap_context[later], rows.block[later]
     n_blocks = int(rows.block.max()) + 1
     density = np.bincount(block, coarse, n_blocks) / np.maximum(np.bincount(block, minlength=n_blocks), 1)
@@ -188,7 +189,7 @@ def held_out(blocks: Iterable[tuple[str, object, object]]) -> None:
     spent: dict[str, list[dict[str, float]]] = {}
     counts: dict[str, int] = {}
     for point, header, events in blocks:
-        spent.setdefault(point, []).append(modelled.part_bits(events, header))  # type: ignore[arg-type]
+        spent.setdefault(point, []).append(range_codec.part_bits(events, header))  # type: ignore[arg-type]
         counts[point] = counts.get(point, 0) + len(events)  # type: ignore[arg-type]
     print(f"{'held out':24} events  times begins  level shapes  pitch  rest    whole, bits an event")
     for point, parts in spent.items():
@@ -222,7 +223,7 @@ def main() -> None:
     }
     if apart:
         known = statistics.parse("speech", found)
-        modelled.statistics_of = lambda model: known  # type: ignore[assignment]
+        range_codec.statistics_of = lambda model: known  # type: ignore[assignment]
         held_out(apart)
     if args.write:
         TARGET.parent.mkdir(exist_ok=True)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .codec import ArraySource, AudioSource, Codec
-    from .registry import ModelInfo, codec_for, list_models, load_codec, n_parameters
+    from .presets import ModelInfo, codec_for, list_models, load_codec, n_parameters
 
 _HOMES = {
     "ArraySource": "codec",
     "AudioSource": "codec",
     "Codec": "codec",
-    "ModelInfo": "registry",
-    "codec_for": "registry",
-    "list_models": "registry",
-    "load_codec": "registry",
-    "n_parameters": "registry",
+    "ModelInfo": "presets",
+    "codec_for": "presets",
+    "list_models": "presets",
+    "load_codec": "presets",
+    "n_parameters": "presets",
 }
 __all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec", "n_parameters"]
 

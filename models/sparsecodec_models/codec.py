@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.events import EventTable, Header
+from sparsecodec_formats.table import EventTable, Header
 
 Progress = Callable[[float], None]
 Blocks = Callable[[float, float], Iterator[NDArray[np.float32]]]

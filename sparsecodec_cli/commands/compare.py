@@ -33,9 +33,9 @@ def command(
     if reference_path == other_path == "-":
         raise click.UsageError("Only one of REF and X can be stdin.")
 
-    from sparsecodec_cli import comparison
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.progress import note, progress_bar
+    from sparsecodec_cli.io.progress import note, progress_bar
+    from sparsecodec_cli.metrics import comparison
 
     reference = comparison.read_reference(reference_path)
     with progress_bar("decoding", quiet=quiet) as progress:

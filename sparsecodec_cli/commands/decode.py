@@ -73,11 +73,13 @@ def command(
 
     from itertools import chain
 
-    from sparsecodec_cli import audio, files, summary
     from sparsecodec_cli.errors import CliError, about, shown
-    from sparsecodec_cli.progress import note, progress_bar
-    from sparsecodec_cli.tables import read_table
+    from sparsecodec_cli.io import audio, files
+    from sparsecodec_cli.io.progress import note, progress_bar
+    from sparsecodec_cli.io.sic_files import read_table
     from sparsecodec_formats import edit
+
+    from . import summary
 
     output_path = output_path or files.default_output(input_path, ".wav")
     audio_format = audio.format_of(output_path)

@@ -102,11 +102,13 @@ def command(
     if len(given) > 1:
         raise click.UsageError(f"Give {' or '.join(given)}, not both.")
 
-    from sparsecodec_cli import files, summary
-    from sparsecodec_cli.audio import SoundFileSource
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.progress import note, progress_bar
+    from sparsecodec_cli.io import files
+    from sparsecodec_cli.io.audio import SoundFileSource
+    from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_formats import container
+
+    from . import summary
 
     output_path = output_path or files.default_output(input_path, ".sic")
     with (

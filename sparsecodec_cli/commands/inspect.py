@@ -10,7 +10,7 @@ import click
 from sparsecodec_cli.options import input_argument, json_option, output_options
 
 if TYPE_CHECKING:
-    from sparsecodec_cli.inspection import Inspection
+    from sparsecodec_cli.inspect.inspection import Inspection
 
 
 @click.command(name="inspect")
@@ -40,29 +40,29 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
         _plot(input_path, plot_path, force=force, quiet=quiet)
         return
 
-    from sparsecodec_cli import inspection, inspection_text
     from sparsecodec_cli.errors import shown
+    from sparsecodec_cli.inspect import inspection, text
 
     found = _inspected(input_path)
     if as_json:
         click.echo(inspection.as_json(found))
     elif with_events:
-        inspection_text.print_events(found)
+        text.print_events(found)
     else:
-        inspection_text.print_inspection(found, shown(input_path))
+        text.print_inspection(found, shown(input_path))
 
 
 def _inspected(input_path: str) -> Inspection:
-    from sparsecodec_cli.files import open_seekable_input
-    from sparsecodec_cli.inspection import Inspection
-    from sparsecodec_formats.header import MAGIC
+    from sparsecodec_cli.inspect.inspection import Inspection
+    from sparsecodec_cli.io.files import open_seekable_input
+    from sparsecodec_formats.container.header_bytes import MAGIC
 
     with open_seekable_input(input_path, MAGIC) as file:
         return Inspection.of_file(file)
 
 
 def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:
-    from sparsecodec_cli import plot
+    from sparsecodec_cli.inspect import plot
 
     file_format = os.path.splitext(plot_path)[1].lower().removeprefix(".")
     if file_format not in plot.FORMATS:
@@ -70,8 +70,8 @@ def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:
 
     from sparsecodec_cli.errors import shown, shown_output
     from sparsecodec_cli.extras import check_installed
-    from sparsecodec_cli.files import open_output
-    from sparsecodec_cli.progress import note
+    from sparsecodec_cli.io.files import open_output
+    from sparsecodec_cli.io.progress import note
 
     check_installed("--plot", "report")
     found = _inspected(input_path)

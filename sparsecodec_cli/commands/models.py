@@ -17,7 +17,8 @@ def command(as_json: bool) -> None:
       sic models
       sic models --json
     """
-    from sparsecodec_cli import catalogue
     from sparsecodec_models import list_models
+
+    from . import catalogue
 
     click.echo(catalogue.as_json(list_models()) if as_json else catalogue.as_text(list_models()))

@@ -33,11 +33,12 @@ def command(
     if not (times or vectors):
         raise click.UsageError("Give --times, --vectors or both.")
 
-    from sparsecodec_cli import summary
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.progress import note
-    from sparsecodec_cli.tables import read_table, write_table
+    from sparsecodec_cli.io.progress import note
+    from sparsecodec_cli.io.sic_files import read_table, write_table
     from sparsecodec_formats import edit
+
+    from . import summary
 
     table = read_table(input_path)
     with about(input_path):

@@ -84,10 +84,10 @@ def command(
     if output_path != "-" and not output_path.endswith(".html"):  # as an IN whose OUT was forgotten would not
         raise click.UsageError(f"OUT is {shown(output_path)}; its name must end in .html.")
 
-    from sparsecodec_cli import store
-    from sparsecodec_cli.page.recordings import Asked
-    from sparsecodec_cli.page.write import write_page
-    from sparsecodec_cli.progress import note, progress_bar
+    from sparsecodec_cli.io import store
+    from sparsecodec_cli.io.progress import note, progress_bar
+    from sparsecodec_cli.report.inputs import Asked
+    from sparsecodec_cli.report.write import write_page
 
     asked = Asked(
         effort=effort, bitrate_kbps=bitrate_kbps, max_seconds=max_seconds, seed=seed, model=model, device=device
@@ -109,9 +109,9 @@ def _look_after(paths: tuple[str, ...], listed: str | None, cleared: str | None,
         raise click.UsageError(f"{'--list' if listed is not None else '--clear'} takes its place alone; no IN, no OUT.")
     if yes and cleared is None:
         raise click.UsageError("--yes goes with --clear.")
-    from sparsecodec_cli import store_commands
+    from sparsecodec_cli.report import stored_pages
 
     if listed is not None:
-        store_commands.list_pages(listed, quiet=quiet)
+        stored_pages.list_pages(listed, quiet=quiet)
     elif cleared is not None:
-        store_commands.clear_pages(cleared, yes=yes, quiet=quiet)
+        stored_pages.clear_pages(cleared, yes=yes, quiet=quiet)

@@ -45,11 +45,12 @@ def command(
     if output_path in ("-", ""):
         raise click.UsageError("Stems are many files; name a folder for them, not stdout.")
 
-    from sparsecodec_cli import summary
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.output_folder import open_output_folder
-    from sparsecodec_cli.progress import note, progress_bar
-    from sparsecodec_cli.tables import read_table
+    from sparsecodec_cli.io.output_folder import open_output_folder
+    from sparsecodec_cli.io.progress import note, progress_bar
+    from sparsecodec_cli.io.sic_files import read_table
+
+    from . import summary
 
     table = read_table(input_path)
     from sparsecodec_cli.stems import earlier_stems, write_stems

@@ -132,9 +132,9 @@ def command(
             if value is not None:
                 raise click.UsageError(f"{option} is for --preset speech alone.")
 
-    from sparsecodec_cli import run_folder
     from sparsecodec_cli.errors import about_os, shown
-    from sparsecodec_cli.progress import note
+    from sparsecodec_cli.io.progress import note
+    from sparsecodec_cli.train import run_folder
 
     with run_folder.open_run(out, resume=resume, force=force) as folder:
         import torch
@@ -201,10 +201,10 @@ def _counted(recordings: list[Recording]) -> str:
 
 def _run(training: Training, folder: Path, device: str, quiet: bool, **limits: Any) -> tuple[int, int | None]:
     """Train; the steps done, and the signal that ended it, if one did."""
-    from sparsecodec_cli import run_folder
-    from sparsecodec_cli.samples import pick_excerpts, write_page
-    from sparsecodec_cli.stopping import StopSignals
-    from sparsecodec_cli.training_line import TrainingLine, figures
+    from sparsecodec_cli.train import run_folder
+    from sparsecodec_cli.train.live_line import TrainingLine, figures
+    from sparsecodec_cli.train.sample_pages import pick_excerpts, write_page
+    from sparsecodec_cli.train.stop_signals import StopSignals
     from sparsecodec_models import load_codec
     from sparsecodec_models.training.loop import Watch
 

@@ -19,7 +19,7 @@ from sparsecodec_cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sparsecodec_formats.events import EventTable
+    from sparsecodec_formats.table import EventTable
 
 Edit = tuple[str, Any]
 """Name of an edit, and its value: a number, for "crop" (start_s | None, end_s | None), for "keep" a Keep."""
@@ -156,10 +156,11 @@ def command(
     if not edits:
         raise click.UsageError("Give at least one edit, such as --stretch 1.5.")
 
-    from sparsecodec_cli import summary
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.progress import note
-    from sparsecodec_cli.tables import read_table, write_table
+    from sparsecodec_cli.io.progress import note
+    from sparsecodec_cli.io.sic_files import read_table, write_table
+
+    from . import summary
 
     table = read_table(input_path)
     with about(input_path):

@@ -1,5 +1,5 @@
 """How near one recording is to another, by the measures that codecs are judged with: `compare`."""
 
-from sparsecodec_cli.metrics.measure import compare
+from .measure import compare
 
 __all__ = ["compare"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli.metrics.spectra import SAMPLE_RATE, Audio, log_mel, mel_distance
+from .mel_distance import SAMPLE_RATE, Audio, log_mel, mel_distance
 
 MAX_LAG = SAMPLE_RATE // 2
 SAME_WAVEFORM = 0.5  # a normalised correlation from which on the waveforms are trusted

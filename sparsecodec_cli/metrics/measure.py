@@ -11,9 +11,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from sparsecodec_cli.metrics import scores, spectra
-from sparsecodec_cli.metrics.alignment import find_lag, shifted
 from sparsecodec_formats.errors import SicError
+
+from . import mel_distance, scores
+from .alignment import find_lag, shifted
 
 NOT_INSTALLED = "not installed: pip install 'sparsecodec[metrics]'"
 SILENT_PEAK = 2.0**-16  # half a step of 16 bits
@@ -52,8 +53,8 @@ def compare(
     silent = next((name for name, audio in (("REF", x), ("X", y)) if _is_silent(audio)), None)
     lag = 0 if silent else find_lag(x, y)
     y = shifted(y, lag, len(x))
-    found: dict[str, Any] = {"lag_ms": 1000 * lag / spectra.SAMPLE_RATE, "mel": spectra.mel_distance(x, y)}
-    x, y = (soxr.resample(audio, spectra.SAMPLE_RATE, scores.SAMPLE_RATE, quality="VHQ") for audio in (x, y))
+    found: dict[str, Any] = {"lag_ms": 1000 * lag / mel_distance.SAMPLE_RATE, "mel": mel_distance.mel_distance(x, y)}
+    x, y = (soxr.resample(audio, mel_distance.SAMPLE_RATE, scores.SAMPLE_RATE, quality="VHQ") for audio in (x, y))
     left_out = {}
     for n_done, score in enumerate(scores.SCORES, start=1):
         found[score.key], reason = (None, f"{silent} is silent") if silent else _measured(score, x, y)
@@ -74,8 +75,8 @@ def _at_mel_rate(name: str, audio: NDArray[np.floating], sample_rate: int) -> Au
     mono = mixed(audio) if np.size(audio) else np.zeros(0, np.float32)
     if not np.isfinite(mono).all():
         raise SicError(f"{name} has NaN or infinite samples")
-    if sample_rate != spectra.SAMPLE_RATE and len(mono):
-        mono = soxr.resample(mono, sample_rate, spectra.SAMPLE_RATE, quality="VHQ")
+    if sample_rate != mel_distance.SAMPLE_RATE and len(mono):
+        mono = soxr.resample(mono, sample_rate, mel_distance.SAMPLE_RATE, quality="VHQ")
     if not len(mono):
         raise SicError(f"{name} is too short to compare")
     return mono

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from sparsecodec_cli.metrics.spectra import Audio
+from .mel_distance import Audio
 
 SAMPLE_RATE = 16_000
 NARROW_RATE = 8_000

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats.edit import keep_bytes
-from sparsecodec_formats.events import EventTable, Header
 from sparsecodec_formats.steps import nearest_step
+from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_models.codec import Blocks, Codec, Wish
+from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
 
-from ..codec import Blocks, Codec, Wish
-from ..removal import Proposal, RemovedEvent, StreamingRemoval
 from .config import ReferenceConfig
 from .decoder import draw_noise
 from .encoder import magnitudes

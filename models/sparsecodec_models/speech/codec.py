@@ -12,21 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats.edit import keep_bytes, only
-from sparsecodec_formats.events import EventTable, Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import dequantise, quantise
-
-from ..codec import Blocks, Codec, Wish
-from .candidates import CandidateFinder, Candidates
-from .choice import Choice, events_of
-from .decoder import SpeechControls
-from .fitting import StreamFitter
-from .model import SpeechModel
-from .proposals import tidy
-from .rate import DEFAULT_EIGHTH, Budget, Point, point, rounded
-from .refine import Events
-from .snr_stop import SnrStop
-from .synthesis import (
+from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_models.codec import Blocks, Codec, Wish
+from sparsecodec_models.speech.analysis.candidates import CandidateFinder, Candidates
+from sparsecodec_models.speech.analysis.fit import Events
+from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, Budget, Point, point, rounded
+from sparsecodec_models.speech.analysis.proposals import tidy
+from sparsecodec_models.speech.analysis.ranking import Choice, events_of
+from sparsecodec_models.speech.analysis.snr_stop import SnrStop
+from sparsecodec_models.speech.analysis.stream_fit import StreamFitter
+from sparsecodec_models.speech.synthesis.controls import SpeechControls
+from sparsecodec_models.speech.synthesis.voices import (
     FramePlan,
     Tracks,
     convolve,
@@ -38,6 +36,8 @@ from .synthesis import (
     room_response,
     spectra,
 )
+
+from .model import SpeechModel
 
 BLOCK = 2**16  # samples rendered at once
 FRAMES_AT_ONCE = 2**12  # however many voices sound together, memory is bounded

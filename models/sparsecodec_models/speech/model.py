@@ -11,11 +11,11 @@ import safetensors.torch
 from torch import nn
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_models.speech.network.encoder import SpeechEncoder
+from sparsecodec_models.speech.network.prior import EventPrior
+from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 
 from .config import SpeechConfig
-from .decoder import SpeechDecoder
-from .encoder import SpeechEncoder
-from .prior import EventPrior
 
 
 class SpeechModel(nn.Module):

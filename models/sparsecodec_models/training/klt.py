@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..speech.bands import band_centres_hz
-from ..speech.config import SpeechConfig
-from ..speech.decoder import SHAPE_HIGH_HZ, SHAPE_LOW_HZ, SpeechDecoder
+from sparsecodec_models.dsp.mel import band_centres_hz
+from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.synthesis.controls import SHAPE_HIGH_HZ, SHAPE_LOW_HZ, SpeechDecoder
 
 FloatArray = np.ndarray
 UNIT_DB = 8.0  # what one quantiser step of a coefficient means: dB, over all bands together

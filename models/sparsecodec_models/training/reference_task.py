@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..losses import SoundDistance
-from ..reference.decoder import draw_noise
-from ..reference.encoder import magnitudes
-from ..reference.losses import Analysis, analyse, author_losses, fade_second_half, peak_normalised
-from ..reference.model import ReferenceModel
-from ..removal import energy
+from sparsecodec_models.dsp.sound_distance import SoundDistance
+from sparsecodec_models.reference.decoder import draw_noise
+from sparsecodec_models.reference.encoder import magnitudes
+from sparsecodec_models.reference.model import ReferenceModel
+from sparsecodec_models.reference.objective import Analysis, analyse, author_losses, fade_second_half, peak_normalised
+from sparsecodec_models.removal import energy
+
 from .data import Windows
 from .loop import Schedule
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_models.reference.config import ReferenceConfig
+from sparsecodec_models.reference.model import ReferenceModel
+from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 
-from ..reference.config import ReferenceConfig
-from ..reference.model import ReferenceModel
-from ..speech.config import SpeechConfig
-from ..speech.decoder import SpeechDecoder
-from ..speech.model import SpeechModel
 from .corpus import Corpus
 from .data import Windows
 from .klt import Klt, perceptual_weights

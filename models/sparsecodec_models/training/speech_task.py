@@ -10,12 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_formats.errors import SicError
-
-from ..losses import SoundDistance
-from ..speech.decoder import F0_REFERENCE_HZ, SpeechDecoder
-from ..speech.encoder import Proposals, pitch_semitones
-from ..speech.model import SpeechModel
-from ..speech.proposals import (
+from sparsecodec_models.dsp.sound_distance import SoundDistance
+from sparsecodec_models.speech.analysis.proposals import (
     ATTACK,
     BEGINS,
     DECAY,
@@ -28,7 +24,11 @@ from ..speech.proposals import (
     pick_frames,
     unheard,
 )
-from ..speech.synthesis import render
+from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
+from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, SpeechDecoder
+from sparsecodec_models.speech.synthesis.voices import render
+
 from . import teacher
 from .data import Windows
 from .klt import Klt, fit_klt

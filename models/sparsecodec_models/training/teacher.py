@@ -13,10 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..speech.bands import band_centres_hz, interpolation_matrix
-from ..speech.config import SpeechConfig
-from ..speech.decoder import F0_REFERENCE_HZ, SHAPE_HIGH_HZ, SHAPE_LOW_HZ, VOICE_HIGH_HZ, VOICE_LOW_HZ
-from ..speech.features import SpeechFeatures
+from sparsecodec_models.dsp.mel import band_centres_hz, interpolation_matrix
+from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.network.features import SpeechFeatures
+from sparsecodec_models.speech.synthesis.controls import (
+    F0_REFERENCE_HZ,
+    SHAPE_HIGH_HZ,
+    SHAPE_LOW_HZ,
+    VOICE_HIGH_HZ,
+    VOICE_LOW_HZ,
+)
 
 FloatArray = np.ndarray
 SILENCE_DB = -90.0  # re full scale

@@ -1,0 +1,1 @@
+"""How the events of a block become bytes, and back: two codecs, and the statistics that one of them needs."""

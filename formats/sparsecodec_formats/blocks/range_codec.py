@@ -1,0 +1,328 @@
+"""Codec 1: the numbers of a block, range coded with statistics of the preset.
+
+One description serves both directions: `code_events` goes through all numbers in the order of the file, and a `Coder`
+writes each, reads it, or counts its bits. What is said of a number before it is coded depends on numbers that come
+earlier in the file alone, and is worked out in whole numbers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.errors import FormatError
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, SILENT_LEVEL_CODE, QuantisedEvents
+from sparsecodec_formats.steps import code_of_step
+from sparsecodec_formats.table import MAX_INT, N_DIMS, Header
+
+from .logistic import MEAN_BITS, bit, number, numbers
+from .range_coder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform
+from .statistics import MODELS, DimStatistics, Statistics, statistics_of
+from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, whole_attack
+
+CODEC = 1
+CHECK_BYTES = 2
+MOST_EVENTS_A_BYTE = 64
+"""More is no sound, and would keep a reader busy."""
+
+GAP_BITS = 2  # of a gap that are coded apart from its table
+LONGEST_AVERAGE = 32  # events
+LARGEST_LOGIT = 40
+_RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
+
+
+def encode_payload(events: QuantisedEvents, header: Header) -> bytes:
+    """The payload of a block of one channel of a preset that has statistics; `events` is not empty."""
+    coder = Encoder()
+    code_events(coder, header, len(events), int(events.time_index[0]), events)
+    data = coder.finish()
+    return zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES] + data
+
+
+def decode_payload(payload: bytes, header: Header, n_events: int, first_time: int, channel: int) -> QuantisedEvents:
+    """The events of a block; FormatError for anything but n_events of them in legal ranges."""
+    if header.model not in MODELS:
+        raise FormatError(f"its codec has no statistics of preset {header.model!r}")
+    if n_events > MOST_EVENTS_A_BYTE * len(payload):
+        raise FormatError(f"{n_events} events cannot be in {len(payload)} bytes")
+    data = payload[CHECK_BYTES:]
+    if payload[:CHECK_BYTES] != zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES]:
+        raise FormatError("the check of its numbers does not match")
+    events = code_events(Decoder(data), header, n_events, first_time, None)
+    events.channel[:] = channel
+    return events
+
+
+def part_bits(events: QuantisedEvents, header: Header) -> dict[str, float]:
+    """What each part of a block takes under the statistics, bits: times, the dims by name, amplitude."""
+    tally = Tally()
+    bits: dict[str, float] = {}
+    code_events(tally, header, len(events), int(events.time_index[0]), events, bits)
+    return bits
+
+
+def code_events(
+    coder: Coder,
+    header: Header,
+    n: int,
+    first_time: int,
+    events: QuantisedEvents | None,
+    bits: dict[str, float] | None = None,
+) -> QuantisedEvents:
+    """All numbers of n events of a block, in the order of the file. events: what to write; None: they are read."""
+    return _Block(coder, header, n, first_time, events, bits).code()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is said of a column before it is coded: int64 [2, n], after a number that was not at its spike, and after
+    one that was; spikes int64 [n], None: the number before. logits: of the spikes, None: there are none."""
+
+    constant: NDArray[np.int64]
+    last: NDArray[np.int64]
+    before: NDArray[np.int64]
+    average: NDArray[np.int64]
+    scale: NDArray[np.int64]
+    spikes: NDArray[np.int64] | None
+    logits: NDArray[np.int64] | None
+
+
+def _earlier(value: NDArray[np.int64], start: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of every row the value before, the one before that, and the running mean."""
+    x1 = np.concatenate([[start], value[:-1]])
+    x2 = np.concatenate([[start], x1[:-1]])
+    running, mean = [], start
+    for i, x in enumerate(value.tolist()):
+        running.append(mean)
+        mean += (x - mean) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
+    return x1, x2, np.array(running, np.int64)
+
+
+class _Block:
+    def __init__(
+        self,
+        coder: Coder,
+        header: Header,
+        n: int,
+        first_time: int,
+        events: QuantisedEvents | None,
+        bits: dict[str, float] | None,
+    ) -> None:
+        self._coder = coder
+        self._n = n
+        self._first_time = first_time
+        self._events = events
+        self._bits = bits
+        self._known: Statistics = statistics_of(header.model)
+        self._unit = header.time_unit
+        self._grids = [Grid(code_of_step(step)) for step in header.step]
+        dims = LAYOUTS[header.model].dims
+        self._names = list(dims)
+        self._index = {name: dim.index for name, dim in dims.items()}
+        self._codes = np.zeros((n, N_DIMS), np.int64)
+        self._values = np.zeros((n, N_DIMS), np.int64)
+
+    def code(self) -> QuantisedEvents:
+        n = self._n
+        loud = bool(bit(self._coder, -12, int(self._events is not None and self._events.amplitude.any())))
+        self._spent("amplitude")
+        begins = self._code_begins()
+        self._spent("begins")
+        gap = self._code_gaps(begins)
+        self._spent("times")
+        kind = np.where(begins, 0, 1 + np.searchsorted(self._known.gap_limits, gap))
+        self._begins, self._gap, self._kind = begins, gap, kind
+        for dim in self._known.order:
+            self._code_dim(dim)
+            self._spent(self._names[dim])
+        amplitude = self._code_amplitude() if loud else np.zeros(n, np.int64)
+        self._spent("amplitude")
+        time_index = self._first_time + np.cumsum(gap)
+        return QuantisedEvents(
+            time_index, self._codes.astype(np.int32), amplitude.astype(np.int32), np.zeros(n, np.uint8)
+        )
+
+    def _spent(self, part: str) -> None:
+        if self._bits is not None and isinstance(self._coder, Tally):
+            self._bits[part] = self._bits.get(part, 0.0) + self._coder.bits
+            self._coder.bits = 0.0
+
+    def _given(self, column: NDArray[np.integer] | None) -> list[int]:
+        return [0] * self._n if column is None else column.tolist()
+
+    def _column(self, dim: int) -> list[int]:
+        return self._given(None if self._events is None else self._events.vector[:, dim])
+
+    def _keep(self, dim: int, codes: Sequence[int] | NDArray[np.int64]) -> None:
+        self._codes[:, dim] = codes
+        if np.abs(self._codes[:, dim]).max() > MAX_VECTOR_CODE:
+            raise FormatError("a number of a vector is out of range")
+        self._values[:, dim] = self._grids[dim].values(self._codes[:, dim])
+
+    def _code_begins(self) -> NDArray[np.bool_]:
+        """Which events begin by themselves, bool [n]; the first is taken to."""
+        dim = self._index["begins"]
+        grid = self._grids[dim]
+        least = grid.ceil(51)
+        context, codes = 2, []
+        for code in self._column(dim):
+            symbol = self._coder.symbol(self._known.begins[context], 0 if code == 0 else 1 if code == least else 2)
+            code = number(self._coder, 16 - grid.eighths, 0, code) if symbol == 2 else symbol * least
+            codes.append(code)
+            context = int(grid.value(code) > 1 << (VALUE_BITS - 1))
+        self._keep(dim, codes)
+        begins = self._values[:, dim] > 1 << (VALUE_BITS - 1)
+        begins[0] = True
+        return begins
+
+    def _code_gaps(self, begins: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Time units since the event before, int64 [n], of the first 0."""
+        coder, gap = self._coder, np.zeros(self._n, np.int64)
+        if self._events is not None:
+            gap[1:] = np.diff(self._events.time_index)
+        every = int(np.bitwise_or.reduce(gap))
+        low_bits = uniform(coder, 2, next((i for i in range(GAP_BITS) if every >> i & 1), GAP_BITS))
+        low_bits = GAP_BITS - min(low_bits, GAP_BITS)
+        density = uniform(coder, 2, self._density(gap, begins))
+        tables = self._known.gaps[density]
+        last, out, total = 0, [0], self._first_time
+        for given, begin in zip(gap[1:].tolist(), begins[1:].tolist(), strict=True):
+            table = tables[0 if begin else 1 + last]
+            most = len(table.frequency) - 1
+            coarse = coder.symbol(table, min(given >> GAP_BITS, most))
+            if coarse == most:
+                coarse += exp_golomb(coder, max(0, (given >> GAP_BITS) - most))
+            shift = GAP_BITS - low_bits
+            now = coarse << GAP_BITS | uniform(coder, low_bits, (given & 3) >> shift) << shift
+            total += now
+            if total > MAX_INT:
+                raise FormatError("a time is too late")
+            out.append(now)
+            last = 0 if now <= self._known.gap_limits[0] else 1 if now <= self._known.gap_limits[1] else 2
+        return np.array(out, np.int64)
+
+    def _density(self, gap: NDArray[np.int64], begins: NDArray[np.bool_]) -> int:
+        """The class of gaps that they take the fewest bits under."""
+        limits = self._known.gap_limits[:2]
+        context = np.where(begins[1:], 0, 1 + np.searchsorted(limits, gap[:-1]))
+        costs = []
+        for tables in self._known.gaps:
+            coarse = np.minimum(gap[1:] >> GAP_BITS, len(tables[0].frequency) - 1)
+            costs.append(sum(tables[c].bits[g] for c, g in zip(context.tolist(), coarse.tolist(), strict=True)))
+        return int(np.argmin(costs))
+
+    def _code_dim(self, dim: int) -> None:
+        known, grid = self._known.dims[dim], self._grids[dim]
+        changed = np.zeros(self._n, np.int64)
+        for other, weight in known.change:
+            changed[1:] += weight * np.diff(self._values[:, other])
+        changed = np.where(self._kind > 0, changed >> VALUE_BITS, 0)  # what begins has not changed
+        # after a number that was not at its spike, and after one that was
+        kinds = np.stack(self._states(dim, self._kind))
+        constant, last, before, average, scale = (
+            np.array(row, np.int64)[kinds]
+            for row in (known.mean, known.last, known.before, known.average, known.scale)
+        )
+        finer = (known.coarser * grid.eighths >> VALUE_BITS) - grid.eighths
+        spikes, logits = self._spikes(dim, known)
+        told = _Told(constant + changed, last, before, average, scale + finer, spikes, logits)
+        if self._events is None:
+            self._read(dim, told)
+        else:
+            self._write(dim, told, self._events.vector[:, dim].astype(np.int64))
+
+    def _write(self, dim: int, told: _Told, codes: NDArray[np.int64]) -> None:
+        """Code numbers that are known."""
+        grid, n = self._grids[dim], self._n
+        self._keep(dim, codes)
+        start = self._known.dims[dim].start
+        value, row = self._values[:, dim], np.arange(n)
+        x1, x2, running = _earlier(value, start)
+        spikes, at_spike = None, np.zeros(n, np.int64)
+        if told.logits is not None:
+            spikes = np.concatenate([[0], codes[:-1]]) if told.spikes is None else told.spikes
+            at_spike[1:] = (codes == spikes)[:-1]
+        last, before, average = (column[at_spike, row] for column in (told.last, told.before, told.average))
+        weighted = last * x1 + before * x2 + average * running
+        mean = np.clip(told.constant[at_spike, row] + (weighted >> VALUE_BITS), -MAX_VALUE, MAX_VALUE)
+        logit = None if told.logits is None else told.logits[at_spike, row]
+        numbers(self._coder, told.scale[at_spike, row], grid.sixteenths_of(mean), codes, spikes, logit)
+
+    def _read(self, dim: int, told: _Told) -> None:
+        """Decode numbers one by one, each from those before."""
+        grid, coder = self._grids[dim], self._coder
+        constant, last, before, average, scale = (
+            column.tolist() for column in (told.constant, told.last, told.before, told.average, told.scale)
+        )
+        spikes = None if told.spikes is None else told.spikes.tolist()
+        logits = None if told.logits is None else told.logits.tolist()
+        x1 = x2 = running = self._known.dims[dim].start
+        codes = []
+        at_spike = code = 0
+        for i in range(self._n):
+            weighted = last[at_spike][i] * x1 + before[at_spike][i] * x2 + average[at_spike][i] * running
+            mean = min(max(constant[at_spike][i] + (weighted >> VALUE_BITS), -MAX_VALUE), MAX_VALUE)
+            if logits is None:
+                code = number(coder, scale[0][i], grid.sixteenths(mean), 0)
+            else:
+                spike = code if spikes is None else spikes[i]
+                code = number(coder, scale[at_spike][i], grid.sixteenths(mean), 0, spike, logits[at_spike][i])
+                at_spike = int(code == spike)
+            x2, x1 = x1, grid.value(code)
+            running += (x1 - running) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
+            codes.append(code)
+        self._keep(dim, codes)
+
+    def _states(self, dim: int, kind: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Kinds of events, int64 [n], after a number that was not at its spike, and after one that was.
+
+        Where that tells that the pitch before was not heard, kinds are of their own: linked, and begins."""
+        if dim != self._index["f0_semitones"]:
+            return kind, kind
+        return np.minimum(kind, 2), np.where(kind == 0, 4, 3)
+
+    def _spikes(
+        self, dim: int, known: DimStatistics
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+        """Codes that cost least being what they are where a number is not heard, [n] (None: the code before); and
+        their logits, [2] [n], after a number that was not at its spike, and after one that was (None: no spike)."""
+        if not known.spike:
+            return None, None
+        name = self._names[dim]
+        begins = self._begins.astype(np.int64)
+        zeros = np.zeros(self._n, np.int64)
+        if name == "attack_log2_s":
+            codes: NDArray[np.int64] | None = self._whole_attack()
+            context = (self._kind, self._kind)
+        elif name in ("decay_log2_s", "glide_semitones"):
+            codes, context = zeros, (np.append(begins[1:], 1),) * 2
+        elif name == "f0_semitones":
+            codes, context = None, (begins, begins + 2)
+        else:
+            codes, context = zeros, (begins, begins)
+        telling = np.zeros(self._n, np.int64)
+        for other, weight in known.telling:
+            telling += weight * self._values[:, other]
+        logits = [np.array(known.spike, np.int64)[of] + (telling >> 2 * VALUE_BITS) for of in context]
+        return codes, np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
+
+    def _whole_attack(self) -> NDArray[np.int64]:
+        """The smallest attacks on the grid that take up the whole gap, codes [n]."""
+        grid = self._grids[self._index["attack_log2_s"]]
+        codes = {gap: whole_attack(gap, self._unit, grid) for gap in np.unique(self._gap).tolist()}
+        return np.array([codes[gap] for gap in self._gap.tolist()], np.int64)
+
+    def _code_amplitude(self) -> NDArray[np.int64]:
+        scale, logit = self._known.amplitude
+        last, out = 0, []
+        for given in self._given(None if self._events is None else self._events.amplitude):
+            last = number(self._coder, scale, last << MEAN_BITS, given, last, logit)
+            if not SILENT_LEVEL_CODE <= last <= MAX_LEVEL_CODE:
+                raise FormatError("an amplitude is out of range")
+            out.append(last)
+        return np.array(out, np.int64)

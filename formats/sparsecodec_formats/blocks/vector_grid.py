@@ -1,0 +1,85 @@
+"""Grids of the numbers of a vector, in whole numbers: what codes stand for, and where values lie between codes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.quantiser import MAX_VECTOR_CODE
+
+from .logistic import EIGHTH_BITS, EIGHTHS, INVERSE_EIGHTHS, MEAN_BITS
+
+VALUE_BITS = 8
+"""Values are in units of 2**-8 of the layout's."""
+MAX_VALUE = 1 << 20
+
+_LOG2_BITS = 16
+_ALMOST = 66  # in units of 2**-16 of a step: so much too short is whole, too
+
+
+class Grid:
+    """The grid of one dim: code · 2**((step - 128) / 8) of the layout's units."""
+
+    def __init__(self, step_code: int) -> None:
+        self.eighths = step_code - 128
+        octave, eighth = divmod(self.eighths, 8)
+        self._factor, self._inverse = EIGHTHS[eighth], INVERSE_EIGHTHS[eighth]
+        self._left = max(0, octave + VALUE_BITS - EIGHTH_BITS)
+        self._right = max(0, EIGHTH_BITS - VALUE_BITS - octave)
+        self._half = (1 << self._right) >> 1
+        self._to_steps = EIGHTH_BITS + VALUE_BITS - MEAN_BITS + octave
+        self.octave = octave
+
+    def value(self, code: int) -> int:
+        """What a code stands for, -MAX_VALUE … MAX_VALUE."""
+        value = ((code * self._factor << self._left) + self._half) >> self._right
+        return min(max(value, -MAX_VALUE), MAX_VALUE)
+
+    def values(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`value` of each, int64 [n]."""
+        values = ((codes * self._factor << self._left) + self._half) >> self._right
+        return np.clip(values, -MAX_VALUE, MAX_VALUE)
+
+    def sixteenths(self, value: int) -> int:
+        """Where a value lies on the grid, in sixteenths of a step."""
+        return value * self._inverse >> self._to_steps
+
+    def sixteenths_of(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`sixteenths` of each, int64 [n]."""
+        return values * self._inverse >> self._to_steps
+
+    def scaled(self, value: int) -> int:
+        """A number of the layout's units as one of steps."""
+        shift = EIGHTH_BITS + self.octave
+        return value * self._inverse >> shift if shift >= 0 else value * self._inverse << -shift
+
+    def ceil(self, hundredths: int) -> int:
+        """The smallest code that stands for at least so many hundredths of the layout's unit (below 2**17)."""
+        wanted = hundredths << max(0, EIGHTH_BITS - self.octave)
+        return -(-wanted // (100 * self._factor << max(0, self.octave - EIGHTH_BITS)))
+
+
+def whole_attack(gap: int, unit: Fraction, grid: Grid) -> int:
+    """The smallest code of an attack that takes up a whole gap; an attack is 0.06 s · 2**(0.75 · value)."""
+    octaves = _log2(50 * gap * unit.numerator, 3 * unit.denominator)
+    steps = grid.scaled(octaves * 4 // 3)
+    return min(max(0, -(-(steps - _ALMOST) >> _LOG2_BITS)), MAX_VECTOR_CODE)
+
+
+def _log2(above: int, below: int) -> int:
+    """log2(above / below) in units of 2**-16, rounded down; 0 where it is negative."""
+    ratio = (above << 62) // below
+    octave = ratio.bit_length() - 63
+    if octave < 0:
+        return 0
+    ratio >>= octave
+    out = octave
+    for _ in range(_LOG2_BITS):
+        ratio = ratio * ratio >> 62
+        out <<= 1
+        if ratio >> 63:
+            ratio >>= 1
+            out += 1
+    return out

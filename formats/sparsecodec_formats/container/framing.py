@@ -1,0 +1,109 @@
+"""The parts between payloads: a block's head, and the end of the file."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.blocks.zstd_codec import max_payload_bytes
+from sparsecodec_formats.errors import FormatError
+from sparsecodec_formats.table import MAX_INT, Header
+from sparsecodec_formats.varint import MAX_VARINT_BYTES, Cursor, encode_varint
+
+from .header_bytes import CRC_BYTES
+
+WINDOW_S = 10
+"""A block's events lie within one window of this length, so that a reader knows which blocks it can skip."""
+
+MAX_BLOCK_EVENTS = 2**16
+BLOCK_MARK = 0xB0  # the low four bits are the codec
+END_MARK = 0xED
+
+HEAD_CHECK_BYTES = 2
+MAX_HEAD_BYTES = 2 + 4 * MAX_VARINT_BYTES + HEAD_CHECK_BYTES
+MAX_END_BYTES = 1 + 2 * MAX_VARINT_BYTES + CRC_BYTES
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a block.
+
+    Attributes:
+        codec: how the payload is coded, 0..15.
+        channel: of all its events.
+        n_events: 1..65536.
+        first_index: events of this channel before this block's first.
+        first_time: of the first event, in units of the header's time_unit.
+        payload_bytes: that follow the head.
+    """
+
+    codec: int
+    channel: int
+    n_events: int
+    first_index: int
+    first_time: int
+    payload_bytes: int
+
+
+def pack_head(head: Head, header: Header) -> bytes:
+    """The bytes of a block's head."""
+    data = bytes([BLOCK_MARK | head.codec])
+    if header.channels > 1:
+        data += bytes([head.channel])
+    for number in (head.n_events, head.first_index, head.first_time, head.payload_bytes):
+        data += encode_varint(number)
+    return data + _check(data)
+
+
+def parse_head(data: bytes, header: Header) -> tuple[Head, int]:
+    """The head at the front of `data`, and how many bytes it takes; FormatError unless all of it is sound."""
+    cursor = Cursor(data)
+    mark = cursor.byte()
+    if mark & 0xF0 != BLOCK_MARK:
+        raise FormatError(f"it begins with {mark:#04x}, which is no block's mark")
+    channel = cursor.byte() if header.channels > 1 else 0
+    n_events, first_index, first_time, payload_bytes = (cursor.varint() for _ in range(4))
+    if cursor.take(HEAD_CHECK_BYTES) != _check(data[: cursor.position - HEAD_CHECK_BYTES]):
+        raise FormatError("the check of its head does not match")
+    if channel >= header.channels:
+        raise FormatError(f"its channel is {channel} of {header.channels}")
+    if not 1 <= n_events <= MAX_BLOCK_EVENTS:
+        raise FormatError(f"it claims {n_events} events; there must be 1 to {MAX_BLOCK_EVENTS}")
+    if payload_bytes > max_payload_bytes(n_events):
+        raise FormatError(f"it claims {payload_bytes} bytes for {n_events} events")
+    if first_time * header.time_unit.numerator > MAX_INT:
+        raise FormatError("its time is too late")
+    head = Head(mark & 0x0F, channel, n_events, first_index, first_time, payload_bytes)
+    return head, cursor.position
+
+
+def pack_end(n_blocks: int, n_events: int, crc: int) -> bytes:
+    """The end of a file: totals, and the CRC-32 of every byte before it, `crc`, carried over the totals."""
+    data = bytes([END_MARK]) + encode_varint(n_blocks) + encode_varint(n_events)
+    return data + zlib.crc32(data, crc).to_bytes(CRC_BYTES, "little")
+
+
+def parse_end(data: bytes) -> tuple[int, int, int, int]:
+    """Numbers of blocks and events, CRC-32, and how many bytes all of it takes."""
+    cursor = Cursor(data)
+    if cursor.byte() != END_MARK:
+        raise FormatError("it does not begin with the end's mark")
+    n_blocks, n_events = cursor.varint(), cursor.varint()
+    return n_blocks, n_events, int.from_bytes(cursor.take(CRC_BYTES), "little"), cursor.position
+
+
+def window_of(time_index: int, header: Header) -> int:
+    """Which window of 10 s a time is in; in whole numbers, so that every reader and writer agrees."""
+    return time_index * header.time_unit.numerator // (WINDOW_S * header.time_unit.denominator)
+
+
+def windows_of(time_index: NDArray[np.int64], header: Header) -> NDArray[np.int64]:
+    """`window_of` every time of a column."""
+    return time_index * header.time_unit.numerator // (WINDOW_S * header.time_unit.denominator)
+
+
+def _check(head: bytes) -> bytes:
+    return zlib.crc32(head).to_bytes(CRC_BYTES, "little")[:HEAD_CHECK_BYTES]

@@ -1,0 +1,259 @@
+"""Reading a .sic file block by block."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from sparsecodec_formats.blocks.codecs import decode_block
+from sparsecodec_formats.errors import FormatError, SicError
+from sparsecodec_formats.quantiser import QuantisedEvents, dequantise
+from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.varint import MAX_VARINT_BYTES, Cursor
+
+from .byte_source import ByteSource, Truncated
+from .framing import END_MARK, MAX_END_BYTES, MAX_HEAD_BYTES, WINDOW_S, Head, parse_end, parse_head, window_of
+from .header_bytes import CRC_BYTES, MAGIC, MAX_BODY_BYTES, VERSION, parse_header
+
+Damaged = Literal["raise", "skip"]
+
+_MARKS = re.compile(rb"[\xb0-\xbf\xed]")  # BLOCK_MARK with any codec, END_MARK
+_SEARCH_BYTES = 2**16
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some neighbouring events of one channel.
+
+    Attributes:
+        channel: of the source.
+        first_index: events of this channel before the table's first (what `EventTable.rank_in_channel` counts
+            from in a whole file).
+        start_s: time of the first event.
+        n_events: in the table.
+        n_bytes: that the block takes in the file, head and payload.
+        table: the events, with the file's header.
+    """
+
+    channel: int
+    first_index: int
+    start_s: float
+    n_events: int
+    n_bytes: int
+    table: EventTable
+
+
+@dataclass(frozen=True)
+class RawBlock:
+    """A block whose payload has not been decoded; `place` names it in messages."""
+
+    head: Head
+    head_bytes: int
+    payload: bytes
+    place: str
+
+
+class Reader:
+    """Reads a .sic file forward; works on pipes.
+
+    Args:
+        fileobj: binary, readable, at the first byte of the file.
+
+    Attributes:
+        header: read when the reader is made; FormatError if it is damaged or the file is not a .sic file.
+        header_bytes: that it takes, with magic and CRC.
+        problems: one line for each that the last `blocks(damaged="skip")` has met.
+    """
+
+    def __init__(self, fileobj: BinaryIO) -> None:
+        self._source = ByteSource(fileobj)
+        self.header = _take_header(self._source)
+        self.header_bytes = self._source.position
+        self.problems: list[str] = []
+        self._crc = self._source.crc or 0
+        self._order = _Order(self.header)
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file read or passed over so far."""
+        return self._source.position
+
+    def blocks(
+        self, start_s: float | None = None, end_s: float | None = None, damaged: Damaged = "raise"
+    ) -> Iterator[Block]:
+        """The blocks with events of start_s <= time < end_s, cut to these events.
+
+        They come in order of their windows of 10 s and within a window by channel. Blocks outside the times
+        asked for are passed over undecoded, and unread where the file can seek. On a pipe this works once.
+
+        Raises:
+            FormatError: at the first damage. With damaged="skip" never: what is damaged is left out, and
+                `problems` tells of it.
+        """
+        for raw in self.raw_blocks(start_s, end_s, damaged):
+            try:
+                events = self.decode(raw)
+            except FormatError as error:
+                self._report(f"{raw.place}: {error}", damaged)
+                continue
+            table = dequantise(self.header, events)
+            first = 0 if start_s is None else int(np.searchsorted(table.time, start_s))
+            stop = len(table) if end_s is None else int(np.searchsorted(table.time, end_s))
+            if first < stop:
+                yield Block(
+                    channel=raw.head.channel,
+                    first_index=raw.head.first_index + first,
+                    start_s=float(table.time[first]),
+                    n_events=stop - first,
+                    n_bytes=raw.head_bytes + len(raw.payload),
+                    table=table.select(slice(first, stop)),
+                )
+
+    def raw_blocks(
+        self, start_s: float | None = None, end_s: float | None = None, damaged: Damaged = "raise"
+    ) -> Iterator[RawBlock]:
+        """As `blocks`, but not decoded, and whole: they may hold events outside the times asked for."""
+        source = self._source
+        if source.position != self.header_bytes:
+            if not source.seekable:
+                raise SicError("a pipe can be read only once")
+            source.rewind(self.header_bytes, self._crc)
+        self.problems = []
+        self._order = _Order(self.header)
+        while True:
+            place = f"block {self._order.n_blocks + 1} at byte {source.position}"
+            try:
+                mark = source.peek(1)
+                if not mark:
+                    raise Truncated(f"the file is cut short at byte {source.position}")
+                if mark[0] == END_MARK:
+                    place = f"end at byte {source.position}"
+                    self._check_end()
+                    return
+                head, head_bytes = parse_head(source.peek(MAX_HEAD_BYTES), self.header)
+                window = window_of(head.first_time, self.header)
+                n_missing = self._order.count(head, window)
+                if n_missing and not self.problems:
+                    gap = f"{n_missing} events of its channel are missing before it"
+                    if damaged == "raise":
+                        raise FormatError(gap)
+                    self.problems.append(f"{place}: {gap}")
+                source.take(head_bytes)
+                if end_s is not None and window * WINDOW_S >= end_s:
+                    return
+                if start_s is not None and (window + 1) * WINDOW_S <= start_s:
+                    source.skip(head.payload_bytes)
+                    continue
+                payload = source.take(head.payload_bytes)
+            except Truncated as error:
+                self._report(str(error), damaged)
+                return
+            except FormatError as error:
+                self._report(f"{place}: {error}", damaged)
+                if not self._find_next():
+                    return
+                continue
+            yield RawBlock(head, head_bytes, payload, place)
+
+    def decode(self, raw: RawBlock) -> QuantisedEvents:
+        """The events of a block; FormatError when its payload is damaged."""
+        head = raw.head
+        events = decode_block(head, raw.payload, self.header)
+        last_time = int(events.time_index[-1])
+        if window_of(last_time, self.header) != window_of(head.first_time, self.header):
+            raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")
+        self._order.last_time[head.channel] = last_time
+        return events
+
+    def _report(self, problem: str, damaged: Damaged) -> None:
+        if damaged == "raise":
+            raise FormatError(problem) from None
+        self.problems.append(problem)
+
+    def _check_end(self) -> None:
+        """Take the end of the file; FormatError unless nothing follows and it agrees with what was read."""
+        source = self._source
+        data = source.peek(MAX_END_BYTES + 1)
+        n_blocks, n_events, crc, n_bytes = parse_end(data)
+        if len(data) > n_bytes:
+            raise FormatError("bytes follow that do not belong to the file")
+        source.take(n_bytes - CRC_BYTES)
+        whole_crc = source.crc
+        source.take(CRC_BYTES)
+        if self.problems:
+            return  # what follows is bound to disagree, and would say nothing new
+        if (n_blocks, n_events) != (self._order.n_blocks, sum(self._order.n_events)):
+            raise FormatError(f"it tells of {n_blocks} blocks with {n_events} events; not all are there")
+        if whole_crc not in (None, crc):
+            raise FormatError("the CRC of the file does not match")
+
+    def _find_next(self) -> bool:
+        """After damage: go on to the next sound head or end that lies ahead; False if there is none."""
+        source = self._source
+        source.take(len(source.peek(1)))
+        while chunk := source.peek(_SEARCH_BYTES):
+            is_last = len(chunk) < _SEARCH_BYTES
+            n_searched = len(chunk) if is_last else len(chunk) - MAX_HEAD_BYTES
+            for mark in _MARKS.finditer(chunk, 0, n_searched):
+                if self._is_sound(chunk[mark.start() : mark.start() + MAX_HEAD_BYTES], is_last):
+                    source.take(mark.start())
+                    return True
+            source.take(n_searched)
+        return False
+
+    def _is_sound(self, data: bytes, is_last: bool) -> bool:
+        try:
+            if data[0] == END_MARK:
+                return is_last and parse_end(data)[-1] == len(data)
+            parse_head(data, self.header)
+        except FormatError:
+            return False
+        return True
+
+
+class _Order:
+    """What the blocks so far demand of the next."""
+
+    def __init__(self, header: Header) -> None:
+        self.n_blocks = 0
+        self.n_events = [0] * header.channels
+        self.last_time = [0] * header.channels
+        self._last = (0, 0)
+
+    def count(self, head: Head, window: int) -> int:
+        """Count a block in; FormatError if it is out of order. How many events are missing before it."""
+        here = (window, head.channel)
+        n_missing = head.first_index - self.n_events[head.channel]
+        if here < self._last or n_missing < 0 or head.first_time < self.last_time[head.channel]:
+            raise FormatError("it lies before the block before it")
+        self._last = here
+        self.n_blocks += 1
+        self.n_events[head.channel] = head.first_index + head.n_events
+        return n_missing
+
+
+def _take_header(source: ByteSource) -> Header:
+    start = source.peek(len(MAGIC) + 1)
+    if not start:
+        raise FormatError("the file is empty")
+    if not start.startswith(MAGIC[: len(start)]):
+        raise FormatError("not a .sic file (or changed on its way by a transfer in text mode)")
+    if len(start) <= len(MAGIC):
+        raise Truncated(f"the file is cut short at byte {len(start)}")
+    if start[-1] != VERSION:
+        raise FormatError(f"bitstream version {start[-1]} is not known here, only {VERSION}: update sic")
+    cursor = Cursor(source.peek(len(start) + MAX_VARINT_BYTES))
+    cursor.take(len(start))
+    try:
+        n_body = cursor.varint(MAX_BODY_BYTES)
+    except FormatError as error:
+        raise FormatError(f"damaged header: {error}") from None
+    head = source.take(cursor.position + n_body)
+    if source.take(CRC_BYTES) != zlib.crc32(head).to_bytes(CRC_BYTES, "little"):
+        raise FormatError("damaged header: its CRC does not match")
+    return parse_header(head[cursor.position :])

@@ -1,0 +1,107 @@
+"""Writing a .sic file, whole or in parts."""
+
+from __future__ import annotations
+
+import zlib
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+
+from sparsecodec_formats.blocks.codecs import encode_block
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.quantiser import QuantisedEvents, quantise
+from sparsecodec_formats.table import EventTable, Header
+
+from .framing import MAX_BLOCK_EVENTS, Head, pack_end, pack_head, windows_of
+from .header_bytes import pack_header
+
+
+class Writer:
+    """Writes events in parts; the same bytes come out however they are cut in parts.
+
+    A context manager: leaving it writes the end of the file (and leaves the file object open), unless by an
+    exception, so that a file that was not finished is seen to be cut short.
+
+    Args:
+        fileobj: binary, buffered, writable; never seeked.
+        header: the header of every part.
+    """
+
+    def __init__(self, fileobj: BinaryIO, header: Header) -> None:
+        self.header = header
+        self._file = fileobj
+        self._crc = 0
+        self._n_blocks = 0
+        self._n_events = [0] * header.channels
+        self._window = 0
+        self._last_time = 0
+        self._pending: list[QuantisedEvents] = []
+        self._closed = False
+        self._put(pack_header(header))
+
+    def write(self, table: EventTable) -> None:
+        """Add events, none before those written so far; SicError if one is, or if the header differs."""
+        if self._closed:
+            raise SicError("this .sic file is finished; nothing can be added")
+        if table.header != self.header:
+            raise SicError("these events have another header than the file")
+        if not len(table):
+            return
+        events = quantise(table)
+        if events.time_index[0] < self._last_time:
+            raise SicError("events must be written in order of time")
+        self._last_time = int(events.time_index[-1])
+        windows = windows_of(events.time_index, self.header)
+        cuts = (np.flatnonzero(np.diff(windows)) + 1).tolist()
+        for start, stop in zip([0, *cuts], [*cuts, len(events)], strict=True):
+            if windows[start] != self._window:
+                self._flush()
+                self._window = int(windows[start])
+            self._pending.append(events.select(slice(start, stop)))
+
+    def close(self) -> None:
+        """Write what is pending, and the end."""
+        if self._closed:
+            return
+        self._flush()
+        self._put(pack_end(self._n_blocks, sum(self._n_events), self._crc))
+        self._closed = True
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+
+    def _flush(self) -> None:
+        """Write the pending events of a window, channel by channel."""
+        if not self._pending:
+            return
+        events = QuantisedEvents.concatenate(self._pending)
+        self._pending = []
+        for channel in np.unique(events.channel).tolist():
+            mine = events.select(events.channel == channel)
+            for start in range(0, len(mine), MAX_BLOCK_EVENTS):
+                self._put_block(channel, mine.select(slice(start, start + MAX_BLOCK_EVENTS)))
+
+    def _put_block(self, channel: int, events: QuantisedEvents) -> None:
+        codec, payload = encode_block(events, self.header)
+        head = Head(
+            codec=codec,
+            channel=channel,
+            n_events=len(events),
+            first_index=self._n_events[channel],
+            first_time=int(events.time_index[0]),
+            payload_bytes=len(payload),
+        )
+        self._put(pack_head(head, self.header) + payload)
+        self._n_blocks += 1
+        self._n_events[channel] += len(events)
+
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self._crc = zlib.crc32(data, self._crc)

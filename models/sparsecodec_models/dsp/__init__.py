@@ -1,0 +1,1 @@
+"""Signal processing that presets share: mel scale, noise, buffers, distances of sounds."""

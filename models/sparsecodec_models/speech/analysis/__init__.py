@@ -1,0 +1,1 @@
+"""Sound to events: candidates, their ranking, the choice, the fit."""

@@ -1,0 +1,140 @@
+"""First look at a stream: what could be an event. Windows slide by half; candidates come from each first half.
+
+After Vinyard 2025 ("streaming"; seed-system.md), with one look instead of one an event. The encoder says for every
+frame what an event there would be; maxima of the switch say where voices begin and end. Which of the candidates
+become events is chosen later, over the whole recording (`choice.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsecodec_models.dsp.sample_buffer import Stretch
+from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.network.encoder import Proposals
+
+from .proposals import BEGINS, LEVEL, measure_pitch, pick_frames, track_pitch, vectors_at
+
+WINDOW = 2**17  # samples, as the reference
+SILENCE = 2.0**-16  # a window that stays below (half a 16-bit step) holds no event
+INAUDIBLE_DB = 50.0  # a candidate so far below the loudest frame is no event
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n frames of one channel at which an event could be, in order of time.
+
+    time int64 [n], samples since the start of the stream; vector float32 [n, 32], as the encoder gives them, with
+    `begins` 1 or 0; switch float32 [n], logits; heard bool [n]: loud enough; those that are not tell of pauses.
+    """
+
+    time: NDArray[np.int64]
+    vector: NDArray[np.float32]
+    switch: NDArray[np.float32]
+    heard: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __getitem__(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+        return Candidates(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @staticmethod
+    def joined(parts: list[Candidates], dims: int) -> Candidates:
+        """All of them, one part after the other."""
+        none = Candidates(
+            np.zeros(0, np.int64), np.zeros((0, dims), np.float32), np.zeros(0, np.float32), np.zeros(0, bool)
+        )
+        return Candidates(*(np.concatenate([getattr(p, f.name) for p in [none, *parts]]) for f in fields(none)))
+
+
+Stop = Callable[[Candidates, Tensor, int, int, int], Candidates]
+"""(candidates of a half window; magnitudes float32 [bins, frames] of the window about it; its first frame and the one
+after its last; place of frame 0 in the stream, samples) → the same candidates."""
+
+
+class CandidateFinder:
+    """One channel's stream at the model's rate. Call `push` with blocks of any size, then `finish` once; both give
+    candidates, half window by half window. Memory does not grow with the stream, and the result does not depend on
+    the blocks."""
+
+    def __init__(self, model: SpeechModel, device: torch.device, stop: Stop | None = None) -> None:
+        """stop: a rule by which fewer of a half window's candidates are heard."""
+        self._model, self._stop = model, stop
+        # seen before a window, so that what is proposed does not depend on where windows begin
+        self._context = (model.encoder.reach_frames + 4) * model.config.hop
+        self._stream = Stretch(device)
+        self._done = 0  # samples whose candidates are found
+        self._loudest_db = -120.0  # of the last window
+
+    def push(self, block: NDArray[np.float32]) -> Iterator[Candidates]:
+        """Take float32 [n]."""
+        for _ in self._stream.append(block, WINDOW // 2):
+            while self._stream.end >= self._done + WINDOW + self._context:
+                yield self._advance(self._done + WINDOW // 2)
+
+    def finish(self) -> Iterator[Candidates]:
+        """The stream has ended."""
+        while self._done < self._stream.end:
+            yield self._advance(min(self._done + WINDOW // 2, self._stream.end))
+
+    def _advance(self, until: int) -> Candidates:
+        found = self._find(self._done, until)
+        self._done = until
+        self._stream.forget(until - self._context)
+        return found
+
+    @torch.no_grad()
+    def _find(self, start: int, until: int) -> Candidates:
+        """Candidates whose frame is centred in samples start … until."""
+        config = self._model.config
+        begin = max(0, start - self._context)
+        samples = self._stream.between(begin, start + WINDOW + self._context)
+        if float(samples.abs().max()) < SILENCE:
+            self._loudest_db = -120.0
+            return Candidates.joined([], config.vector_dims)
+        features = self._model.encoder.features
+        magnitude = features.spectrogram(samples)
+        loudest_db = 10 * float(torch.log10(magnitude.square().sum(0).max() * features.power_scale + 1e-12))
+        # of the window before, too: the end of a recording is not loud because nothing follows
+        loudest_db, self._loudest_db = max(loudest_db, self._loudest_db), loudest_db
+        proposals = track_pitch(self._model.encoder(magnitude[None]))
+        frames, begins = _frames_of_voices(proposals)
+        mine = (frames * config.hop + begin >= start) & (frames * config.hop + begin < until)
+        frames, begins = frames[mine], begins[mine]
+        vector = vectors_at(proposals, torch.zeros_like(frames), frames, begins, self._model.decoder)
+        vector = measure_pitch(self._model.decoder, vector, frames * config.hop, samples)
+        level_db = vector[:, LEVEL] * self._model.decoder.scale[LEVEL] + self._model.decoder.offset[LEVEL]
+        found = Candidates(
+            (frames * config.hop + begin).cpu().numpy(),
+            vector.cpu().numpy(),
+            proposals.switch[0, frames].cpu().numpy(),
+            (level_db > loudest_db - INAUDIBLE_DB).cpu().numpy(),
+        )
+        if self._stop is None or not len(found):
+            return found
+        return self._stop(found, magnitude, (start - begin) // config.hop, -(-(until - begin) // config.hop), begin)
+
+
+def _frames_of_voices(proposals: Proposals) -> tuple[Tensor, Tensor]:
+    """Frames from each voice's first maximum of the switch to its last, int64 [n], ascending; which begin a voice."""
+    switch = proposals.switch[0]
+    picked = pick_frames(switch)
+    if not len(picked):
+        return picked, picked.bool()
+    begins = proposals.named[0, BEGINS, picked] > 0.5
+    frame = torch.arange(len(switch), device=switch.device)
+    after = torch.searchsorted(picked, frame)  # the first maximum at or after each frame
+    here = picked[after.clamp_max(len(picked) - 1)] == frame
+    inside = (after > 0) & (after < len(picked))
+    inside = inside & ~begins[after.clamp_max(len(picked) - 1)]
+    first = torch.zeros_like(here)
+    first[picked[begins]] = True
+    kept = here | inside
+    return frame[kept], first[kept]

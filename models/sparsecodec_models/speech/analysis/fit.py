@@ -1,0 +1,125 @@
+"""Analysis by synthesis: events of a stretch of sound fitted to it by gradient through the decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sparsecodec_models.dsp.sound_distance import SoundDistance
+from sparsecodec_models.speech.network.prior import EventPrior
+from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
+from sparsecodec_models.speech.synthesis.voices import plan_frames, render
+
+from .proposals import BEGINS, PHASE, tidy, unheard
+
+LEARNING_RATE = 0.3  # quantiser steps a step of Adam
+ENVELOPE_WEIGHT = 0.7  # of the correlation of envelopes in the distance, beside spectra
+
+
+@dataclass(frozen=True)
+class Events:
+    """n events of one channel: vector float32 [n, 32]; time int64 [n], samples, ascending."""
+
+    vector: Tensor
+    time: Tensor
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __getitem__(self, rows: Tensor | slice) -> Events:
+        return Events(self.vector[rows], self.time[rows])
+
+    def then(self, other: Events) -> Events:
+        """These events and those."""
+        return Events(torch.cat([self.vector, other.vector]), torch.cat([self.time, other.time]))
+
+
+def fit(
+    decoder: SpeechDecoder,
+    prior: EventPrior,
+    before: Events,
+    events: Events,
+    after: Events,
+    target: Tensor,
+    noise: Tensor,
+    *,
+    seed: int,
+    steps: int,
+    quantiser_step: Tensor,
+    bit_weight: float,
+    last: bool = True,
+) -> Tensor:
+    """Vectors of `events`, fitted so that all events together sound like the target; on the quantiser's grid, if it is
+    the last fit.
+
+    target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
+    are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
+    rounding as uniform noise of the same width (Ballé et al. 2017), so that it settles where rounding hurts least; then
+    everything is rounded. steps = 0 only rounds.
+    """
+    vector = events.vector.clone()
+    if steps and len(events):
+        distance = SoundDistance(target[None], decoder.config.sample_rate, envelope_weight=ENVELOPE_WEIGHT)
+        generator = torch.Generator().manual_seed(seed + 1)
+        free = ~unheard(decoder, vector, events.time)
+        free[:, [PHASE, BEGINS]] = False
+        known, begins = torch.ones_like(before.vector, dtype=torch.bool), vector[:, BEGINS] > 0.5
+        heard = torch.cat([known, free])
+        begins = torch.cat([known[:, BEGINS], begins])
+        time = torch.cat([before.time, events.time, after.time])
+        with torch.enable_grad():
+            vector.requires_grad_(True)
+            optimizer = _Adam(vector)
+            plan = None
+            for i in range(steps):
+                jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
+                rounded = vector + jitter * quantiser_step * free
+                every = torch.cat([before.vector, rounded, after.vector])
+                if i % 10 == 0:  # fades move slowly
+                    plan = plan_frames(decoder.controls(every.detach()), time, decoder.config, margin=1.05)
+                sound = render(decoder, every, time, seed, len(target), plan=plan, noise=noise)
+                bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
+                loss = distance(sound[None]) + bit_weight * bits.sum(1).mean()
+                (gradient,) = torch.autograd.grad(loss, vector)
+                optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / steps))
+        vector = vector.detach()
+    return settle(decoder, before, Events(vector, events.time), after, quantiser_step) if last else vector
+
+
+class _Adam:
+    """Adam (Kingma & Ba 2015, algorithm 1) for one tensor. torch.optim's imports a compiler at its first use, which
+    takes longer than the fit of a short recording."""
+
+    BETAS, EPSILON = (0.9, 0.97), 1e-8
+
+    def __init__(self, value: Tensor) -> None:
+        self._value, self._steps = value, 0
+        self._mean, self._square = torch.zeros_like(value), torch.zeros_like(value)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Change the value in place."""
+        self._steps += 1
+        first, second = self.BETAS
+        self._mean.lerp_(gradient, 1 - first)
+        self._square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        size = (self._square.sqrt() / (1 - second**self._steps) ** 0.5).add_(self.EPSILON)
+        self._value.addcdiv_(self._mean, size, value=-rate / (1 - first**self._steps))
+
+
+@torch.no_grad()
+def settle(decoder: SpeechDecoder, before: Events, events: Events, after: Events, quantiser_step: Tensor) -> Tensor:
+    """Vectors of `events` rounded to the grid, with the cheapest number where nothing is heard of one; before, after:
+    as in `fit`."""
+    if not len(events):
+        return events.vector
+    begins = events.vector[:, BEGINS] > 0.5
+    vector = torch.round(events.vector / quantiser_step) * quantiser_step
+    # a coarse step must not round it away
+    least = torch.ceil(0.51 / quantiser_step[BEGINS]) * quantiser_step[BEGINS]
+    vector[:, BEGINS] = torch.where(begins, least, torch.zeros_like(least))
+    every = before.then(Events(vector, events.time)).then(after)
+    vector = tidy(decoder, every.vector, every.time, quantiser_step)[len(before) :][: len(events)]
+    return torch.round(vector / quantiser_step) * quantiser_step

@@ -1,0 +1,109 @@
+"""Second look at a stream: the chosen events fitted to the samples, half window by half window (`refine.py`)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsecodec_models.dsp.sample_buffer import Stretch
+from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.synthesis.voices import noise_spectrum, render
+
+from .candidates import WINDOW
+from .fit import Events, fit
+
+MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
+CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
+
+
+class StreamFitter:
+    """Fits one channel's events while its samples go by. Memory does not grow with the stream, and the result does not
+    depend on how it is cut in blocks.
+
+    Attributes, of as much of the stream as has been fitted; all of it after `finish`: vector: float32 [n, 32]; missed:
+    what is still wrong at each frame of the encoder, mean |log10| over mel bands (not after the last fit, when nothing
+    can be added).
+    """
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        events: Events,
+        *,
+        steps: int,
+        quantiser_step: Tensor,
+        seed: int,
+        channel: int = 0,
+        last: bool = True,
+        bit_weight: float,
+    ) -> None:
+        """events: all of the channel's; steps of the fit, 0 or more; quantiser_step float32 [32]; seed and channel: of
+        the file's noise; last: whether the numbers are put on the quantiser's grid; bit_weight: price of a bit."""
+        self._model, self._events, self._steps, self._last = model, events, steps, last
+        self._quantiser_step, self._seed, self._channel = quantiser_step, seed, channel
+        self._bit_weight = bit_weight
+        self.vector = events.vector.clone()
+        self._time = events.time.cpu().numpy()
+        self.missed: list[float] = []
+        self._stream = Stretch(events.vector.device)
+        self._done = 0  # samples whose events are fitted
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Take float32 [n]."""
+        for _ in self._stream.append(block, WINDOW // 2):
+            while self._stream.end >= self._done + WINDOW // 2 + MARGIN:
+                self._advance(self._done + WINDOW // 2)
+
+    def finish(self) -> None:
+        """The stream has ended."""
+        while self._done < self._stream.end:
+            self._advance(min(self._done + WINDOW // 2, self._stream.end))
+
+    def _advance(self, until: int) -> None:
+        """Fit the events from the last half window's end to `until`, between those before, which are final, and those
+        after, which may still change."""
+        first, stop = np.searchsorted(self._time, [self._done, until]).tolist()
+        begin = max(0, self._done - MARGIN)
+        length = until + MARGIN - begin
+        if stop > first or not self._last:
+            rows = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
+            before, mine, after = (Events(self.vector[r], self._events.time[r] - begin) for r in rows)
+            config = self._model.config
+            target = self._stream.between(begin, begin + length)
+            with torch.no_grad():
+                frame, count = begin // config.frame_hop, length // config.frame_hop + 2
+                noise = noise_spectrum(self._seed, self._channel, frame, count, config, str(self.vector.device))
+            self.vector[first:stop] = fit(
+                self._model.decoder,
+                self._model.prior,
+                before,
+                mine,
+                after,
+                target,
+                noise,
+                seed=self._seed,
+                steps=self._steps,
+                quantiser_step=self._quantiser_step,
+                bit_weight=self._bit_weight,
+                last=self._last,
+            )
+            if not self._last:
+                every = before.then(Events(self.vector[first:stop], mine.time)).then(after)
+                missed = self._missed(every, target, noise)
+                frames = slice((self._done - begin) // config.hop, -(-(until - begin) // config.hop))
+                self.missed += missed[frames].tolist()
+        self._done = until
+        self._stream.forget(until - MARGIN)
+
+    @torch.no_grad()
+    def _missed(self, events: Events, target: Tensor, noise: Tensor) -> Tensor:
+        """What is wrong with the events' sound at each frame: float32 [frames]."""
+        sound = render(self._model.decoder, events.vector, events.time, self._seed, len(target), noise=noise)
+        features = self._model.encoder.features
+        wanted, got = (
+            torch.log10(features.mel @ features.spectrogram(samples) ** 2 * features.power_scale + 1e-10)
+            for samples in (target, sound)
+        )
+        return (wanted - got).abs().mean(0)

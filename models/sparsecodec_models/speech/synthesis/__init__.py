@@ -1,0 +1,1 @@
+"""Events to sound: controls, voices, frames, samples."""

@@ -1,0 +1,114 @@
+"""The `speech` decoder, first half: event vectors → controls, named physical quantities with units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_models.dsp.mel import band_centres_hz, interpolation_matrix
+from sparsecodec_models.speech.config import SpeechConfig
+
+F0_REFERENCE_HZ = 110.0
+SHAPE_LOW_HZ, SHAPE_HIGH_HZ = 100.0, 10500.0
+VOICE_LOW_HZ, VOICE_HIGH_HZ = 300.0, 7000.0
+NAMED = tuple(LAYOUTS["speech"].dims)[:8]
+
+
+ROOM_OFF = 10 ** (-54 / 20)  # gain at which there is no room: less than the smallest that files can tell
+UNVOICED = 0.08  # mean voicing below which an event has no pitch of its own
+
+
+@dataclass(frozen=True)
+class SpeechControls:
+    """What a person can read in n events. Every field is float32 (`begins`: bool), first axis n.
+
+    level_db        [n]     level of the source at the event's time, dB re full scale
+    attack_s        [n]     time over which it comes in before its time, seconds; at most the gap where it is linked
+    decay_s         [n]     time over which it dies away, seconds, where no event is linked to it
+    f0_hz           [n]     fundamental at its time, 40 … 1760 Hz
+    glide_semitones [n]     change of f0 over the decay, semitones
+    phase_cycles    [n]     phase of the fundamental at its time, cycles, where the event begins by itself
+    begins          [n]     it begins by itself; else it is linked: it carries on the sound of the event before it
+    room_gain       [n]     linear gain of the send to the room
+    shape_db        [n, B]  spectral level per band, dB, relative (its power is normalised away)
+    voicing         [n, V]  share of power that is harmonic, 0 … 1, the rest is noise
+    """
+
+    level_db: Tensor
+    attack_s: Tensor
+    decay_s: Tensor
+    f0_hz: Tensor
+    glide_semitones: Tensor
+    phase_cycles: Tensor
+    begins: Tensor
+    room_gain: Tensor
+    shape_db: Tensor
+    voicing: Tensor
+
+    def __getitem__(self, index: Tensor | slice) -> SpeechControls:
+        return SpeechControls(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @property
+    def voiced(self) -> Tensor:
+        """Events with a pitch of their own, bool [n]."""
+        return self.voicing.detach().mean(1) >= UNVOICED
+
+
+class SpeechDecoder(nn.Module):
+    """Maps vectors to controls and holds the tables that the synthesis needs (see `synthesis.py` for the signal).
+
+    The first eight dims are affine images of the physical controls (`sparsecodec_formats.presets`, so that commands
+    without torch can edit them); the rest are coefficients of `shape_basis`, a linear map to band levels and voicing.
+    """
+
+    band_to_bin: Tensor
+    voice_to_bin: Tensor
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, config: SpeechConfig) -> None:
+        super().__init__()
+        self.config = config
+        outputs = config.bands + config.voice_bands
+        coefficients = config.vector_dims - config.named_dims
+        generator = torch.Generator().manual_seed(0)
+        self.shape_mean = nn.Parameter(torch.zeros(outputs))
+        self.shape_basis = nn.Parameter(torch.randn(coefficients, outputs, generator=generator))
+        bins = config.frame_size // 2 + 1
+        bin_hz = np.arange(bins) * config.sample_rate / config.frame_size
+        shape_hz = band_centres_hz(config.bands, SHAPE_LOW_HZ, SHAPE_HIGH_HZ)
+        voice_hz = band_centres_hz(config.voice_bands, VOICE_LOW_HZ, VOICE_HIGH_HZ)
+        # fixed tables: not in the weights, they follow from the config
+        self.register_buffer("band_to_bin", _table(interpolation_matrix(shape_hz, bin_hz).T), persistent=False)
+        self.register_buffer("voice_to_bin", _table(interpolation_matrix(voice_hz, bin_hz).T), persistent=False)
+        dims = [LAYOUTS["speech"].dims[name] for name in NAMED]
+        self.register_buffer("scale", _table(np.array([d.scale for d in dims])), persistent=False)
+        self.register_buffer("offset", _table(np.array([d.offset for d in dims])), persistent=False)
+
+    def controls(self, vector: Tensor) -> SpeechControls:
+        """Event vectors float32 [n, 32] → controls. Values outside the physical range are clamped, so any vector
+        sounds."""
+        c = self.config
+        named = vector[:, : c.named_dims] * self.scale + self.offset
+        level, attack, decay, f0, glide, phase, begins, room = named.unbind(1)
+        both = vector[:, c.named_dims :] @ self.shape_basis + self.shape_mean
+        return SpeechControls(
+            level_db=level.clamp(-120.0, 20.0),
+            attack_s=torch.exp2(attack.clamp(-10.0, 2.0)),
+            decay_s=torch.exp2(decay.clamp(-10.0, 2.0)),
+            f0_hz=F0_REFERENCE_HZ * torch.exp2(f0.clamp(-17.5, 48.0) / 12.0),
+            glide_semitones=glide.clamp(-24.0, 24.0),
+            phase_cycles=phase,
+            begins=begins.detach() > 0.5,
+            room_gain=(torch.pow(10.0, room.clamp_max(0.0) / 20.0) - ROOM_OFF).clamp_min(0.0),
+            shape_db=both[:, : c.bands].clamp(-120.0, 60.0),
+            voicing=torch.sigmoid(both[:, c.bands :]),
+        )
+
+
+def _table(values: np.ndarray) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)

@@ -1,0 +1,37 @@
+"""The lines that commands say when they are done."""
+
+from __future__ import annotations
+
+from sparsecodec_cli.errors import shown_output
+from sparsecodec_formats.table import EventTable
+
+
+def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:
+    duration_s = table.duration_s
+    rates = (
+        f" ({len(table) / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s"
+        if duration_s
+        else ""
+    )
+    return f"{shown_output(output_path)}: {duration_s:.2f} s, {n_bytes} bytes, {len(table)} events{rates}"
+
+
+def of_stems(output_path: str, table: EventTable, n_stems: int, top: int | None) -> str:
+    """top: how many events with most energy were asked for; None: all."""
+    stems = f"{n_stems} stem{'s' * (n_stems != 1)}" + ("" if top is None else f" of {len(table)} events")
+    n_silent = len(table) - n_stems if top is None or n_stems < top else 0
+    silent = "; 1 event is not heard" if n_silent == 1 else f"; {n_silent} events are not heard"
+    return f"{shown_output(output_path)}: {stems}, {table.duration_s:.2f} s{silent if n_silent else ''}"
+
+
+def of_clipping(output_path: str, n_clipped: int) -> str:
+    values = "1 value was" if n_clipped == 1 else f"{n_clipped} values were"
+    mend = "'sic transform --gain' lowers the level"
+    return f"sic: warning: {shown_output(output_path)}: {values} beyond full scale and clipped; {mend}"
+
+
+def of_excess(output_path: str, bitrate_kbps: float) -> str:
+    return (
+        f"sic: warning: {shown_output(output_path)}: is too short for {bitrate_kbps:g} kbit/s, which its header alone"
+        " takes; give a higher --bitrate to hear anything"
+    )

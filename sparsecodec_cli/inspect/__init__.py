@@ -1,0 +1,1 @@
+"""What is inside a .sic file: numbers, text, pictures."""

@@ -1,0 +1,106 @@
+"""`sic inspect` for people: what was found, in lines of text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from sparsecodec_cli.errors import one_line
+
+from .inspection import Inspection
+from .picture import picture
+from .picture_text import LABEL_WIDTH, NEEDED, print_picture
+
+
+def print_inspection(inspection: Inspection, name: str) -> None:
+    """Print header, bitrate by part, and the picture, as wide as the terminal (80 where there is none)."""
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(Text(name, style="bold"))
+    for label, value in _facts(inspection):
+        console.print(Text.assemble((f"  {label:<10}", "cyan"), value))
+    _print_parts(console, inspection)
+    _print_picture(console, inspection)
+
+
+def print_events(inspection: Inspection) -> None:
+    """Print a line for each event: time, channel, and the quantities that the preset names."""
+    table = inspection.table
+    columns = inspection.columns()
+    names = ["event", "time"] + ["channel"] * (table.header.channels > 1) + [c.name for c in columns]
+    units = ["", "s"] + [""] * (table.header.channels > 1) + [c.unit for c in columns]
+    widths = [max(7, len(name), len(unit)) for name, unit in zip(names, units, strict=True)]
+    for titles in (names, units):
+        print(" ".join(t.rjust(w) for t, w in zip(titles, widths, strict=True)))
+    for i in range(len(table)):
+        cells = [str(i), f"{table.time[i]:.4f}"] + [str(table.channel[i])] * (table.header.channels > 1)
+        cells += [f"{c.values[i]:.{4 if c.unit == 's' else 2}f}" for c in columns]
+        print(" ".join(cell.rjust(w) for cell, w in zip(cells, widths, strict=True)))
+
+
+def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    table, header = inspection.table, inspection.table.header
+    weights = header.weights_hash.hex() if any(header.weights_hash) else "none"
+    yield "model", f"{header.model}, weights {weights}"
+    kind = {1: "mono", 2: "stereo"}.get(header.channels, f"{header.channels} channels")
+    yield "source", f"{header.duration_s:.3f} s, {header.sample_rate} Hz, {kind}, {header.n_samples} samples"
+    yield "events", f"{len(table)}{_per_second(inspection.events_per_second)}"
+    yield "times", f"in steps of {1e3 * float(header.time_unit):.4g} ms"
+    low, high = min(header.step), max(header.step)
+    yield "vectors", f"in steps of {low:.4g}" + (f" to {high:.4g}" if high > low else "")
+    yield "seed", str(header.seed)
+    for key, value in header.tags.items():
+        yield "tag", one_line(f"{key}={value}")
+
+
+def _per_second(rate: float | None) -> str:
+    return "" if rate is None else f", {rate:.1f} a second"
+
+
+def _print_parts(console: Console, inspection: Inspection) -> None:
+    console.print()
+    spent, ideal = inspection.spent, inspection.spent.ideal or {}
+    ideal_title = "ideal" if ideal else ""
+    console.print(Text(f"  {'part':<16}{'bytes':>8}{'kbit/s':>9}{ideal_title:>9}", style="cyan"))
+    for name, n_bytes in [*spent.parts.items(), ("whole", inspection.n_bytes)]:
+        rate = inspection.bitrate_kbps(n_bytes)
+        best = f"{ideal[name]:9.1f}" if name in ideal else ""
+        console.print(f"  {name:<16}{n_bytes:>8}{'-' if rate is None else format(rate, '.3f'):>9}{best}")
+        for dim, n_dim_bytes, least in _largest_dims(inspection) if name == "vectors" else ():
+            rate = inspection.bitrate_kbps(n_dim_bytes)
+            share = "-" if rate is None else format(rate, ".3f")
+            console.print(f"    {dim:<14}{n_dim_bytes:>8.1f}{share:>9}{least:9.1f}")
+
+
+def _largest_dims(inspection: Inspection) -> list[tuple[str, float, float]]:
+    """(Name, bytes, ideal bytes) of vectors' numbers: one line for all the coefficients of a spectrum."""
+    rows: dict[str, tuple[float, float]] = {}
+    for dim, (n_bytes, ideal) in inspection.spent.dims.items():
+        name = "shape" if dim.startswith("shape_") else dim.removesuffix("_log2_s").split("_")[0]
+        so_far = rows.get(name, (0.0, 0.0))
+        rows[name] = so_far[0] + n_bytes, so_far[1] + ideal
+    return [(name, *both) for name, both in rows.items()]
+
+
+def _print_picture(console: Console, inspection: Inspection) -> None:
+    if inspection.layout is None:
+        return
+    ascii_only = not _can_encode(NEEDED)
+    width = max(10, console.width - LABEL_WIDTH)
+    drawn = picture(inspection.table, inspection.layout, width, ascii_only=ascii_only)
+    if drawn is None:
+        return
+    what = "voices" if "begins" in inspection.layout.dims else "events"
+    console.print()
+    console.print(Text(f"  level of {what} over time", style="cyan"))
+    print_picture(console, drawn, ascii_only=ascii_only)
+
+
+def _can_encode(text: str) -> bool:
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

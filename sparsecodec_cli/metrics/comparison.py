@@ -1,0 +1,159 @@
+"""What `sic compare` finds of two files, as JSON and as lines of text."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_cli.errors import CliError, about, shown
+from sparsecodec_cli.io.audio import SoundFileSource, pcm16
+from sparsecodec_cli.io.files import open_seekable_input
+from sparsecodec_formats import container
+from sparsecodec_formats.container.header_bytes import MAGIC
+
+from .measure import NOT_INSTALLED, compare, mixed
+from .mel_distance import SAMPLE_RATE
+from .scores import SCORES
+
+BLOCK = 1 << 16
+FAR_APART_S = 0.5
+MEANINGS = {
+    "estoi": "how well it is understood, up to 1",
+    "pesq_wb": "quality, 1 to 4.64",
+    "pesq_nb": "quality below 4 kHz, 1 to 4.55",
+    "visqol": "quality, 1 to 5",
+    "mel": "distance of spectra, from 0",
+    "distillmos": "how natural it sounds, 1 to 5",
+}
+TITLES = {score.key: score.title for score in SCORES} | {"mel": "mel"}
+
+Audio = NDArray[np.float32]
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of a recording before its channels were mixed."""
+
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Recording:
+    """mono: float32 [n], full scale 1; n_bytes: of its file. CliError when it has no length to speak of."""
+
+    path: str
+    mono: Audio
+    facts: Facts
+    n_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.facts.duration_s * SAMPLE_RATE < 1:
+            raise CliError(f"{shown(self.path)}: is too short to compare; name a longer recording")
+
+
+def read_reference(path: str) -> Recording:
+    """The recording at `path` ('-': stdin); CliError when it is none."""
+    with open_seekable_input(path) as file:
+        return _read_audio(file, path)
+
+
+def read_other(path: str, *, model: str | None, device: str, progress: Progress | None) -> Recording:
+    """The recording at `path` ('-': stdin), or what its .sic file sounds like; CliError when it is neither.
+
+    model: weights to decode with; None: the file's own.
+    """
+    with open_seekable_input(path) as file:
+        is_sic = file.read(len(MAGIC)) == MAGIC or path.lower().endswith(".sic")
+        file.seek(0)
+        if is_sic:
+            return _read_sic(file, path, model, device, progress)
+        if model is not None:
+            raise CliError(f"{shown(path)}: is not a .sic file; leave out --model, which is for these")
+        return _read_audio(file, path)
+
+
+def _read_audio(file: BinaryIO, path: str) -> Recording:
+    source = SoundFileSource(file, path)
+    blocks = [mixed(source.read(BLOCK)) for _ in range(0, source.n_samples, BLOCK)]
+    facts = Facts(source.n_samples / source.sample_rate, source.sample_rate, source.channels)
+    return Recording(path, np.concatenate(blocks), facts, file.seek(0, os.SEEK_END))
+
+
+def _read_sic(file: BinaryIO, path: str, model: str | None, device: str, progress: Progress | None) -> Recording:
+    table = container.read(file)
+    header = table.header
+    if not header.n_samples:
+        raise CliError(f"{shown(path)}: has no samples; name a recording that has some")
+    from sparsecodec_cli.api import resolve_device
+    from sparsecodec_models import codec_for
+
+    with about(path):
+        codec = codec_for(header, resolve_device(device), model)
+        # In 16 bits, as 'sic decode' writes WAV, so that both are judged alike.
+        blocks = [
+            mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768))
+            for block in codec.decode(table, progress=progress)
+        ]
+    facts = Facts(header.duration_s, header.sample_rate, header.channels)
+    return Recording(path, np.concatenate(blocks), facts, file.seek(0, os.SEEK_END))
+
+
+def compared(reference: Recording, other: Recording, *, progress: Progress | None) -> dict[str, Any]:
+    """What `--json` prints; docs/cli.md lists the keys, which stay the same."""
+    facts = reference.facts
+    pcm_bytes = 2 * facts.channels * round(facts.duration_s * facts.sample_rate_hz)
+    found = compare(reference.mono, facts.sample_rate_hz, other.mono, other.facts.sample_rate_hz, progress=progress)
+    return {
+        "reference": asdict(facts),
+        "other": asdict(other.facts),
+        "bytes": other.n_bytes,
+        "bitrate_kbps": 8e-3 * other.n_bytes / facts.duration_s,
+        "ratio": pcm_bytes / other.n_bytes,
+    } | found
+
+
+def warnings_of(reference: Recording, other: Recording, found: dict[str, Any]) -> list[str]:
+    """Lines for stderr: lengths that do not belong together, and packages that are missing."""
+    lines = []
+    lengths = reference.facts.duration_s, other.facts.duration_s
+    if abs(lengths[0] - lengths[1]) > FAR_APART_S:
+        how = "the rest is left out" if lengths[1] > lengths[0] else "silence is put in for the rest"
+        lines.append(
+            f"sic: warning: {shown(other.path)}: lasts {lengths[1]:.3f} s, and {shown(reference.path)}"
+            f" {lengths[0]:.3f} s; {how}"
+        )
+    missing = [TITLES[key] for key, reason in found["left_out"].items() if reason == NOT_INSTALLED]
+    if missing:
+        lines.append(f"sic: left out: {', '.join(missing)}; to have them: pip install 'sparsecodec[metrics]'")
+    return lines
+
+
+def as_json(found: dict[str, Any]) -> str:
+    rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in found.items()}
+    return json.dumps(rounded, indent=2, allow_nan=False)
+
+
+def as_text(reference: Recording, other: Recording, found: dict[str, Any]) -> str:
+    """A line for each measure; those whose package is missing are passed over."""
+    lines = [
+        f"{shown(other.path)} beside {shown(reference.path)}",
+        f"  size        {found['bytes']} bytes, {found['bitrate_kbps']:.3f} kbit/s;"
+        f" 16-bit samples take {found['ratio']:.1f} times as many",
+        f"  delay       {found['lag_ms']:.1f} ms",
+    ]
+    for key, meaning in MEANINGS.items():
+        reason = found["left_out"].get(key)
+        if reason == NOT_INSTALLED:
+            continue
+        value = "    -" if found[key] is None else f"{found[key]:5.3f}"
+        lines.append(f"  {TITLES[key]:<12}{value}   {f'left out: {reason}' if reason else meaning}")
+    return "\n".join(lines)

@@ -1,0 +1,257 @@
+"""Excerpts as the page shows them: sounds and pictures as data URIs, events as columns of short numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from sparsecodec_formats.edit import estimate_energy_db
+from sparsecodec_formats.edit.ranking import voices
+from sparsecodec_formats.presets import layout_of, level_db
+from sparsecodec_formats.table import EventTable
+
+from . import mel_images
+from .excerpts import Excerpt
+from .media import colours, data_uri, flac, opus, peaks, png, waveform_path
+
+if TYPE_CHECKING:
+    from sparsecodec_models.events.sounds import EventSound
+
+Audio = NDArray[np.float32]
+
+WAVEFORM_POINTS = 600
+SPECTROGRAM_COLUMNS = 1200  # at most: more than are seen side by side
+FILM_DEPTH_DB = 50.0  # less than other pictures show, so that what is taken out is seen to go
+STRIP_FRAMES = 2048  # in a row of the film's picture: browsers bound the width of one
+LARGEST_RADIUS, SMALLEST_RADIUS = 9.0, 2.0  # of events on the scatterplot, pixels
+RADIUS_DEPTH_DB = 50.0  # below the loudest event, the energy that the smallest stands for
+INAUDIBLE = 2.0**-17  # half a step of 16 bits
+LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000  # of the sounds, Hz
+# A page for 30 s of sound is to stay below 8 MB, and to open in a second. Speech does with the sounds that matter most
+# lossless: original and reconstruction, and those of events. Of what takes more, and of the others, Opus is written.
+FLAC_BYTES_PER_S = {"tracks": 60_000, "lanes": 60_000}
+
+
+@dataclass(frozen=True)
+class Track:
+    """A sound to play, with its waveform (an SVG path, `n_points` wide) and spectrogram (an image)."""
+
+    title: str
+    note: str
+    audio: str
+    waveform: str
+    n_points: int
+    spectrogram: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the page holds of an excerpt. `rows`: of its recording's table; the event map comes later, as it is of all
+    examples together."""
+
+    start_s: float
+    duration_s: float
+    tracks: list[Track]
+    drawn_anew: list[Track]
+    ticks: list[tuple[str, float]]
+    film: dict[str, Any]
+    lanes: dict[str, Any]
+    rows: NDArray[np.int64]
+    columns: dict[str, list[Any]]
+    removed: float
+    redundancy: float
+
+    @property
+    def n_events(self) -> int:
+        return len(self.rows)
+
+
+def example_of(excerpt: Excerpt, table: EventTable, pitched: NDArray[np.bool_], seed: int) -> Example:
+    """pitched: which events of the table have a pitch, bool [n]; seed: of what is drawn anew."""
+    rate, source_rate = excerpt.sample_rate, table.header.sample_rate
+    start_s = excerpt.span.start / source_rate
+    full = mel_images.loudest(excerpt.start, rate)
+    original = [] if excerpt.original is None else [("Original", "the recording", excerpt.original, source_rate)]
+    heard = [*original, ("Reconstruction", "what the events sound like together", excerpt.decoded, rate)]
+    drawn_anew = [
+        ("Randomised vectors", f"other sounds at the same times, seed {seed}", excerpt.other_vectors, rate),
+        ("Randomised times", f"the same sounds at other times, seed {seed}", excerpt.other_times, rate),
+    ]
+    lanes, places = _lanes(excerpt.sounds, len(excerpt.decoded), rate)
+    position = {row: i for i, row in enumerate(excerpt.rows.tolist())}
+    return Example(
+        start_s=start_s,
+        duration_s=(excerpt.span.stop - excerpt.span.start) / source_rate,
+        tracks=_tracks(heard, excerpt, full, FLAC_BYTES_PER_S["tracks"]),
+        drawn_anew=_tracks(drawn_anew, excerpt, full, 0),
+        ticks=mel_images.ticks(rate),
+        film=_film(excerpt, full, position),
+        lanes=lanes,
+        rows=excerpt.rows,
+        columns=columns_of(table, excerpt.rows, pitched)
+        | {
+            "share": [round(100 * share, 2) for share in excerpt.energy_removed.tolist()],
+            "radius": _radii([_energy_db(sound) for sound in excerpt.sounds]),
+            "lane": [lane for lane, _, _ in places],
+            "begin_s": [round(begin / rate, 5) for _, begin, _ in places],
+            "length_s": [round(length / rate, 5) for _, _, length in places],
+        },
+        removed=float(excerpt.energy_removed.sum()),
+        redundancy=excerpt.redundancy,
+    )
+
+
+def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.bool_]) -> dict[str, list[Any]]:
+    """What the page tells of some rows of a table, as JSON: lists as long as `rows`; None where it says nothing.
+
+    Attacks are ms, and decays too, where nothing is linked to the event; radii are by an estimate of the energy.
+    """
+    part, layout = table.select(rows), layout_of(table.header)
+    columns: dict[str, list[Any]] = {
+        "index": rows.tolist(),
+        "time_s": np.round(part.time, 4).tolist(),
+        "level_db": [round(v, 1) if np.isfinite(v) else None for v in level_db(part).tolist()],
+        "radius": _radii(estimate_energy_db(part).tolist()) if len(part) else [],
+    }
+    if table.header.channels > 1:
+        columns["channel"] = part.channel.tolist()
+    if "begins" in layout.dims:
+        attack, decay = (
+            np.round(1000 * np.exp2(layout.physical(part, name).clip(-10, 2)), 1)
+            for name in ("attack_log2_s", "decay_log2_s")
+        )
+        begins, goes_on, gap_s = _links(table)
+        attack = np.where(begins[rows], attack, np.minimum(attack, np.round(1000 * gap_s[rows], 1)))
+        f0 = np.round(110 * np.exp2(layout.physical(part, "f0_semitones") / 12), 1)
+        columns["attack_ms"] = attack.tolist()
+        columns["decay_ms"] = [None if on else v for v, on in zip(decay.tolist(), goes_on[rows], strict=True)]
+        columns["begins"] = [int(v) for v in begins[rows]]
+        columns["f0_hz"] = [v if p else None for v, p in zip(f0.tolist(), pitched[rows], strict=True)]
+    return columns
+
+
+def _links(table: EventTable) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64]]:
+    """Which events begin by themselves, bool [n]; which have another linked to them, bool [n]; and the time since the
+    event before in the channel, s, float64 [n], 0 for the first."""
+    order, starts = voices(table, layout_of(table.header))
+    begins, goes_on, gap_s = np.empty(len(table), bool), np.empty(len(table), bool), np.empty(len(table))
+    time = table.time[order]
+    begins[order], goes_on[order] = starts, ~np.roll(starts, -1)
+    gap_s[order] = np.diff(time, prepend=time[:1])
+    return begins, goes_on, gap_s
+
+
+def _tracks(
+    sounds: Sequence[tuple[str, str, Audio, int]], excerpt: Excerpt, full: float, flac_bytes_per_s: float
+) -> list[Track]:
+    """Of (title, note, audio, rate) each."""
+    from sparsecodec_models.events.decomposition import magnitudes
+
+    limited = [(title, note, *playable(audio, rate)) for title, note, audio, rate in sounds]
+    seconds = len(excerpt.decoded) / excerpt.sample_rate
+    uris = _uris([(audio, rate) for _, _, audio, rate in limited], seconds * flac_bytes_per_s)
+    palette = colours("magma")
+    tracks = []
+    for (title, note, audio, _), uri in zip(limited, uris, strict=True):
+        # what was removed from is the original, at the rate of the others
+        shown = excerpt.start if title == "Original" else magnitudes(excerpt.stft, audio)
+        extremes = peaks(audio, WAVEFORM_POINTS)
+        picture = mel_images.narrowed(mel_images.levels(shown, excerpt.sample_rate, full), SPECTROGRAM_COLUMNS)
+        tracks.append(
+            Track(title, note, uri, waveform_path(extremes), len(extremes), _image(picture, palette))
+        )
+    return tracks
+
+
+def _image(picture: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> str:
+    whole = picture if picture.shape[1] else np.zeros((len(picture), 1), np.uint8)
+    return data_uri("image/png", png(np.ascontiguousarray(whole), palette))
+
+
+def playable(audio: Audio, sample_rate: int) -> tuple[Audio, int]:
+    """Samples [n, channels] as browsers play them, and their rate: of more than two channels the mean; at a rate that
+    they know; softer where they would clip, as what is drawn anew may come out at any level."""
+    if audio.shape[1] > 2:
+        audio = audio.mean(axis=1, keepdims=True)
+    rate = min(max(sample_rate, LOWEST_RATE), HIGHEST_RATE)
+    if rate != sample_rate:
+        audio = np.asarray(soxr.resample(audio, sample_rate, rate), np.float32).reshape(-1, audio.shape[1])
+    peak = float(np.abs(audio).max(initial=0.0))
+    return (audio / peak if peak > 1 else audio), rate
+
+
+def _uris(sounds: Iterable[tuple[Audio, int]], most_bytes: float) -> list[str]:
+    """FLAC of all, or Opus where that takes too many bytes."""
+    sounds = list(sounds)
+    if most_bytes > 0:
+        lossless = [flac(audio, rate) for audio, rate in sounds]
+        if sum(map(len, lossless)) <= most_bytes:
+            return [data_uri("audio/flac", data) for data in lossless]
+    return [data_uri("audio/ogg", opus(audio, rate)) for audio, rate in sounds]
+
+
+def _film(excerpt: Excerpt, full: float, position: dict[int, int]) -> dict[str, Any]:
+    """The residual's spectrogram at first, and after each step the frames that it changed, in one long strip that is
+    wrapped into a picture; steps: [event, first frame, frames]; left: share of the energy that is left."""
+    rate = excerpt.sample_rate
+    values = (excerpt.start, *(step.residual for step in excerpt.steps))
+    pieces = [mel_images.levels(residual, rate, full, FILM_DEPTH_DB) for residual in values]
+    strip = np.concatenate(pieces, axis=1)
+    strip = np.pad(strip, ((0, 0), (0, -strip.shape[1] % STRIP_FRAMES)))
+    rows = [strip[:, i : i + STRIP_FRAMES] for i in range(0, strip.shape[1], STRIP_FRAMES)]
+    left = 1 - np.cumsum([0.0, *(step.energy_removed for step in excerpt.steps)])
+    return {
+        "picture": _image(np.concatenate(rows) if rows else strip),
+        "strip_frames": STRIP_FRAMES,
+        "rows": mel_images.ROWS,
+        "frames": len(excerpt.start),
+        "steps": [[position[s.row], s.first, len(s.residual)] for s in excerpt.steps],
+        "left": [round(100 * share, 2) for share in left.tolist()],
+    }
+
+
+def _energy_db(sound: EventSound) -> float:
+    energy = float(np.square(sound.samples, dtype=np.float64).sum())
+    return 10 * float(np.log10(max(energy, 1e-30)))
+
+
+def _radii(energy_db: Sequence[float]) -> list[float]:
+    if not len(energy_db):
+        return []
+    share = np.clip(1 + (np.array(energy_db) - np.max(energy_db)) / RADIUS_DEPTH_DB, 0, 1)
+    return np.round(SMALLEST_RADIUS + (LARGEST_RADIUS - SMALLEST_RADIUS) * share, 1).tolist()
+
+
+def _lanes(
+    sounds: Sequence[EventSound], n_samples: int, sample_rate: int
+) -> tuple[dict[str, Any], list[tuple[int, int, int]]]:
+    """The events' sounds in few tracks, in each of which no two overlap; and of each its (lane, begin, length).
+
+    In samples; lanes of several channels' events are mono. gain: what to play them with. What 16 bits cannot tell at a
+    sound's ends is cut.
+    """
+    lanes: list[Audio] = []
+    free_at: list[int] = []
+    places = [(0, 0, 0)] * len(sounds)
+    for i in sorted(range(len(sounds)), key=lambda i: sounds[i].start):
+        heard = np.flatnonzero(np.abs(sounds[i].samples) > INAUDIBLE)
+        if not len(heard):
+            continue
+        samples = sounds[i].samples[heard[0] : heard[-1] + 1]
+        begin = sounds[i].start + int(heard[0])
+        lane = next((k for k, end in enumerate(free_at) if end <= begin), len(lanes))
+        if lane == len(lanes):
+            lanes.append(np.zeros((n_samples, 1), np.float32))
+            free_at.append(0)
+        free_at[lane] = begin + len(samples)
+        lanes[lane][begin : free_at[lane], 0] = samples
+        places[i] = lane, begin, len(samples)
+    gain = max([1.0, *(float(np.abs(lane).max(initial=0.0)) for lane in lanes)])
+    seconds = n_samples / sample_rate
+    uris = _uris([(lane / gain, sample_rate) for lane in lanes], seconds * FLAC_BYTES_PER_S["lanes"])
+    return {"uris": uris, "gain": round(gain, 4)}, places

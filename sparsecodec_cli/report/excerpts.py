@@ -1,0 +1,126 @@
+"""A part of a recording, measured: its sounds, those of its events, and what each of these takes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from sparsecodec_formats import edit
+from sparsecodec_formats.table import EventTable
+
+if TYPE_CHECKING:
+    from sparsecodec_models import Codec
+    from sparsecodec_models.events.decomposition import Step, Stft
+    from sparsecodec_models.events.sounds import EventSound
+
+Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Span:
+    """From a sample of the source to another, exclusive."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of a recording and of its events.
+
+    span: at the source's rate. sample_rate: the model's, Hz, which all sounds but the original have.
+    original: float32 [n, channels] at the source's rate; None where there is only a .sic file.
+    decoded: float32 [m, channels]; other_vectors and other_times: with the events drawn anew (`edit.randomize_…`).
+    rows: of the table, int64 [events]; sounds: one for each, starts counted from the span; steps: in order of removal.
+    start: what has been removed from, float32 [frames, bins]. redundancy: redundant pairs over events.
+    """
+
+    span: Span
+    sample_rate: int
+    original: Audio | None
+    decoded: Audio
+    other_vectors: Audio
+    other_times: Audio
+    rows: NDArray[np.int64]
+    sounds: list[EventSound]
+    stft: Stft
+    start: NDArray[np.float32]
+    steps: list[Step]
+    redundancy: float
+
+    @property
+    def energy_removed(self) -> NDArray[np.float64]:
+        """Of each row, as a share of the energy that there was: float64 [events]."""
+        share = {step.row: step.energy_removed for step in self.steps}
+        return np.array([share[row] for row in self.rows.tolist()], np.float64)
+
+
+def spans(n_samples: int, sample_rate: int, n: int, max_seconds: float) -> list[Span]:
+    """At most n parts of a recording, evenly spread, none longer than max_seconds, none upon another."""
+    size = min(n_samples, max(1, round(max_seconds * sample_rate)))
+    n = min(n, -(-n_samples // size)) if n_samples else 0
+    if n <= 1:
+        return [Span(0, size)] * n
+    starts = [round(i * (n_samples - size) / (n - 1)) for i in range(n)]
+    ends = [*starts[1:], n_samples]
+    return [Span(start, min(start + size, end)) for start, end in zip(starts, ends, strict=True)]
+
+
+def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None, seed: int) -> Excerpt:
+    """The events of a table whose times lie in a span of its source; seed: of what is drawn anew.
+
+    original: float32 [span, channels] at the source's rate.
+    """
+    from sparsecodec_models.events.decomposition import Stft, decompose, magnitudes
+    from sparsecodec_models.events.redundancy import redundancy
+
+    header, rate = table.header, codec.model_rate
+    start_s, end_s = span.start / header.sample_rate, span.stop / header.sample_rate
+    decoded = _decoded(codec, table, start_s, end_s)
+    before = decoded
+    if original is not None:
+        before = np.asarray(soxr.resample(original, header.sample_rate, rate), np.float32).reshape(-1, header.channels)
+    within = (table.time >= start_s) & (table.time < end_s)
+    sounds = _sounds(codec, table, within, round(start_s * rate), len(decoded))
+    part = edit.crop(table, start_s, end_s)
+    stft = Stft(rate)
+    return Excerpt(
+        span=span,
+        sample_rate=rate,
+        original=original,
+        decoded=decoded,
+        other_vectors=_decoded(codec, edit.randomize_vectors(part, seed)),
+        other_times=_decoded(codec, edit.randomize_times(part, seed)),
+        rows=np.flatnonzero(within),
+        sounds=sounds,
+        stft=stft,
+        start=magnitudes(stft, before),
+        steps=list(decompose(stft, before, sounds)),
+        redundancy=redundancy(codec, part).share,
+    )
+
+
+def _decoded(codec: Codec, table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> Audio:
+    blocks = codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate)
+    return np.concatenate([np.zeros((0, table.header.channels), np.float32), *blocks])
+
+
+def _sounds(
+    codec: Codec, table: EventTable, within: NDArray[np.bool_], start: int, n_samples: int
+) -> list[EventSound]:
+    """Of the events within, cut to n samples from `start` on, from which their own starts count."""
+    from sparsecodec_models.events.sounds import EventSound, event_sounds
+
+    only_these = table.replace(amplitude=np.where(within, table.amplitude, 0))
+    out = []
+    for sound in event_sounds(codec, only_these):
+        if not within[sound.row]:
+            continue
+        begin = sound.start - start
+        samples = sound.samples[max(0, -begin) : max(0, n_samples - begin)]
+        out.append(EventSound(sound.row, sound.channel, max(0, begin), samples))
+    return out

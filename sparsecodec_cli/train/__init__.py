@@ -1,0 +1,1 @@
+"""What `sic train` keeps on disk and shows while it runs."""

@@ -1,0 +1,280 @@
+"""Codec 1: blocks whose numbers are range coded with the statistics of a preset."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from dataclasses import replace
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import documented_reader
+import numpy as np
+import pytest
+from format_strategies import make_header, quick, tables
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsecodec_formats import (
+    LAYOUTS,
+    EventTable,
+    FormatError,
+    Header,
+    Reader,
+    dequantise,
+    dumps,
+    edit,
+    loads,
+    nearest_step,
+    quantise,
+    sizes,
+    spending,
+    verify,
+)
+from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, part_bits
+from sparsecodec_formats.blocks.statistics import MODELS, parse
+from sparsecodec_formats.blocks.vector_grid import Grid, whole_attack
+from sparsecodec_formats.container.framing import Head, pack_end, pack_head
+from sparsecodec_formats.container.header_bytes import pack_header
+from sparsecodec_formats.steps import code_of_step, step_of_code
+
+DIMS = LAYOUTS["speech"].dims
+
+
+def talk(n: int = 60, step: float = 1.5, seed: int = 0, **header: Any) -> EventTable:
+    """Events that go on as those of speech do, on the grid."""
+    rng = np.random.default_rng(seed)
+    gap = 4 * rng.integers(2, 7, n)
+    vector = np.zeros((n, 32))
+    vector[:, 8:] = rng.normal(0, 1, (n, 24)).cumsum(0) * 0.5
+    vector[:, 0] = 5 + rng.normal(0, 2, n)
+    vector[:, 3] = np.repeat(rng.normal(10, 2, n // 5 + 1), 5)[:n]
+    vector[:, 6] = rng.random(n) < 0.1
+    grid = Grid(code_of_step(nearest_step(step)))
+    unit = Fraction(64, 22_050)
+    vector[:, 1] = [whole_attack(int(g), unit, grid) * nearest_step(step) for g in gap]
+    head = make_header(step=(nearest_step(step),) * 32, **header)
+    time = np.cumsum(gap) * float(unit)
+    return dequantise(head, quantise(EventTable(head, time, vector)))
+
+
+def raw_of(table: EventTable) -> Any:
+    (raw,) = Reader(io.BytesIO(dumps(table))).raw_blocks()
+    return raw
+
+
+def file_of(data: bytes, n_events: int, header: Header, check: bytes | None = None) -> bytes:
+    """A file of one block of codec 1 with this range-coded data."""
+    payload = (zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES] if check is None else check) + data
+    head = Head(CODEC, 0, n_events, 0, 0, len(payload))
+    whole = pack_header(header) + pack_head(head, header) + payload
+    return whole + pack_end(1, n_events, zlib.crc32(whole))
+
+
+# Refusals
+
+
+def test_every_flipped_byte_and_every_truncation_is_noticed() -> None:
+    table = talk(8)
+    data = dumps(table)
+    for i in range(len(data)):
+        for damaged in (data[:i], data[:i] + bytes([data[i] ^ 0x10]) + data[i + 1 :]):
+            with pytest.raises(FormatError) as caught:
+                loads(damaged)
+            assert "\n" not in str(caught.value) and verify(io.BytesIO(damaged))
+
+
+@given(st.binary(max_size=120), st.integers(1, 12), st.integers(0, 255))
+@quick
+def test_any_numbers_that_pass_the_check_are_events_or_refused(data: bytes, n: int, step: int) -> None:
+    header = make_header(step=(step_of_code(step),) * 32)
+    file = file_of(data, n, header)
+    try:
+        table = loads(file)
+    except FormatError as error:
+        assert "\n" not in str(error) and verify(io.BytesIO(file))
+        return
+    assert len(table) == n and np.isfinite(table.vector).all()
+    assert loads(dumps(table)) == table
+
+
+@given(st.data())
+@quick
+def test_damage_that_passes_the_check_is_events_or_refused(data: st.DataObject) -> None:
+    table = talk(12, step=data.draw(st.sampled_from([0.05, 0.4, 1.5, 9.0])))
+    coded = bytearray(raw_of(table).payload[CHECK_BYTES:])
+    for _ in range(data.draw(st.integers(1, 3))):
+        coded[data.draw(st.integers(0, len(coded) - 1))] ^= data.draw(st.integers(1, 255))
+    file = file_of(bytes(coded), len(table), table.header)
+    try:
+        assert len(loads(file)) == len(table)
+    except FormatError as error:
+        assert "\n" not in str(error)
+
+
+def test_what_is_wrong_is_said() -> None:
+    table = talk(8)
+    coded = raw_of(table).payload[CHECK_BYTES:]
+    assert len(loads(file_of(coded, 8, table.header))) == 8
+    for file, says in (
+        (file_of(coded, 8, table.header, b"??"), "check"),
+        (file_of(b"", 8, table.header, b"?"), "check"),
+        (file_of(b"", 2**16, table.header), "65536 events cannot be in 2 bytes"),
+        (file_of(coded, 8, replace(table.header, model="music-9")), "no statistics"),
+    ):
+        with pytest.raises(FormatError, match=says):
+            loads(file)
+
+
+# Known answers
+
+
+def test_presets_with_statistics_are_range_coded_and_others_are_not() -> None:
+    table = talk()
+    assert MODELS == ("speech",) and raw_of(table).head.codec == 1
+    other = table.replace(header=replace(table.header, model="music-9"))
+    assert raw_of(other).head.codec == 0 and loads(dumps(other)) == other
+
+
+def test_numbers_as_no_speech_has_are_left_to_the_other_codec() -> None:
+    rng = np.random.default_rng(0)
+    header = make_header(step=(step_of_code(255),) * 32)
+    codes = rng.integers(-(2**20), 2**20, (5, 32))
+    table = dequantise(header, quantise(EventTable(header, rng.random(5).cumsum(), codes * header.step[0])))
+    assert raw_of(table).head.codec == 0 and loads(dumps(table)) == table
+
+
+def test_silence_told_a_thousand_times_is_left_to_the_other_codec_too() -> None:
+    table = EventTable(make_header(step=(step_of_code(255),) * 32), np.zeros(3000), np.zeros((3000, 32)))
+    assert loads(dumps(table)) == table
+    assert raw_of(table).head.codec == 0 or len(raw_of(table).payload) * 64 >= 3000
+
+
+@pytest.mark.parametrize("step", [0.2, 0.6, 1.5, 3.0])
+def test_a_clip_takes_what_its_numbers_demand(step: float) -> None:
+    table = talk(80, step)
+    raw = raw_of(table)
+    ideal = sum(part_bits(quantise(table), table.header).values()) / 8
+    assert ideal < len(raw.payload) <= ideal + CHECK_BYTES + 1.01
+
+
+def test_what_is_not_heard_costs_next_to_nothing() -> None:
+    bits = part_bits(quantise(talk(80)), talk(80).header)
+    unheard = ("attack_log2_s", "decay_log2_s", "glide_semitones", "phase_cycles", "room_db")
+    assert sum(bits[name] for name in unheard) / 80 < 2
+    assert bits["amplitude"] < 1
+
+
+def test_whole_attacks_are_at_least_the_gap() -> None:
+    unit = Fraction(64, 22_050)
+    for code in range(100, 146):
+        step, grid = step_of_code(code), Grid(code)
+        for gap in (0, 1, 4, 8, 12, 20, 137, 10_000):
+            octaves = np.log2(max(gap * float(unit), 1e-9) / 0.06)
+            assert whole_attack(gap, unit, grid) == max(0, np.ceil(octaves / 0.75 / step - 1e-3))
+
+
+def test_amplitudes_cost_only_where_there_are_any() -> None:
+    table = talk()
+    louder = edit.gain(table, 3)
+    assert sizes(io.BytesIO(dumps(table)))["amplitude"] == 0
+    assert 0 < sizes(io.BytesIO(dumps(louder)))["amplitude"] <= 8
+    assert loads(dumps(louder)) == dequantise(louder.header, quantise(louder))
+
+
+def test_statistics_name_every_number() -> None:
+    text = resources.files("sparsecodec_formats").joinpath("blocks/data/speech.json").read_text(encoding="utf-8")
+    known = parse("speech", json.loads(text))
+    assert sorted([*known.order, DIMS["begins"].index]) == list(range(32))
+
+
+# Round trips
+
+
+@given(tables())
+@quick
+def test_any_table_of_speech_comes_back(table: EventTable) -> None:
+    table = table.replace(header=replace(table.header, model="speech"))
+    data = dumps(table)
+    assert loads(data) == dequantise(table.header, quantise(table))
+    assert dumps(loads(data)) == data
+    found = spending(io.BytesIO(data))
+    assert sum(found.parts.values()) == len(data)
+
+
+@given(st.integers(0, 255), st.integers(1, 90), st.integers(0, 2**32 - 1), st.floats(0, 40))
+@quick
+def test_speech_comes_back_at_any_step(step: int, n: int, seed: int, spread: float) -> None:
+    header = make_header(step=(step_of_code(step),) * 32)
+    rng = np.random.default_rng(seed)
+    codes = np.rint(rng.standard_cauchy((n, 32)) * spread)
+    time = np.cumsum(rng.integers(0, 150, n)) * float(header.time_unit)
+    table = dequantise(header, quantise(EventTable(header, time, codes * header.step[0])))
+    assert loads(dumps(table)) == table
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: edit.transpose(table, 5),
+        lambda table: edit.transpose(table, -0.3),
+        lambda table: edit.stretch(table, 1.37),
+        lambda table: edit.gain(table, -7.3),
+        lambda table: edit.shift(table, 0.1),
+        lambda table: edit.randomize_times(table, 3),
+        lambda table: edit.randomize_vectors(table, 3),
+        lambda table: edit.keep(table, 20),
+        lambda table: table.replace(amplitude=np.arange(len(table)) % 3),
+    ],
+)
+def test_edited_speech_comes_back(change: Any) -> None:
+    table = change(talk())
+    data = dumps(table)
+    assert {raw.head.codec for raw in Reader(io.BytesIO(data)).raw_blocks()} == {1}
+    assert loads(data) == dequantise(table.header, quantise(table))
+
+
+# Accounting
+
+
+def test_parts_add_up_and_come_with_their_ideal() -> None:
+    table = edit.gain(talk(80), 2)
+    data = dumps(table)
+    found = spending(io.BytesIO(data))
+    assert found.parts == sizes(io.BytesIO(data)) and sum(found.parts.values()) == len(data)
+    assert found.ideal is not None and list(found.ideal) == ["times", "vectors", "amplitude"]
+    assert list(found.dims) and set(found.dims) == set(DIMS)
+    for at in (0, 1):
+        whole = (found.parts["vectors"], found.ideal["vectors"])[at]
+        assert sum(dim[at] for dim in found.dims.values()) == pytest.approx(whole, abs=1)
+    head_and_end = raw_of(table).head_bytes + len(pack_end(1, 80, 0))
+    assert found.parts["framing"] == pytest.approx(head_and_end + CHECK_BYTES, abs=1)
+
+
+def test_a_file_of_the_other_codec_tells_no_ideal() -> None:
+    table = talk()
+    other = table.replace(header=replace(table.header, model="music-9"))
+    found = spending(io.BytesIO(dumps(other)))
+    assert found.ideal is None and not found.dims and found.parts["vectors"] > 0
+
+
+# The page
+
+
+@pytest.mark.parametrize("name", ["coded", "coded-stereo", "coded-edges"])
+def test_the_golden_files_are_read_by_the_documented_reader(name: str) -> None:
+    data = (Path(__file__).parents[2] / "formats" / "golden" / f"{name}.sic").read_bytes()
+    reader = Reader(io.BytesIO(data))
+    header = reader.header
+    unit = header.time_unit.as_integer_ratio()
+    steps = [code_of_step(step) for step in header.step]
+    for raw in reader.raw_blocks():
+        head = raw.head
+        found = documented_reader.decode(raw.payload[2:], head.n_events, head.first_time, steps, unit)
+        expected = reader.decode(raw)
+        assert found["time"] == expected.time_index.tolist()
+        assert found["vector"] == expected.vector.tolist()
+        assert found["amplitude"] == expected.amplitude.tolist()

@@ -1,0 +1,96 @@
+"""What the tests of the commands share: small recordings and .sic files, and two ways to run `sic`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from click.testing import CliRunner, Result
+
+from sparsecodec_cli.main import cli
+from sparsecodec_formats import EventTable, Header, container
+
+ROOT = Path(__file__).parents[2]
+FAKE = str(Path(__file__).parent / "fake_codec.py")
+ENV = os.environ | {
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "models"), str(ROOT / "formats")]),
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def sic(*args: str | os.PathLike[str], stdin: bytes = b"") -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(cli, [os.fspath(arg) for arg in args], input=stdin, prog_name="sic")
+
+
+def ok(*args: str | os.PathLike[str], stdin: bytes = b"") -> bytes:
+    """What a command that must succeed prints on stdout."""
+    result = sic(*args, stdin=stdin)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout_bytes
+
+
+def sic_process(
+    *args: str | os.PathLike[str], fake: bool = False, **options: object
+) -> subprocess.CompletedProcess:
+    """Run a command in a process of its own; with `fake` with the codec of fake_codec.py."""
+    options = {"capture_output": True, "env": ENV, "timeout": 60} | options
+    return subprocess.run(command_line(*args, fake=fake), **options)  # type: ignore[call-overload]
+
+
+def command_line(*args: str | os.PathLike[str], fake: bool = False) -> list[str]:
+    return [
+        sys.executable,
+        *([FAKE] if fake else ["-m", "sparsecodec_cli"]),
+        *(os.fspath(arg) for arg in args),
+    ]
+
+
+def assert_refused(result: Result | subprocess.CompletedProcess, *words: str, exit_code: int = 1) -> None:
+    """One line on stderr with all of `words`, nothing on stdout, no traceback."""
+    if isinstance(result, subprocess.CompletedProcess):
+        code, err, out = result.returncode, result.stderr.decode(), result.stdout
+    else:
+        code, err, out = result.exit_code, result.stderr, result.stdout_bytes
+    assert code == exit_code, err
+    assert err.count("\n") == 1 and err.startswith("sic"), err
+    assert "internal error" not in err
+    assert not out
+    for word in words:
+        assert word in err, f"{word!r} is not in {err!r}"
+
+
+def make_table(
+    n: int = 20, *, seconds: float = 2.0, channels: int = 1, rate: int = 8000, **header: object
+) -> EventTable:
+    rng = np.random.default_rng(n)
+    made = Header(rate, channels, round(seconds * rate), "speech", bytes(8), Fraction(64, 22050), (1.0,) * 32)
+    vector = rng.integers(-6, 7, (n, 32)).astype(np.float32)
+    channel = rng.integers(0, channels, n)
+    return EventTable.from_unsorted(replace(made, **header), rng.uniform(0, seconds, n), vector, channel)
+
+
+def write_sic(path: Path, table: EventTable | None = None) -> Path:
+    path.write_bytes(container.dumps(make_table() if table is None else table))
+    return path
+
+
+def read_sic(path: Path) -> EventTable:
+    return container.loads(path.read_bytes())
+
+
+def write_wav(path: Path, n_samples: int = 8000, *, channels: int = 1, rate: int = 8000) -> Path:
+    t = np.arange(n_samples) / rate
+    tone = 0.5 * np.sin(2 * np.pi * 300 * t)
+    soundfile.write(path, np.stack([tone / (c + 1) for c in range(channels)], axis=1), rate, subtype="PCM_16")
+    return path
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))

@@ -1,0 +1,210 @@
+"""A reader of codec 1 written from docs/format.md alone, to check the page; slow, and nothing it shares with ours."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+KNOWN = json.loads(
+    (Path(__file__).parents[2] / "formats/sparsecodec_formats/blocks/data/speech.json").read_text(encoding="utf-8")
+)
+M = (16384, 17867, 19484, 21247, 23170, 25268, 27554, 30048)
+N = (16384, 15024, 13777, 12634, 11585, 10624, 9742, 8933)
+NAMES = ["level_db", "attack_log2_s", "decay_log2_s", "f0_semitones", "glide_semitones", "phase_cycles"]
+NAMES += ["begins", "room_db", *(f"shape_{i}" for i in range(24))]
+ALL = 2**24
+MOST = 2**20
+
+E = [2**60]
+for _ in range(1536):
+    E.append(E[-1] * 1135047113432355401 >> 60)
+T = [ALL * e // (2**60 + e) for e in E]
+
+
+def logistic(x: int) -> int:
+    a = min(abs(x), 24 * 1024)
+    i = a >> 4
+    t = T[i] - ((T[i] - T[min(i + 1, 1536)]) * (a & 15) >> 4)
+    return t if x < 0 else ALL - t
+
+
+def table(shares: list[int]) -> list[int]:
+    f = [256 + w * (ALL - 256 * len(shares)) // sum(shares) for w in shares]
+    f[shares.index(max(shares))] += ALL - sum(f)
+    return f
+
+
+class Numbers:
+    """The kinds of numbers that range-coded data hold."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+        self.span, self.ahead = 2**64 - 1, self.take(8)
+
+    def take(self, n: int) -> int:
+        self.at += n
+        return int.from_bytes(self.data[self.at - n : self.at].ljust(n, b"\0"), "big")
+
+    def symbol(self, f: list[int]) -> int:
+        unit = self.span >> 24
+        place = self.ahead // unit
+        assert place < ALL, "damaged"
+        s = begin = 0
+        while begin + f[s] <= place:
+            begin += f[s]
+            s += 1
+        self.ahead -= unit * begin
+        self.span = unit * f[s]
+        if self.span < 2**32:
+            self.span <<= 32
+            self.ahead = self.ahead << 32 | self.take(4)
+        return s
+
+    def uniform(self, k: int) -> int:
+        out = 0
+        for at in range(0, k, 8):
+            bits = min(8, k - at)
+            out |= self.symbol([ALL >> bits] * 2**bits) << at
+        return out
+
+    def golomb(self) -> int:
+        length = self.symbol(table([2 ** max(0, 16 - i) for i in range(48)]))
+        return 2**length + self.uniform(length) - 1
+
+    def bit(self, weight: int) -> int:
+        p = logistic(256 * weight)
+        return self.symbol(table([ALL - p, p]))
+
+    def number(self, scale: int, mean: int, spike: tuple[int, int] | None = None) -> int:
+        if scale > 23:
+            if spike and self.bit(spike[1]):
+                return spike[0]
+            k = (scale - 16) >> 3
+            low = self.uniform(k)
+            return self.number(scale - 8 * k, (mean - 8 * (2**k - 1)) >> k) * 2**k + low
+        scale = max(scale, -32)
+        reach = 2 + (M[scale % 8] << 4 >> (15 - (scale >> 3)))
+        middle = (mean + 8) >> 4
+        part = mean - 16 * middle
+        steps = range(-reach, reach + 2)
+        c = [logistic(((2 * j - 1) * 8 - part) * 64 * N[scale % 8] >> (14 + (scale >> 3))) for j in steps]
+        shares = [after - before for before, after in pairwise(c)] + [ALL - c[-1], c[0]]
+        if spike:
+            p = logistic(256 * spike[1])
+            shares = [share * (ALL - p) >> 24 for share in shares]
+            if abs(spike[0] - middle) <= reach:
+                shares[spike[0] - middle + reach] += p
+            else:
+                shares.append(p)
+        s = self.symbol(table(shares))
+        if s <= 2 * reach:
+            return middle + s - reach
+        if s == 2 * reach + 1:
+            return middle + reach + 1 + self.golomb()
+        if s == 2 * reach + 2:
+            return middle - reach - 1 - self.golomb()
+        assert spike
+        return spike[0]
+
+
+class Grid:
+    def __init__(self, step_code: int) -> None:
+        self.eighths = step_code - 128
+        self.o, self.i = self.eighths >> 3, self.eighths % 8
+
+    def value(self, code: int) -> int:
+        scaled, shift = code * M[self.i], self.o - 6
+        out = scaled << shift if shift >= 0 else (scaled + (1 << -shift >> 1)) >> -shift
+        return max(-MOST, min(MOST, out))
+
+    def sixteenths(self, value: int) -> int:
+        return value * N[self.i] >> (18 + self.o)
+
+    def whole(self, gap: int, unit: tuple[int, int]) -> int:
+        r, octaves = (50 * gap * unit[0] << 62) // (3 * unit[1]), 0
+        if r < 1 << 62:
+            return 0
+        while r >= 1 << 63:
+            r >>= 1
+            octaves += 1
+        log2 = octaves
+        for _ in range(16):
+            r = r * r >> 62
+            log2 = 2 * log2 + (r >= 1 << 63)
+            r >>= r >= 1 << 63
+        w = (log2 * 4 // 3) * N[self.i]
+        w = w >> (14 + self.o) if 14 + self.o >= 0 else w << -(14 + self.o)
+        return min(max(0, -((66 - w) >> 16)), MOST)
+
+
+def decode(data: bytes, n: int, first_time: int, step_codes: list[int], unit: tuple[int, int]) -> dict[str, Any]:
+    """Columns of a block from what follows its check."""
+    coded = Numbers(data)
+    grids = [Grid(code) for code in step_codes]
+    loud = coded.bit(-12)
+    codes: dict[str, list[int]] = {"begins": []}
+    grid, begins, context = grids[6], [], 2
+    for i in range(n):
+        s = coded.symbol(table(KNOWN["begins"][context]))
+        if s == 2:
+            code = coded.number(144 - step_codes[6], 0)
+        else:
+            code = 0
+            step = M[grid.i] * 2 ** (16 + grid.o)
+            if s == 1:
+                code = -(-(51 * 2**30) // (100 * step))
+        codes["begins"].append(code)
+        context = int(grid.value(code) > 128)
+        begins.append(context == 1 or i == 0)
+    low, group = min(coded.uniform(2), 2), coded.uniform(2)
+    gaps = [0]
+    for i in range(1, n):
+        context = 0 if begins[i] else 1 + (gaps[-1] > 9) + (gaps[-1] > 13)
+        f = table(KNOWN["gaps"][group][context])
+        q = coded.symbol(f)
+        if q == len(f) - 1:
+            q += coded.golomb()
+        gaps.append(4 * q + (coded.uniform(2 - low) << low))
+    kinds = [0 if begins[i] else 1 + sum(gaps[i] > limit for limit in KNOWN["gap_limits"]) for i in range(n)]
+    values: dict[str, list[int]] = {}
+    for name in KNOWN["order"]:
+        of, grid = KNOWN["dims"][name], grids[NAMES.index(name)]
+        codes[name], values[name] = [], []
+        x1 = x2 = m = of["start"]
+        at_spike = False
+        for i in range(n):
+            kind = kinds[i]
+            changed = 0
+            if kind:
+                changed = sum(w * (values[d][i] - values[d][i - 1]) for d, w in of.get("change", {}).items()) >> 8
+            if name == "f0_semitones":
+                kind = (4 if begins[i] else 3) if at_spike else min(kind, 2)
+            mean = (of["last"][kind] * x1 + of["before"][kind] * x2 + of["average"][kind] * m) >> 8
+            mean = max(-MOST, min(MOST, of["mean"][kind] + changed + mean))
+            spike = None
+            if "spike" in of:
+                code, context = 0, int(begins[i])
+                if name == "attack_log2_s":
+                    code, context = grid.whole(gaps[i], unit), kinds[i]
+                elif name in ("decay_log2_s", "glide_semitones"):
+                    context = int(i == n - 1 or begins[i + 1])
+                elif name == "f0_semitones":
+                    code, context = codes[name][-1] if i else 0, context + 2 * at_spike
+                weight = of["spike"][context]
+                weight += sum(w * values[d][i] for d, w in of.get("telling", {}).items()) >> 16
+                spike = code, max(-40, min(40, weight))
+            scale = of["scale"][kind] + (of["coarser"] * grid.eighths >> 8)
+            code = coded.number(scale - grid.eighths, grid.sixteenths(mean), spike)
+            at_spike = spike is not None and code == spike[0]
+            codes[name].append(code)
+            values[name].append(grid.value(code))
+            x2, x1 = x1, values[name][-1]
+            m += (x1 - m) * (256 // (min(i, 32) + 2)) >> 8
+    amplitude = [0] * n
+    last = 0
+    for i in range(n if loud else 0):
+        last = amplitude[i] = coded.number(8, 16 * last, (last, 12))
+    times = [first_time + sum(gaps[: i + 1]) for i in range(n)]
+    return {"time": times, "vector": [[codes[d][i] for d in NAMES] for i in range(n)], "amplitude": amplitude}

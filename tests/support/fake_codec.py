@@ -1,0 +1,145 @@
+"""A codec without a network, for tests of the commands alone.
+
+It decodes to a tone in each channel, as loud as the channel's loudest event.
+`python tests/support/fake_codec.py ARGS...` is `sic ARGS...` with this codec. At effort 9 its encoder says "ready" on
+stdout and then waits for stdin to end, so that a test can interrupt it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from sparsecodec_formats import EventTable, Header, SicError, layout_of
+from sparsecodec_formats.presets import level_db
+
+EVENT_S = 0.1
+TONE_HZ = 440.0
+BLOCK = 1000
+LEVEL = 0  # index of level_db in the vectors of `speech`
+
+
+class ArraySource:
+    def __init__(self, array: np.ndarray, sample_rate: int) -> None:
+        self._array = array.astype(np.float32).reshape(len(array), -1)
+        self.sample_rate = sample_rate
+        self.n_samples, self.channels = self._array.shape
+        self._n_read = 0
+
+    def read(self, n: int) -> np.ndarray:
+        block = self._array[self._n_read : self._n_read + n]
+        self._n_read += len(block)
+        return block
+
+    def rewind(self) -> None:
+        self._n_read = 0
+
+
+class FakeCodec:
+    default_effort = 3
+    model_rate = 22050
+
+    def __init__(self) -> None:
+        self.asked: dict[str, Any] = {}
+
+    def header_for(self, source: Any, seed: int = 0, tags: dict[str, str] | None = None) -> Header:
+        steps, unit = (1.0,) * 32, Fraction(64, 22050)
+        rate, channels, n_samples = source.sample_rate, source.channels, source.n_samples
+        return Header(rate, channels, n_samples, "speech", bytes(8), unit, steps, seed, tags or {})
+
+    def encode(
+        self,
+        audio: Any,
+        *,
+        effort: int,
+        bitrate_kbps: float | None = None,
+        events_per_second: float | None = None,
+        snr_stop_db: float | None = None,
+        seed: int = 0,
+        tags: dict[str, str] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> EventTable:
+        self.asked = {
+            "effort": effort,
+            "bitrate_kbps": bitrate_kbps,
+            "events_per_second": events_per_second,
+            "snr_stop_db": snr_stop_db,
+        }
+        if effort == 9:
+            print("ready", flush=True)
+            sys.stdin.read()
+        header = self.header_for(audio, seed, tags)
+        dim = layout_of(header).dims["level_db"]
+        rows = []
+        n_block = max(1, round(EVENT_S * header.sample_rate))
+        for i in range(0, header.n_samples, n_block):
+            block = audio.read(n_block)
+            assert block.dtype == np.float32 and block.shape[1] == header.channels
+            rms = np.sqrt(np.mean(block.astype(float) ** 2, axis=0) + 1e-12)
+            for channel, rms_db in enumerate(20 * np.log10(rms)):
+                vector = np.zeros(32)
+                vector[LEVEL] = round((rms_db - dim.offset) / dim.scale)
+                rows.append((i / header.sample_rate, vector, channel))
+            if progress:
+                progress((i + len(block)) / header.n_samples)
+        assert audio.read(1).shape == (0, header.channels)
+        time, vectors, channels = zip(*rows, strict=True)
+        return EventTable.from_unsorted(header, time, np.stack(vectors), channels)
+
+    def decode(
+        self,
+        table: EventTable,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        sample_rate: int | None = None,
+        seed: int | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[np.ndarray]:
+        header = table.header
+        self.asked = {"seed": header.seed if seed is None else seed, "sample_rate": sample_rate}
+        rate = sample_rate or header.sample_rate
+        end_s = header.duration_s if end_s is None else min(end_s, header.duration_s)
+        first, stop = round(start_s * rate), round(end_s * rate)
+        levels_db = level_db(table)
+        peaks = [10 ** (levels_db[table.channel == c].max(initial=-200) / 20) for c in range(header.channels)]
+        for i in range(first, stop, BLOCK):
+            t = np.arange(i, min(i + BLOCK, stop)) / rate
+            yield (np.sin(2 * np.pi * TONE_HZ * t)[:, None] * peaks).astype(np.float32)
+            if progress:
+                progress((i + len(t) - first) / (stop - first))
+
+
+def install(set_attribute: Callable[..., None] = setattr, **options: Any) -> FakeCodec:
+    """Put a FakeCodec in the place of every model; `set_attribute` is setattr, or monkeypatch.setattr."""
+    import sparsecodec_models
+
+    codec = FakeCodec()
+
+    def load_codec(name_or_path: str = "speech", device: str = "cpu") -> FakeCodec:
+        if name_or_path != "speech":
+            raise SicError(f"there is no model {name_or_path!r}; 'sic models' lists them")
+        return codec
+
+    def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> FakeCodec:
+        if any(header.weights_hash):
+            raise SicError(
+                f"needs weights {header.weights_hash.hex()} of 'speech'; name their file with --model"
+            )
+        return load_codec(model or header.model)
+
+    set_attribute(sparsecodec_models, "load_codec", load_codec, **options)
+    set_attribute(sparsecodec_models, "codec_for", codec_for, **options)
+    set_attribute(sparsecodec_models, "ArraySource", ArraySource, **options)
+    return codec
+
+
+if __name__ == "__main__":
+    from sparsecodec_cli.main import run
+
+    install()
+    run()
