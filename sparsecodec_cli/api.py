@@ -94,9 +94,7 @@ def decode(
     if events is not None:
         table = edit.solo(table, events)
     codec = codec_for(table.header, resolve_device(device), model)
-    blocks = codec.decode(
-        table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress
-    )
+    blocks = codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress)
     silence = np.zeros((0, table.header.channels), np.float32)
     return np.concatenate([silence, *blocks]), sample_rate or table.header.sample_rate
 

@@ -96,6 +96,4 @@ def device_option(function: F) -> F:
 
 
 def json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys stay the same.")(
-        function
-    )
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys stay the same.")(function)

@@ -44,9 +44,7 @@ class QuantisedEvents:
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> QuantisedEvents:
         """The rows of a mask, of indices or of a slice."""
-        return QuantisedEvents(
-            self.time_index[rows], self.vector[rows], self.amplitude[rows], self.channel[rows]
-        )
+        return QuantisedEvents(self.time_index[rows], self.vector[rows], self.amplitude[rows], self.channel[rows])
 
     @staticmethod
     def concatenate(parts: Sequence[QuantisedEvents]) -> QuantisedEvents:

@@ -216,9 +216,7 @@ class EventTable:
                 picked = picked.astype(np.int64)
             rows = np.arange(len(self))[picked]
         rows = np.sort(rows)
-        return EventTable(
-            self.header, self.time[rows], self.vector[rows], self.channel[rows], self.amplitude[rows]
-        )
+        return EventTable(self.header, self.time[rows], self.vector[rows], self.channel[rows], self.amplitude[rows])
 
     def replace(
         self,

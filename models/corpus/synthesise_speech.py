@@ -22,6 +22,7 @@ Files that exist are kept, so a run may be broken off and started again. A seed 
 every file. The engines' own noise also follows the seed, but goes on from call to call: a resumed run says the same
 sentences with other noise. One core makes about 11 s of Piper or 1.9 s of Kokoro a second.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -48,8 +49,26 @@ KOKORO_VOICES = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_ku
 KOKORO_TOKENS = 500
 
 # espeak-ng's symbols for English, and those that Kokoro was trained on; replaced in this order.
-KOKORO_ENGLISH = {"aɪ": "I", "eɪ": "A", "oʊ": "O", "aʊ": "W", "ɔɪ": "Y", "tʃ": "ʧ", "dʒ": "ʤ", "ɜː": "ɜɹ", "ɚ": "əɹ",
-                  "əl": "ᵊl", "ɐ": "ə", "ɾ": "T", "ʔ": "t", "r": "ɹ", "e": "A", "o": "ɔ", "ː": "", "\u0329": ""}
+KOKORO_ENGLISH = {
+    "aɪ": "I",
+    "eɪ": "A",
+    "oʊ": "O",
+    "aʊ": "W",
+    "ɔɪ": "Y",
+    "tʃ": "ʧ",
+    "dʒ": "ʤ",
+    "ɜː": "ɜɹ",
+    "ɚ": "əɹ",
+    "əl": "ᵊl",
+    "ɐ": "ə",
+    "ɾ": "T",
+    "ʔ": "t",
+    "r": "ɹ",
+    "e": "A",
+    "o": "ɔ",
+    "ː": "",
+    "\u0329": "",
+}
 
 Speaker = Callable[[str, random.Random], np.ndarray]
 
@@ -111,9 +130,14 @@ def piper_speaker() -> Speaker:
                 tokens += [*ids[symbol], *ids["_"]]
         tokens += ids["$"]
         noise, length, noise_of_length = rng.uniform(0.55, 0.75), 1 / rng.uniform(*SPEED), rng.uniform(0.65, 0.9)
-        return engine.run(None, {"input": np.array([tokens], np.int64),
-                                 "input_lengths": np.array([len(tokens)], np.int64),
-                                 "scales": np.array([noise, length, noise_of_length], np.float32)})[0].ravel()
+        return engine.run(
+            None,
+            {
+                "input": np.array([tokens], np.int64),
+                "input_lengths": np.array([len(tokens)], np.int64),
+                "scales": np.array([noise, length, noise_of_length], np.float32),
+            },
+        )[0].ravel()
 
     return speak
 
@@ -137,9 +161,14 @@ def kokoro_speakers() -> dict[str, Speaker]:
     def speaker(style: np.ndarray, to_phonemes: Callable[[str], str]) -> Speaker:
         def speak(text: str, rng: random.Random) -> np.ndarray:
             tokens = [vocab[p] for p in to_phonemes(text) if p in vocab][:KOKORO_TOKENS]
-            sound = engine.run(None, {"tokens": np.array([[0, *tokens, 0]], np.int64),
-                                      "style": style[len(tokens) - 1].reshape(1, 256).astype(np.float32),
-                                      "speed": np.array([rng.uniform(*SPEED)], np.float32)})[0]
+            sound = engine.run(
+                None,
+                {
+                    "tokens": np.array([[0, *tokens, 0]], np.int64),
+                    "style": style[len(tokens) - 1].reshape(1, 256).astype(np.float32),
+                    "speed": np.array([rng.uniform(*SPEED)], np.float32),
+                },
+            )[0]
             return resample_poly(np.asarray(sound, np.float64).ravel(), 147, 160)  # 24,000 to 22,050 Hz
 
         return speak
@@ -153,8 +182,10 @@ def kokoro_speakers() -> dict[str, Speaker]:
 
 def make(target: Path, speakers: dict[str, Speaker], texts: dict[str, list[str]], hours: float, seed: int) -> None:
     """Go round the voices, one sentence each, until their files together last `hours`."""
-    orders = {folder: random.Random(f"{seed} {folder}").sample(texts[folder[:2]], len(texts[folder[:2]]))
-              for folder in speakers}
+    orders = {
+        folder: random.Random(f"{seed} {folder}").sample(texts[folder[:2]], len(texts[folder[:2]]))
+        for folder in speakers
+    }
     wanted, done, made, start = hours * 3600, 0.0, 0.0, time.monotonic()
     for folder, number in ((folder, number) for number in count(1) for folder in speakers):
         if done >= wanted:
@@ -171,8 +202,13 @@ def make(target: Path, speakers: dict[str, Speaker], texts: dict[str, list[str]]
         part.rename(path)
         done, made = done + len(sound) / RATE, made + len(sound) / RATE
         speed = made / (time.monotonic() - start)
-        print(f"\r{folder}/{number:05d}: {done / 3600:.3f} of {hours} h, {speed:.1f} times real time, "
-              f"{max(0.0, wanted - done) / speed / 60:.0f} min left   ", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r{folder}/{number:05d}: {done / 3600:.3f} of {hours} h, {speed:.1f} times real time, "
+            f"{max(0.0, wanted - done) / speed / 60:.0f} min left   ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
     print(file=sys.stderr)
 
 
@@ -185,8 +221,10 @@ def main() -> None:
     parser.add_argument("--text", type=Path, help="English text to speak in place of the King James Bible")
     options = parser.parse_args()
     ort.set_seed(options.seed)
-    texts = {"en": english_sentences(options.text.read_text(encoding="utf-8") if options.text else king_james()),
-             "ja": japanese_sentences()}
+    texts = {
+        "en": english_sentences(options.text.read_text(encoding="utf-8") if options.text else king_james()),
+        "ja": japanese_sentences(),
+    }
     if options.hours_piper > 0:
         make(options.target, {"en_piper_joe": piper_speaker()}, texts, options.hours_piper, options.seed)
     if options.hours_kokoro > 0:

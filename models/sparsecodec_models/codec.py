@@ -100,7 +100,6 @@ class Wish:
         return None if self.bitrate_kbps is None else int(125 * self.bitrate_kbps * header.duration_s)
 
 
-
 class Codec(ABC):
     """A preset with its weights.
 

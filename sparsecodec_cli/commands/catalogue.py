@@ -39,9 +39,6 @@ def as_json(models: Iterable[ModelInfo]) -> str:
         "licence",
     )
     return json.dumps(
-        [
-            {key: getattr(model, key) for key in keys} | {"sample_rate_hz": model.sample_rate}
-            for model in models
-        ],
+        [{key: getattr(model, key) for key in keys} | {"sample_rate_hz": model.sample_rate} for model in models],
         indent=2,
     )

@@ -14,9 +14,7 @@ from sparsecodec_cli.options import device_option, json_option, model_option, qu
 @model_option("Other weights for the preset that X was coded with.")
 @device_option
 @quiet_option
-def command(
-    reference_path: str, other_path: str, as_json: bool, model: str | None, device: str, quiet: bool
-) -> None:
+def command(reference_path: str, other_path: str, as_json: bool, model: str | None, device: str, quiet: bool) -> None:
     """Measure how near a .sic file or a recording is to another recording.
 
     \b

@@ -21,12 +21,8 @@ from sparsecodec_cli.options import (
 @click.command(name="decode")
 @input_argument
 @output_argument(required=False)
-@click.option(
-    "--rate", type=click.IntRange(min=1), metavar="HZ", help="Sample rate of OUT. [default: the source's]"
-)
-@click.option(
-    "--start", "start_s", type=NOT_NEGATIVE, metavar=SECONDS, default=0.0, help="Render from here on."
-)
+@click.option("--rate", type=click.IntRange(min=1), metavar="HZ", help="Sample rate of OUT. [default: the source's]")
+@click.option("--start", "start_s", type=NOT_NEGATIVE, metavar=SECONDS, default=0.0, help="Render from here on.")
 @click.option("--end", "end_s", type=POSITIVE, metavar=SECONDS, help="Render up to here.")
 @click.option(
     "--event",
@@ -84,9 +80,7 @@ def command(
     output_path = output_path or files.default_output(input_path, ".wav")
     audio_format = audio.format_of(output_path)
     if audio_format is None:
-        raise click.UsageError(
-            f"{shown(output_path)}: no audio format has this extension; use .wav, .flac or .ogg."
-        )
+        raise click.UsageError(f"{shown(output_path)}: no audio format has this extension; use .wav, .flac or .ogg.")
 
     table = read_table(input_path)
     header = table.header
@@ -95,9 +89,7 @@ def command(
             table = edit.solo(table, chain(*events))
     if 0 < start_s >= header.duration_s:
         raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
-    whole = (
-        start_s == 0 and (end_s is None or end_s >= header.duration_s) and rate in (None, header.sample_rate)
-    )
+    whole = start_s == 0 and (end_s is None or end_s >= header.duration_s) and rate in (None, header.sample_rate)
     with files.open_output(output_path, force=force, input_paths=[input_path]) as out:
         from sparsecodec_cli.api import resolve_device
         from sparsecodec_models import codec_for
@@ -107,9 +99,7 @@ def command(
             n_clipped = audio.write_audio(
                 out,
                 output_path,
-                codec.decode(
-                    table, start_s=start_s, end_s=end_s, sample_rate=rate, seed=seed, progress=progress
-                ),
+                codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=rate, seed=seed, progress=progress),
                 audio_format=audio_format,
                 sample_rate=rate or header.sample_rate,
                 channels=header.channels,

@@ -18,9 +18,7 @@ from sparsecodec_cli.options import input_argument, output_argument, output_opti
 )
 @seed_option("The same seed gives the same OUT.")
 @output_options
-def command(
-    input_path: str, output_path: str, times: bool, vectors: bool, seed: int, force: bool, quiet: bool
-) -> None:
+def command(input_path: str, output_path: str, times: bool, vectors: bool, seed: int, force: bool, quiet: bool) -> None:
     """Draw the times or the sounds of all events anew.
 
     \b

@@ -8,11 +8,7 @@ from sparsecodec_formats.table import EventTable
 
 def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:
     duration_s = table.duration_s
-    rates = (
-        f" ({len(table) / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s"
-        if duration_s
-        else ""
-    )
+    rates = f" ({len(table) / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s" if duration_s else ""
     return f"{shown_output(output_path)}: {duration_s:.2f} s, {n_bytes} bytes, {len(table)} events{rates}"
 
 

@@ -9,9 +9,7 @@ from sparsecodec_cli.options import device_option, quiet_option
 
 @click.command(name="test")
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True)
-@click.option(
-    "--decode", "with_decode", is_flag=True, help="Render each file too, writing nothing; needs its model."
-)
+@click.option("--decode", "with_decode", is_flag=True, help="Render each file too, writing nothing; needs its model.")
 @device_option
 @quiet_option
 @click.pass_context

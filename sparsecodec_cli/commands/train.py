@@ -59,8 +59,7 @@ NOT_NEGATIVE_COUNT = click.IntRange(min=0)
     "--imitation-steps",
     type=NOT_NEGATIVE_COUNT,
     metavar="N",
-    help="Steps after the teacher alone, before the sound counts, for speech. [default: 0.4 of --steps; with"
-    " --from 0]",
+    help="Steps after the teacher alone, before the sound counts, for speech. [default: 0.4 of --steps; with --from 0]",
 )
 @click.option(
     "--half-weight",

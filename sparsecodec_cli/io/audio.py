@@ -52,9 +52,7 @@ class SoundFileSource:
         if self.n_samples < 1:
             raise CliError(f"{shown(path)}: has no samples; name a recording that has some")
         if self.channels > MAX_CHANNELS:
-            raise CliError(
-                f"{shown(path)}: has {self.channels} channels; at most {MAX_CHANNELS} can be coded"
-            )
+            raise CliError(f"{shown(path)}: has {self.channels} channels; at most {MAX_CHANNELS} can be coded")
 
     def read(self, n: int) -> Audio:
         """The next samples: float32 [m, channels], full scale 1; m < n only at the end.
@@ -265,13 +263,9 @@ def _wav_header(path: str, sample_rate: int, channels: int, n_samples: int) -> b
     frame_bytes = 2 * channels
     n_bytes = frame_bytes * n_samples
     if n_bytes + WAV_HEADER_BYTES > WAV_MAX_BYTES:
-        raise CliError(
-            f"{shown_output(path)}: would pass 4 GiB, the most that WAV can hold; write .w64 or .flac"
-        )
+        raise CliError(f"{shown_output(path)}: would pass 4 GiB, the most that WAV can hold; write .w64 or .flac")
     if sample_rate * frame_bytes > WAV_MAX_BYTES:
-        raise CliError(
-            f"{shown_output(path)}: WAV cannot hold a sample rate of {sample_rate} Hz; give a --rate"
-        )
+        raise CliError(f"{shown_output(path)}: WAV cannot hold a sample rate of {sample_rate} Hz; give a --rate")
     return (
         struct.pack("<4sI4s4sI", b"RIFF", n_bytes + WAV_HEADER_BYTES - 8, b"WAVE", b"fmt ", 16)
         + struct.pack("<HHIIHH", 1, channels, sample_rate, sample_rate * frame_bytes, frame_bytes, 16)
@@ -312,6 +306,4 @@ def _write_soundfile(
                 guarded.reraise()
     guarded.reraise()
     if file.seek(0, os.SEEK_END) == 0:
-        raise CliError(
-            f"{shown_output(path)}: {audio_format.name} cannot hold a file without samples; write .wav"
-        )
+        raise CliError(f"{shown_output(path)}: {audio_format.name} cannot hold a file without samples; write .wav")

@@ -100,8 +100,7 @@ def _read_sic(file: BinaryIO, path: str, model: str | None, device: str, progres
         codec = codec_for(header, resolve_device(device), model)
         # In 16 bits, as 'sic decode' writes WAV, so that both are judged alike.
         blocks = [
-            mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768))
-            for block in codec.decode(table, progress=progress)
+            mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768)) for block in codec.decode(table, progress=progress)
         ]
     facts = Facts(header.duration_s, header.sample_rate, header.channels)
     return Recording(path, np.concatenate(blocks), facts, file.seek(0, os.SEEK_END))

@@ -43,20 +43,24 @@ def page(recordings: Sequence[Recording], seed: int) -> str:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    return environment.get_template("page.html.j2").render(
-        recordings=recordings,
-        title=_title(recordings),
-        n_examples=sum(len(recording.examples) for recording in recordings),
-        pictures=pictures,
-        **_dims(recordings[0].table.header),
-        parameters=recordings[0].parameters,
-        data=_data(recordings),
-        css=css,
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        bibtex=BIBTEX,
-        version=__version__,
-    ).lstrip()
+    return (
+        environment.get_template("page.html.j2")
+        .render(
+            recordings=recordings,
+            title=_title(recordings),
+            n_examples=sum(len(recording.examples) for recording in recordings),
+            pictures=pictures,
+            **_dims(recordings[0].table.header),
+            parameters=recordings[0].parameters,
+            data=_data(recordings),
+            css=css,
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            bibtex=BIBTEX,
+            version=__version__,
+        )
+        .lstrip()
+    )
 
 
 def _dims(header: Header) -> dict[str, Any]:

@@ -162,9 +162,7 @@ def _tracks(
         shown = excerpt.start if title == "Original" else magnitudes(excerpt.stft, audio)
         extremes = peaks(audio, WAVEFORM_POINTS)
         picture = mel_images.narrowed(mel_images.levels(shown, excerpt.sample_rate, full), SPECTROGRAM_COLUMNS)
-        tracks.append(
-            Track(title, note, uri, waveform_path(extremes), len(extremes), _image(picture, palette))
-        )
+        tracks.append(Track(title, note, uri, waveform_path(extremes), len(extremes), _image(picture, palette)))
     return tracks
 
 

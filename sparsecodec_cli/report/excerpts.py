@@ -109,9 +109,7 @@ def _decoded(codec: Codec, table: EventTable, start_s: float = 0.0, end_s: float
     return np.concatenate([np.zeros((0, table.header.channels), np.float32), *blocks])
 
 
-def _sounds(
-    codec: Codec, table: EventTable, within: NDArray[np.bool_], start: int, n_samples: int
-) -> list[EventSound]:
+def _sounds(codec: Codec, table: EventTable, within: NDArray[np.bool_], start: int, n_samples: int) -> list[EventSound]:
     """Of the events within, cut to n samples from `start` on, from which their own starts count."""
     from sparsecodec_models.events.sounds import EventSound, event_sounds
 

@@ -51,9 +51,7 @@ def test_encode_reads_many_formats(extension: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n_samples", [1, 2, 799, 800, 801])
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_encode_takes_any_length_and_codes_every_channel(
-    n_samples: int, channels: int, tmp_path: Path
-) -> None:
+def test_encode_takes_any_length_and_codes_every_channel(n_samples: int, channels: int, tmp_path: Path) -> None:
     ok("encode", write_wav(tmp_path / "talk.wav", n_samples, channels=channels, rate=8000))
     table = read_sic(tmp_path / "talk.sic")
     assert (table.header.n_samples, table.header.channels, table.header.sample_rate) == (
@@ -157,9 +155,7 @@ def test_decode_sounds(tmp_path: Path) -> None:
         ("rf64", "RF64", "PCM_16"),
     ],
 )
-def test_decode_writes_the_format_of_the_extension(
-    extension: str, name: str, subtype: str, talk_sic: Path
-) -> None:
+def test_decode_writes_the_format_of_the_extension(extension: str, name: str, subtype: str, talk_sic: Path) -> None:
     out = talk_sic.parent / f"out.{extension}"
     ok("decode", talk_sic, out)
     info = soundfile.info(out)
@@ -229,9 +225,7 @@ def test_randomize_changes_what_is_asked_and_no_more(flags: list[str], talk_sic:
 
 
 def test_randomize_is_drawn_from_its_seed(talk_sic: Path) -> None:
-    drawn = [
-        ok("randomize", talk_sic, "-", "--times", *seed) for seed in ([], ["--seed", "0"], ["--seed", "1"])
-    ]
+    drawn = [ok("randomize", talk_sic, "-", "--times", *seed) for seed in ([], ["--seed", "0"], ["--seed", "1"])]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -264,12 +258,8 @@ def test_transform_edits_as_the_library_does(talk_sic: Path) -> None:
 
 def test_transform_applies_edits_in_the_order_given(talk_sic: Path) -> None:
     table = read_sic(talk_sic)
-    assert transformed(talk_sic, "--stretch", "2", "--start", "1") == written(
-        edit.crop(edit.stretch(table, 2), 1)
-    )
-    assert transformed(talk_sic, "--start", "1", "--stretch", "2") == written(
-        edit.stretch(edit.crop(table, 1), 2)
-    )
+    assert transformed(talk_sic, "--stretch", "2", "--start", "1") == written(edit.crop(edit.stretch(table, 2), 1))
+    assert transformed(talk_sic, "--start", "1", "--stretch", "2") == written(edit.stretch(edit.crop(table, 1), 2))
     once = edit.shift(edit.stretch(edit.shift(table, 1), 2), -1)
     assert transformed(talk_sic, "--shift", "1", "--stretch", "2", "--shift", "-1") == written(once)
     assert transformed(talk_sic, "--shift=1", "--shift=-1", "--stretch=2") == written(edit.stretch(table, 2))
@@ -353,9 +343,7 @@ def test_test_goes_on_after_a_bad_file_and_counts(talk_sic: Path) -> None:
 
 
 def test_test_decode_notices_a_wrong_length(talk_sic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        fake_codec.FakeCodec, "decode", lambda *args, **options: iter([np.zeros((5, 1), np.float32)])
-    )
+    monkeypatch.setattr(fake_codec.FakeCodec, "decode", lambda *args, **options: iter([np.zeros((5, 1), np.float32)]))
     result = sic("test", "--decode", talk_sic)
     assert result.exit_code == 1 and result.stdout == f"{talk_sic}: decodes to 5 samples, not 16000\n"
     assert ok("test", talk_sic)

@@ -21,9 +21,7 @@ def command_of(name: str) -> click.Command:
 
 
 def section_of(name: str) -> str:
-    match = re.search(
-        rf"^## sic {name}\n(.*?)(?=^## |\Z)", CLI_MD.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
+    match = re.search(rf"^## sic {name}\n(.*?)(?=^## |\Z)", CLI_MD.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     assert match, f"docs/cli.md has no section '## sic {name}'"
     return match[1]
 

@@ -98,9 +98,7 @@ def test_default_output(path: str, expected: str) -> None:
 
 
 @given(st.integers(1, 3), st.lists(st.integers(1, 9), max_size=4), st.booleans(), st.booleans())
-def test_wav_is_what_soundfile_would_read(
-    channels: int, lengths: list[int], known: bool, to_file: bool
-) -> None:
+def test_wav_is_what_soundfile_would_read(channels: int, lengths: list[int], known: bool, to_file: bool) -> None:
     n = sum(lengths)
     samples = np.random.default_rng(n).integers(-32768, 32768, (n, channels)).astype(np.int16)
     blocks = np.split((samples / 32768).astype(np.float32), np.cumsum(lengths[:-1]).astype(int)) if n else []

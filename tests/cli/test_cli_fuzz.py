@@ -65,9 +65,7 @@ def test_damaged_bytes(data: bytes) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"RIFF\x00\x01\x00\x00WAVEfmt " + tail)
-)
+@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"RIFF\x00\x01\x00\x00WAVEfmt " + tail))
 def test_random_bytes_as_audio(data: bytes) -> None:
     result = sic("encode", "-", stdin=data)
     if result.exit_code != 0:  # chance makes a sound WAV now and then

@@ -138,11 +138,7 @@ def test_stdout_on_a_full_disk(args: list[str], unbuffered: str, talk_sic: Path)
             stderr=subprocess.PIPE,
         )
     assert done.returncode == 1
-    assert (
-        done.stderr.count(b"\n") == 1
-        and b"stdout: no space left" in done.stderr
-        and b"internal" not in done.stderr
-    )
+    assert done.stderr.count(b"\n") == 1 and b"stdout: no space left" in done.stderr and b"internal" not in done.stderr
 
 
 @pytest.mark.parametrize("out", ["out.wav", "out.flac", "out.ogg"])
@@ -203,13 +199,9 @@ def test_progress_only_on_a_terminal_and_only_unless_quiet(quiet: bool, tmp_path
     assert b"encoding" not in piped.stderr
 
 
-@pytest.mark.parametrize(
-    "number, exit_code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize("number, exit_code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("out_exists", [False, True])
-def test_signals_leave_nothing_behind(
-    number: signal.Signals, exit_code: int, out_exists: bool, tmp_path: Path
-) -> None:
+def test_signals_leave_nothing_behind(number: signal.Signals, exit_code: int, out_exists: bool, tmp_path: Path) -> None:
     wav, out = write_wav(tmp_path / "talk.wav"), tmp_path / "out.sic"
     if out_exists:
         out.write_bytes(b"precious")

@@ -171,13 +171,9 @@ def test_forbidden_folders(command: str, tmp_path: Path) -> None:
     source = input_of(command, tmp_path)
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    assert_refused(
-        sic(command, source, output_of(command, locked), *COMMANDS[command]), "locked", "permission denied"
-    )
+    assert_refused(sic(command, source, output_of(command, locked), *COMMANDS[command]), "locked", "permission denied")
     locked.chmod(0o000)
-    assert_refused(
-        sic(command, locked / "in", output_of(command, tmp_path), *COMMANDS[command]), "permission denied"
-    )
+    assert_refused(sic(command, locked / "in", output_of(command, tmp_path), *COMMANDS[command]), "permission denied")
 
 
 def test_permission_denied_is_told_of_the_output_not_of_its_temporary_file(
@@ -204,14 +200,10 @@ def test_permission_denied_is_told_of_the_output_not_of_its_temporary_file(
     ],
 )
 @pytest.mark.parametrize("piped", [False, True])
-def test_encode_refuses_what_is_not_audio(
-    content: bytes, words: list[str], piped: bool, tmp_path: Path
-) -> None:
+def test_encode_refuses_what_is_not_audio(content: bytes, words: list[str], piped: bool, tmp_path: Path) -> None:
     out = tmp_path / "out.sic"
     if piped:
-        assert_refused(
-            sic("encode", "-", out, stdin=content), *[word.replace("bad.wav", "stdin") for word in words]
-        )
+        assert_refused(sic("encode", "-", out, stdin=content), *[word.replace("bad.wav", "stdin") for word in words])
         assert names_in(tmp_path) == []
     else:
         (tmp_path / "bad.wav").write_bytes(content)
@@ -301,9 +293,7 @@ def test_transform_refuses_an_unknown_preset(args: list[str], tmp_path: Path) ->
 
 
 def test_transform_refuses_to_cut_everything_away(talk_sic: Path) -> None:
-    assert_refused(
-        sic("transform", talk_sic, talk_sic.parent / "out.sic", "--start", "10"), "talk.sic: no", "2 s"
-    )
+    assert_refused(sic("transform", talk_sic, talk_sic.parent / "out.sic", "--start", "10"), "talk.sic: no", "2 s")
     assert names_in(talk_sic.parent) == ["talk.sic"]
 
 
@@ -321,9 +311,7 @@ def test_decode_refuses_an_event_that_is_not_there(event: str, first: int, talk_
 @pytest.mark.parametrize("extension, rate", [("flac", 700_000), ("mp3", 7000), ("opus", 22_050)])
 def test_decode_refuses_what_the_format_cannot_hold(extension: str, rate: int, talk_sic: Path) -> None:
     out = talk_sic.parent / f"out.{extension}"
-    assert_refused(
-        sic("decode", talk_sic, out, "--end", "0.001", "--rate", str(rate)), out.name, f"{rate} Hz", ".wav"
-    )
+    assert_refused(sic("decode", talk_sic, out, "--end", "0.001", "--rate", str(rate)), out.name, f"{rate} Hz", ".wav")
     assert names_in(talk_sic.parent) == ["talk.sic"]
 
 
@@ -360,9 +348,7 @@ def test_a_decoder_that_breaks_its_promise_is_an_internal_error_in_one_line(
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
 )
-def test_memory_that_does_not_suffice(
-    error: Exception, talk_wav: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_that_does_not_suffice(error: Exception, talk_wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def encode(self: object, audio: object, **options: object) -> None:
         raise error
 

@@ -112,4 +112,3 @@ def test_other_weights_are_refused(coded: Path, tmp_path: Path) -> None:
     refused = sic("decode", coded, tmp_path / "x.wav", "--model", "reference")
     assert_refused(refused, coded.name, "weights")
     assert not (tmp_path / "x.wav").exists()
-

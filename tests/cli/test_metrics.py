@@ -192,9 +192,7 @@ def test_without_packages_mel_distance_is_left(speech: np.ndarray) -> None:
     assert all(found[key] is None for key in PACKAGES)
 
 
-def test_visqol_does_not_make_do_with_its_other_model(
-    speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_visqol_does_not_make_do_with_its_other_model(speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     needs("visqol")
     forget_models()
     monkeypatch.setattr(scores, "SCORES", [score for score in scores.SCORES if score.key == "visqol"])

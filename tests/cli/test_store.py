@@ -230,9 +230,7 @@ def test_nothing_appears_when_the_upload_breaks_off(
     assert (memory.cat_file("/shelf/page.html") if memory.exists("/shelf/page.html") else None) == old
 
 
-def test_large_pages_that_break_off_leave_no_parts(
-    bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_pages_that_break_off_leave_no_parts(bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3fs.core, "calculate_chunksize", lambda size, chunksize: 5 << 20)
     large = PAGE + bytes(11 << 20)
     write("s3://shelf/large.html", large)
@@ -310,9 +308,7 @@ def test_wrong_credentials(bucket: s3fs.S3FileSystem, server: str, force: bool) 
     assert line.startswith("s3://shelf/page.html: the store does not accept these credentials")
 
 
-def test_who_may_only_write_writes_with_force(
-    bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_may_only_write_writes_with_force(bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     call = s3fs.S3FileSystem._call_s3
 
     async def may_not_read(fs: s3fs.S3FileSystem, method: str, *args: object, **options: object) -> object:
@@ -331,9 +327,7 @@ def test_who_may_only_write_writes_with_force(
 
 
 @pytest.mark.parametrize("endpoint, word", [("http://127.0.0.1:9", "cannot be reached"), ("nonsense", "is no URL")])
-def test_wrong_endpoint(
-    endpoint: str, word: str, bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_endpoint(endpoint: str, word: str, bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     line = refusal("s3://shelf/page.html")
     assert line.startswith("s3://shelf/page.html: ") and word in line and "AWS_ENDPOINT_URL" in line

@@ -36,9 +36,7 @@ def ok(*args: str | os.PathLike[str], stdin: bytes = b"") -> bytes:
     return result.stdout_bytes
 
 
-def sic_process(
-    *args: str | os.PathLike[str], fake: bool = False, **options: object
-) -> subprocess.CompletedProcess:
+def sic_process(*args: str | os.PathLike[str], fake: bool = False, **options: object) -> subprocess.CompletedProcess:
     """Run a command in a process of its own; with `fake` with the codec of fake_codec.py."""
     options = {"capture_output": True, "env": ENV, "timeout": 60} | options
     return subprocess.run(command_line(*args, fake=fake), **options)  # type: ignore[call-overload]

@@ -127,9 +127,7 @@ def install(set_attribute: Callable[..., None] = setattr, **options: Any) -> Fak
 
     def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> FakeCodec:
         if any(header.weights_hash):
-            raise SicError(
-                f"needs weights {header.weights_hash.hex()} of 'speech'; name their file with --model"
-            )
+            raise SicError(f"needs weights {header.weights_hash.hex()} of 'speech'; name their file with --model")
         return load_codec(model or header.model)
 
     set_attribute(sparsecodec_models, "load_codec", load_codec, **options)

@@ -97,9 +97,7 @@ def number(coder: Coder, scale: int, mean: int, value: int, spike: int | None = 
             return spike
         low_bits = (scale - MOST_SCALE + 7) >> 3
         low = uniform(coder, low_bits, value & ((1 << low_bits) - 1))
-        rest = number(
-            coder, scale - 8 * low_bits, (mean - 8 * ((1 << low_bits) - 1)) >> low_bits, value >> low_bits
-        )
+        rest = number(coder, scale - 8 * low_bits, (mean - 8 * ((1 << low_bits) - 1)) >> low_bits, value >> low_bits)
         return rest << low_bits | low
     scale = max(scale, LEAST_SCALE)
     half = reach(scale)

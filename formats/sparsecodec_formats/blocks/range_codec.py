@@ -225,8 +225,7 @@ class _Block:
         # after a number that was not at its spike, and after one that was
         kinds = np.stack(self._states(dim, self._kind))
         constant, last, before, average, scale = (
-            np.array(row, np.int64)[kinds]
-            for row in (known.mean, known.last, known.before, known.average, known.scale)
+            np.array(row, np.int64)[kinds] for row in (known.mean, known.last, known.before, known.average, known.scale)
         )
         finer = (known.coarser * grid.eighths >> VALUE_BITS) - grid.eighths
         spikes, logits = self._spikes(dim, known)
@@ -286,9 +285,7 @@ class _Block:
             return kind, kind
         return np.minimum(kind, 2), np.where(kind == 0, 4, 3)
 
-    def _spikes(
-        self, dim: int, known: DimStatistics
-    ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    def _spikes(self, dim: int, known: DimStatistics) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
         """Codes that cost least being what they are where a number is not heard, [n] (None: the code before); and
         their logits, [2] [n], after a number that was not at its spike, and after one that was (None: no spike)."""
         if not known.spike:

@@ -139,4 +139,3 @@ def exp_golomb(coder: Coder, value: int) -> int:
 
 _UNIFORM = [Table(np.full(1 << width, TOTAL >> width)) for width in range(9)]
 _LENGTHS = table_of([1 << max(0, 16 - i) for i in range(48)])
-

@@ -99,5 +99,3 @@ def parse(model: str, found: dict[str, Any]) -> Statistics:
         dims=dims,
         amplitude=tuple(found["amplitude"]),
     )
-
-

@@ -22,6 +22,7 @@ from .writer import Writer
 
 __all__ = ["Block", "Reader", "Spending", "Writer", "dumps", "loads", "read", "sizes", "spending", "verify", "write"]
 
+
 def write(table: EventTable, fileobj: BinaryIO) -> None:
     """Write a whole .sic file. Numbers are rounded to the grid that the header sets."""
     with Writer(fileobj, table.header) as writer:

@@ -84,9 +84,7 @@ def magnitudes(stft: Stft, audio: NDArray[np.float32]) -> Magnitudes:
     return np.mean(channels, axis=0, dtype=np.float32)
 
 
-def decompose(
-    stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSound], start: int = 0
-) -> Iterator[Step]:
+def decompose(stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSound], start: int = 0) -> Iterator[Step]:
     """Take events out of audio float32 [n, channels], those with the most energy first.
 
     sounds: of the events, at the same rate; their starts count from `start` samples before the audio's first.

@@ -259,9 +259,7 @@ def _region(
         mxx = sxx[b] - sxx[a + 1]
         from_a, to_b = x[a], x[b]
         cross = (from_a * (mx - mux)).sum(1) + mux @ to_b
-        line = (
-            mxx - 2 * cross + square[a] * (m0 - 2 * mu + muu) + square[b] * muu + 2 * (from_a @ to_b) * (mu - muu)
-        )
+        line = mxx - 2 * cross + square[a] * (m0 - 2 * mu + muu) + square[b] * muu + 2 * (from_a @ to_b) * (mu - muu)
         hold = mxx - 2 * (from_a * mx).sum(1) + square[a] * m0 + 0.1 * cost_per_event
         costs = best[a] + np.maximum(np.minimum(line, hold), 0.0) + cost_per_event
         i = int(costs.argmin())

@@ -51,9 +51,7 @@ def track_pitch(proposals: Proposals) -> Proposals:
     return replace(proposals, pitch_logits=proposals.pitch_logits.masked_fill(apart, -torch.inf))
 
 
-def vectors_at(
-    proposals: Proposals, batch: Tensor, frame: Tensor, begins: Tensor, decoder: SpeechDecoder
-) -> Tensor:
+def vectors_at(proposals: Proposals, batch: Tensor, frame: Tensor, begins: Tensor, decoder: SpeechDecoder) -> Tensor:
     """What the encoder says at frames of rows, int64 [n] both: vectors float32 [n, 32], phase 0. begins: bool [n]."""
     named = [*proposals.named[batch, :, frame].unbind(1)]
     named[BEGINS] = begins.to(named[LEVEL].dtype)
@@ -138,9 +136,7 @@ def _lowpass(device: str) -> Tensor:
 
 
 @torch.no_grad()
-def measure_pitch(
-    decoder: SpeechDecoder, vector: Tensor, time: Tensor, samples: Tensor, harmonics: int = 12
-) -> Tensor:
+def measure_pitch(decoder: SpeechDecoder, vector: Tensor, time: Tensor, samples: Tensor, harmonics: int = 12) -> Tensor:
     """Vectors with f0 set to what matches the samples best, within ±4 % (float32 [n, 32], same shape back): the energy
     of the low harmonics in two to four periods about the event's time."""
     voiced = decoder.controls(vector).voiced

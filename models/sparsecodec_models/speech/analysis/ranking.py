@@ -70,9 +70,7 @@ class Choice:
                 kept[mine[: max(0, len(mine) - most)]] = False
         return kept
 
-    def refitted(
-        self, kept: NDArray[np.bool_], vector: NDArray[np.float32], missed: NDArray[np.floating]
-    ) -> Choice:
+    def refitted(self, kept: NDArray[np.bool_], vector: NDArray[np.float32], missed: NDArray[np.floating]) -> Choice:
         """The same candidates when those `kept` are known better: vector float32 [kept, 32].
 
         Each other one moves as the line between the two about it does, so that a fit of them starts where it should.
