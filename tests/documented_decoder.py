@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Ints = NDArray[Any]
 RATE, HOP, SIZE, BINS = 22050, 128, 512, 257
 BIN_HZ = RATE / SIZE
 TOP_HZ = RATE / 2 - 4 * BIN_HZ
@@ -24,7 +23,8 @@ TURN = 2**32
 SCALE = np.array([1.5, 0.75, 0.75, 0.25, 0.5, 1 / 12, 1.0, 6.0])
 OFFSET = np.array([-30.0, np.log2(0.06), np.log2(0.06), 0.0, 0.0, 0.0, 0.0, -60.0])
 HARRIS = (0.35875, 0.48829, 0.14128, 0.01168)
-ROOM_SEED, ROOM_LENGTH, ROOM_GAP = 0x726F6F6D, 5512, 66
+LONGEST_LINK_S, VOICED_FROM = 10, 0.08
+ROOM_OFF_DB, ROOM_SEED, ROOM_LENGTH, ROOM_GAP = -54, 0x726F6F6D, 5512, 66
 single = np.float32
 
 
@@ -43,12 +43,10 @@ def read_weights(data: bytes) -> tuple[Floats, Floats]:
     return tensor("decoder.shape_mean"), tensor("decoder.shape_basis")
 
 
-def mix(x: Ints) -> Ints:
+def mix(x: NDArray[Any]) -> NDArray[Any]:
     """The hash, of whole numbers below 2^32."""
-    x = x ^ (x >> 16)
-    x = x * 0x7FEB352D % TURN
-    x = x ^ (x >> 15)
-    x = x * 0x846CA68B % TURN
+    x = (x ^ (x >> 16)) * 0x7FEB352D % TURN
+    x = (x ^ (x >> 15)) * 0x846CA68B % TURN
     return x ^ (x >> 16)
 
 
@@ -121,7 +119,7 @@ def controls(time_s: Floats, vector: Any, amplitude: Any, weights: tuple[Floats,
     shape = vector[:, 8:].astype(np.float64) @ weights[1] + weights[0]
     with np.errstate(over="ignore"):
         voicing = 1 / (1 + np.exp(-shape[:, 32:]))
-    voiced = voicing.mean(1) >= 0.08
+    voiced = voicing.mean(1) >= VOICED_FROM
     power = 10 ** (on_bins(np.clip(shape[:, :32], -120, 60), 100, 10500) / 10)
     power *= (10 ** (np.clip(level, -120, 20) / 10) / power.sum(1))[:, None]
     share = np.where(voiced[:, None], on_bins(voicing, 300, 7000), 0)
@@ -135,7 +133,7 @@ def controls(time_s: Floats, vector: Any, amplitude: Any, weights: tuple[Floats,
         glide=np.clip(glide, -24, 24),
         phase=(vector[:, 5] * single(1 / 12)).astype(np.float64),
         begins=begins > 0.5,
-        room=np.maximum(0, 10 ** (np.minimum(room, 0) / 20) - 10 ** (-54 / 20)),
+        room=np.maximum(0, 10 ** (np.minimum(room, 0) / 20) - 10 ** (ROOM_OFF_DB / 20)),
         voiced=voiced,
         harmonic=np.sqrt(power * share + 1e-20) * gain,
         noise=np.sqrt(power * (1 - share) + 1e-20) * gain,
@@ -146,7 +144,7 @@ def voices(c: Controls) -> list[list[int]]:
     """Rows of each voice."""
     out: list[list[int]] = []
     for row in range(len(c.time)):
-        if row == 0 or c.begins[row] or c.time[row] - c.time[row - 1] > 10 * RATE:
+        if not row or c.begins[row] or c.time[row] - c.time[row - 1] > LONGEST_LINK_S * RATE:
             out.append([])
         out[-1].append(row)
     return out
@@ -171,8 +169,7 @@ def frames(c: Controls, voice: list[int]) -> list[Frame]:
     first = min(int(np.ceil((c.time[head] - c.attack[head] * RATE) / HOP)), -(-int(c.time[head]) // HOP) - 1)
     last = max(int(np.floor((c.time[tail] + c.decay[tail] * RATE) / HOP)), -(-int(c.time[tail]) // HOP))
     out: list[Frame] = []
-    anchor = turns = half_before = 0
-    come = 0  # how many events' times have come
+    turns = half_before = come = 0  # come: how many events' times have come
     for number in range(first, last + 1):
         at = number * HOP
         while come < len(voice) and c.time[voice[come]] <= at:
@@ -181,12 +178,12 @@ def frames(c: Controls, voice: list[int]) -> list[Frame]:
         after = voice[come] if come < len(voice) else None
         f0 = pitch(c, voice, come, at)
         half = round(float(single(f0 * single(HOP / RATE))) * 2**31)
-        if not out:
-            anchor = round((c.phase[head] - float(single((c.time[head] - at) / RATE)) * float(f0)) * TURN)
+        if number == first:
+            turns = round((c.phase[head] - float(single((c.time[head] - at) / RATE)) * float(f0)) * TURN)
         else:
             turns += half_before + half
         half_before = half
-        out.append(Frame(number, before, after, *weights_at(c, before, after, at), float(f0), (anchor + turns) % TURN))
+        out.append(Frame(number, before, after, *weights_at(c, before, after, at), float(f0), turns % TURN))
     return out
 
 
@@ -231,7 +228,7 @@ def harmonics(f0: float, turns: int, amplitude: Floats) -> NDArray[np.complex128
     value = 0.5 * height * np.sqrt(2 * f0 / BIN_HZ) * np.exp(2j * np.pi * phase)
     for reach in range(-3, 5):
         np.add.at(out, near + reach + 4, value * lobe_at(near + reach - place))
-    for b in range(5):
+    for b in range(4):
         out[4 + b] += np.conj(out[4 - b])
     return out[4 : 4 + BINS]
 
@@ -295,8 +292,7 @@ def main() -> None:
     weights = read_weights((models / "sparsecodec_models/weights/speech.safetensors").read_bytes())
     for path in sorted((models / "golden").glob("*.sic")):
         held, _ = soundfile.read(path.with_suffix(".flac"), always_2d=True)
-        far = np.abs(decode(loads(path.read_bytes()), weights) - held)
-        print(f"{path.stem:12} {far.max(initial=0):.1e}")
+        print(f"{path.stem:12} {np.abs(decode(loads(path.read_bytes()), weights) - held).max():.1e}")
 
 
 if __name__ == "__main__":
