@@ -40,7 +40,7 @@ def tables(weights_hash: bytes) -> dict[str, EventTable]:
         "unvoiced": _table(plain, (0.1, event(UNVOICED))),
         "linked": _linked(plain),
         "voices": _voices(_with(plain, n_samples=11_000)),
-        "pause": _pause(_with(plain, channels=2, n_samples=round(10.5 * RATE))),
+        "pause": _pause(_with(plain, channels=2, n_samples=round(10.5 * RATE), time_unit=Fraction(1, RATE))),
         "stereo": _stereo(_with(plain, channels=2, seed=2**32 - 5)),
         "room": _room(_with(plain, n_samples=11_000, seed=77)),
         "amplitude": _amplitude(_with(plain, n_samples=11_000)),
@@ -127,22 +127,20 @@ def _voices(header: Header) -> EventTable:
 
 
 def _pause(header: Header) -> EventTable:
-    """Linked over more than 10 s, which begins by itself (channel 0); over just 10 s, which is a voice (channel 1).
+    """Linked over 10 s and a sample, which begins by itself (channel 0); over just 10 s, which is a voice (channel 1).
 
     Its pitch is 128 Hz, whose logarithm all machines have exactly: after 10 s the phase would tell.
     """
     pitch = 12 * np.log2(128 / 110)
-    at, later = 32 / 22_050 * 64, 64 / RATE
-    return _table(
-        header,
-        (at, event(decay_log2_s=-5)),
-        (at, event(f0_semitones=pitch)),
-        (at + later, linked(decay_log2_s=-5)),
-        (at + 10, linked(f0_semitones=pitch, attack_log2_s=-5, phase_cycles=0.5)),
-        (at + 10 + 2 * later, linked(attack_log2_s=-5, phase_cycles=0.25)),
-        channel=[0, 1, 0, 1, 0],
-        amplitude=[1, 0, 1, 1, 1],
-    )
+    samples = np.array([2048, 2048, 2112, 222_548, 222_613])
+    vectors = [
+        event(decay_log2_s=-5),
+        event(f0_semitones=pitch),
+        linked(decay_log2_s=-5),
+        linked(f0_semitones=pitch, attack_log2_s=-5, phase_cycles=0.5),
+        linked(attack_log2_s=-5, phase_cycles=0.25),
+    ]
+    return EventTable(header, samples / RATE, vectors, [0, 1, 0, 1, 0], [1, 0, 1, 1, 1])
 
 
 def _stereo(header: Header) -> EventTable:
@@ -182,7 +180,7 @@ def _fades(header: Header) -> EventTable:
     """Attacks and decays shorter than a frame, and attacks longer than a gap."""
     return _table(
         header,
-        (0.050, event(attack_log2_s=-9.5, decay_log2_s=-9.5)),
+        (0.050, event(attack_log2_s=-9.5, decay_log2_s=-9.5, glide_semitones=12)),
         (0.100, event(attack_log2_s=-8, decay_log2_s=-1)),
         (0.104, linked(f0_semitones=6, attack_log2_s=0)),  # a gap shorter than a frame
         (0.150, linked(f0_semitones=8, attack_log2_s=-9)),
