@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sparsecodec_formats.container.framing import Head
 from sparsecodec_formats.errors import FormatError
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents
-from sparsecodec_formats.table import Header
 
 from . import range_codec, zstd_codec
 from .statistics import MODELS

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import FormatError
+from sparsecodec_formats.header import N_DIMS, Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, SILENT_LEVEL_CODE, QuantisedEvents
 from sparsecodec_formats.steps import code_of_step
-from sparsecodec_formats.table import MAX_INT, N_DIMS, Header
+from sparsecodec_formats.varint import MAX_INT
 
 from .logistic import MEAN_BITS, bit, number, numbers
 from .range_coder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.blocks.zstd_codec import max_payload_bytes
 from sparsecodec_formats.errors import FormatError
-from sparsecodec_formats.table import MAX_INT, Header
-from sparsecodec_formats.varint import MAX_VARINT_BYTES, Cursor, encode_varint
+from sparsecodec_formats.header import Header
+from sparsecodec_formats.varint import MAX_INT, MAX_VARINT_BYTES, Cursor, encode_varint
 
 from .header_bytes import CRC_BYTES
 

@@ -6,8 +6,8 @@ import zlib
 from fractions import Fraction
 
 from sparsecodec_formats.errors import FormatError, SicError
+from sparsecodec_formats.header import MAX_TAG_BYTES, MAX_U32, N_DIMS, Header
 from sparsecodec_formats.steps import code_of_step, step_of_code
-from sparsecodec_formats.table import MAX_TAG_BYTES, MAX_U32, N_DIMS, Header
 from sparsecodec_formats.varint import Cursor, encode_varint
 
 MAGIC = b"\x89SIC"

@@ -12,8 +12,9 @@ import numpy as np
 
 from sparsecodec_formats.blocks.codecs import decode_block
 from sparsecodec_formats.errors import FormatError, SicError
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents, dequantise
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.table import EventTable
 from sparsecodec_formats.varint import MAX_VARINT_BYTES, Cursor
 
 from .byte_source import ByteSource, Truncated

@@ -10,8 +10,9 @@ import numpy as np
 
 from sparsecodec_formats.blocks.codecs import encode_block
 from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents, quantise
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.table import EventTable
 
 from .framing import MAX_BLOCK_EVENTS, Head, pack_end, pack_head, windows_of
 from .header_bytes import pack_header

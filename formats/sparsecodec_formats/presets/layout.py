@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.table import N_DIMS, EventTable, Header
+from sparsecodec_formats.header import N_DIMS, Header
+from sparsecodec_formats.table import EventTable
 
 
 @dataclass(frozen=True)
