@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sparsecodec_formats.blocks import range_codec, zstd_codec
+from sparsecodec_formats.blocks import codecs, range_codec, statistics, zstd_codec
 
 from .reader import RawBlock, Reader
 
@@ -43,7 +43,8 @@ def spending(fileobj: BinaryIO) -> Spending:
     spent["header"] = reader.header_bytes
     for raw in reader.raw_blocks():
         if raw.head.codec == range_codec.CODEC:
-            bits = range_codec.part_bits(reader.decode(raw), reader.header)
+            known = statistics.load(codecs.statistics_number(reader.header))
+            bits = range_codec.part_bits(reader.decode(raw), reader.header, known)
             per_bit = (len(raw.payload) - range_codec.CHECK_BYTES) / sum(bits.values())
             for name, n_bits in bits.items():
                 part = name if name in spent else "vectors"

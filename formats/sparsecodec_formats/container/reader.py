@@ -164,7 +164,7 @@ class Reader:
     def decode(self, raw: RawBlock) -> QuantisedEvents:
         """The events of a block; FormatError when its payload is damaged."""
         head = raw.head
-        events = decode_block(head, raw.payload, self.header)
+        events = decode_block(head.codec, raw.payload, self.header, head.n_events, head.first_time, head.channel)
         last_time = int(events.time_index[-1])
         if window_of(last_time, self.header) != window_of(head.first_time, self.header):
             raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")

@@ -40,12 +40,14 @@ class Layout:
         sample_rate: that the model works at, Hz.
         time_unit: finest step of an event's time, s.
         dims: the dims that have a name.
+        statistics: number of those that new files are coded with, blocks/statistics; 0: none.
     """
 
     name: str
     sample_rate: int
     time_unit: Fraction
     dims: Mapping[str, Dim]
+    statistics: int
 
     def physical(self, table: EventTable, name: str) -> NDArray[np.float64]:
         """float64 [n]: the named quantity of every event, in its unit; SicError when this preset has none."""
@@ -80,6 +82,7 @@ _SPEECH = Layout(
         # Spectrum and voicing: coefficients of a KLT that comes with the model.
         *((f"shape_{i}", "1", 1.0, 0.0) for i in range(N_DIMS - 8)),
     ),
+    statistics=1,
 )
 
 # Its dims are learned, so none has a name. Times are those of frames; the fine shift within ± one is in the vector.
@@ -88,6 +91,7 @@ _REFERENCE = Layout(
     sample_rate=22_050,
     time_unit=Fraction(256, 22_050),
     dims=_dims(),
+    statistics=0,
 )
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (_SPEECH, _REFERENCE)})
