@@ -19,6 +19,8 @@ MAX_U32 = 2**32 - 1
 MAX_TAG_BYTES = 65_000
 """All keys and values of the tags together, as UTF-8."""
 
+WEIGHTS_HASH_BYTES = 4
+
 _MODEL_NAME = re.compile(r"[a-z0-9._-]{1,32}")
 
 
@@ -31,11 +33,12 @@ class Header:
         channels: of the source, 1..255.
         n_samples: exact length of the source per channel, 0..2**48-1.
         model: preset that made the vectors, 1..32 characters of a-z 0-9 . _ -
-        weights_hash: first 8 bytes of the SHA-256 of the weights file; zeros = none.
+        weights_hash: first 4 bytes of the SHA-256 of the weights file; zeros = none.
         time_unit: seconds per unit of time in the file, e.g. Fraction(64, 22050); both terms below 2**32.
         step: quantiser step of each of the 32 dims, as made by `nearest_step`.
         seed: of the decoder's noise, 0..2**32-1.
         tags: free text by key; keys are not empty and hold no "=" and no control characters.
+        statistics: number of those that blocks are coded with, 0..255, as in blocks/statistics; 0 = none.
 
     Raises SicError when made with anything else.
     """
@@ -49,6 +52,7 @@ class Header:
     step: tuple[float, ...]
     seed: int = 0
     tags: dict[str, str] = field(default_factory=dict, hash=False)
+    statistics: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -56,13 +60,14 @@ class Header:
             ("channels", 1, 255),
             ("n_samples", 0, MAX_INT),
             ("seed", 0, MAX_U32),
+            ("statistics", 0, 255),
         ):
             self._set(name, _integer(name, getattr(self, name), low, high))
         if not _MODEL_NAME.fullmatch(self.model):
             raise SicError(f"model name {self.model!r} is not 1 to 32 characters of a-z 0-9 . _ -")
         self._set("weights_hash", bytes(self.weights_hash))
-        if len(self.weights_hash) != 8:
-            raise SicError(f"weights_hash has {len(self.weights_hash)} bytes; it must have 8")
+        if len(self.weights_hash) != WEIGHTS_HASH_BYTES:
+            raise SicError(f"weights_hash has {len(self.weights_hash)} bytes; it must have {WEIGHTS_HASH_BYTES}")
         self._set("time_unit", Fraction(self.time_unit))
         if not (self.time_unit > 0 and max(self.time_unit.as_integer_ratio()) <= MAX_U32):
             raise SicError(f"time_unit {self.time_unit} s is not a positive ratio of numbers below 2**32")

@@ -21,7 +21,7 @@ SHIPPED = {"speech": WEIGHTS / "speech.safetensors"}
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One row of `sic models`. weights_hash: 16 hex digits, or None where no weights are shipped."""
+    """One row of `sic models`. weights_hash: 8 hex digits, or None where no weights are shipped."""
 
     name: str
     description: str

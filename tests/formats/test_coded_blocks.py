@@ -22,6 +22,7 @@ from sparsecodec_formats import (
     FormatError,
     Header,
     Reader,
+    SicError,
     dequantise,
     dumps,
     edit,
@@ -72,7 +73,7 @@ def file_of(data: bytes, n_events: int, header: Header, check: bytes | None = No
     payload = (zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES] if check is None else check) + data
     head = Head(CODEC, 0, n_events, 0, 0, len(payload))
     whole = pack_header(header) + pack_head(head, header) + payload
-    return whole + pack_end(1, n_events, zlib.crc32(whole))
+    return whole + pack_end(zlib.crc32(whole))
 
 
 # Refusals
@@ -124,7 +125,8 @@ def test_what_is_wrong_is_said() -> None:
         (file_of(coded, 8, table.header, b"??"), "check"),
         (file_of(b"", 8, table.header, b"?"), "check"),
         (file_of(b"", 2**16, table.header), "65536 events cannot be in 2 bytes"),
-        (file_of(coded, 8, replace(table.header, model="music-9")), "no statistics"),
+        (file_of(coded, 8, replace(table.header, statistics=0)), "needs statistics, and the header names none"),
+        (file_of(coded, 8, replace(table.header, statistics=9)), "number 9 are not known.* a newer one is needed"),
     ):
         with pytest.raises(FormatError, match=says):
             loads(file)
@@ -133,11 +135,40 @@ def test_what_is_wrong_is_said() -> None:
 # Known answers
 
 
-def test_presets_with_statistics_are_range_coded_and_others_are_not() -> None:
+def test_files_with_statistics_are_range_coded_and_others_are_not() -> None:
     table = talk()
     assert raw_of(table).head.codec == 1
-    other = table.replace(header=replace(table.header, model="music-9"))
+    other = table.replace(header=replace(table.header, statistics=0))
     assert raw_of(other).head.codec == 0 and loads(dumps(other)) == other
+
+
+def test_statistics_code_events_of_any_preset() -> None:
+    table = talk()
+    other = table.replace(header=replace(table.header, model="music-9"))
+    assert raw_of(other).head.codec == 1 and raw_of(other).payload == raw_of(table).payload
+    assert loads(dumps(other)) == other
+
+
+def test_a_file_of_unknown_statistics_tells_its_header_and_what_is_missing() -> None:
+    table = talk(8)
+    header = replace(table.header, statistics=9)
+    file = file_of(raw_of(table).payload[CHECK_BYTES:], 8, header)
+    reader = Reader(io.BytesIO(file))
+    assert reader.header == header
+    assert list(reader.blocks(damaged="skip")) == []
+    assert len(reader.problems) == 1 and "statistics number 9" in reader.problems[0]
+    assert verify(io.BytesIO(file)) == reader.problems
+    assert dumps(EventTable.empty(header))
+    with pytest.raises(SicError, match="statistics number 9"):
+        dumps(table.replace(header=header))
+
+
+def test_blocks_without_statistics_are_read_whatever_the_header_names() -> None:
+    table = talk(8)
+    raw = raw_of(table.replace(header=replace(table.header, statistics=0)))
+    header = replace(table.header, statistics=9)
+    data = pack_header(header) + pack_head(raw.head, header) + raw.payload
+    assert loads(data + pack_end(zlib.crc32(data))) == table.replace(header=header)
 
 
 def test_numbers_as_no_speech_has_are_left_to_the_other_codec() -> None:
@@ -216,7 +247,7 @@ def test_the_statistics_of_speech_are_those_of_its_layout() -> None:
 
 
 def test_unknown_statistics_are_refused() -> None:
-    with pytest.raises(FormatError, match="statistics number 9"):
+    with pytest.raises(FormatError, match="number 9 are not known"):
         statistics.load(9)
 
 
@@ -226,7 +257,7 @@ def test_unknown_statistics_are_refused() -> None:
 @given(tables())
 @quick
 def test_any_table_of_speech_comes_back(table: EventTable) -> None:
-    table = table.replace(header=replace(table.header, model="speech"))
+    table = table.replace(header=replace(table.header, model="speech", statistics=1))
     data = dumps(table)
     assert loads(data) == dequantise(table.header, quantise(table))
     assert dumps(loads(data)) == data
@@ -279,13 +310,13 @@ def test_parts_add_up_and_come_with_their_ideal() -> None:
     for at in (0, 1):
         whole = (found.parts["vectors"], found.ideal["vectors"])[at]
         assert sum(dim[at] for dim in found.dims.values()) == pytest.approx(whole, abs=1)
-    head_and_end = raw_of(table).head_bytes + len(pack_end(1, 80, 0))
+    head_and_end = raw_of(table).head_bytes + len(pack_end(0))
     assert found.parts["framing"] == pytest.approx(head_and_end + CHECK_BYTES, abs=1)
 
 
 def test_a_file_of_the_other_codec_tells_no_ideal() -> None:
     table = talk()
-    other = table.replace(header=replace(table.header, model="music-9"))
+    other = table.replace(header=replace(table.header, statistics=0))
     found = spending(io.BytesIO(dumps(other)))
     assert found.ideal is None and not found.dims and found.parts["vectors"] > 0
 
@@ -302,7 +333,9 @@ def test_the_golden_files_are_read_by_the_documented_reader(name: str) -> None:
     steps = [code_of_step(step) for step in header.step]
     for raw in reader.raw_blocks():
         head = raw.head
-        found = documented_reader.decode(raw.payload[2:], head.n_events, head.first_time, steps, unit, 1)
+        found = documented_reader.decode(
+            raw.payload[2:], head.n_events, head.first_time, steps, unit, header.statistics
+        )
         expected = reader.decode(raw)
         assert found["time"] == expected.time_index.tolist()
         assert found["vector"] == expected.vector.tolist()

@@ -1,8 +1,9 @@
-"""A reader of codec 1 written from docs/format.md alone, to check the page; slow, and nothing it shares with ours."""
+"""A reader of headers and of codec 1 written from docs/format.md alone, to check the page; slow, and shares nothing."""
 
 from __future__ import annotations
 
 import json
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,54 @@ M = (16384, 17867, 19484, 21247, 23170, 25268, 27554, 30048)
 N = (16384, 15024, 13777, 12634, 11585, 10624, 9742, 8933)
 ALL = 2**24
 MOST = 2**20
+
+RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
+PRESETS = {1: "speech", 2: "reference"}
+
+
+def header(data: bytes) -> tuple[dict[str, Any], int]:
+    """The fields of the header at the front of a file, and how many bytes it takes."""
+    at = 5
+
+    def take(n: int) -> bytes:
+        nonlocal at
+        at += n
+        return data[at - n : at]
+
+    def varint() -> int:
+        out = shift = 0
+        while True:
+            byte = take(1)[0]
+            out |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return out
+
+    def text() -> str:
+        return take(varint()).decode()
+
+    assert data[:4] == bytes([0x89, 0x53, 0x49, 0x43]) and data[4] == 0x10
+    length = varint()
+    start = at
+    flags = take(1)[0]
+    rate = take(1)[0]
+    found: dict[str, Any] = {"sample_rate": RATES[rate - 1] if rate else varint()}
+    found["channels"] = take(1)[0] if flags & 1 else 1
+    found["n_samples"] = varint()
+    preset = take(1)[0]
+    found["model"] = PRESETS[preset] if preset else text()
+    found["weights_hash"] = take(4)
+    found["statistics"] = take(1)[0]
+    found["time_unit"] = (varint(), varint()) if flags & 2 else (32, 11025)
+    codes = take(32) if flags & 4 else take(1) * 32
+    eighths = [2.0 ** (i / 8) for i in range(8)]
+    found["step"] = [eighths[(code - 128) % 8] * 2.0 ** ((code - 128) // 8) for code in codes]
+    found["seed"] = varint() if flags & 8 else 0
+    found["tags"] = {text(): text() for _ in range(varint())} if flags & 16 else {}
+    assert at - start == length
+    assert zlib.crc32(data[:at]).to_bytes(4, "little")[:2] == take(2)
+    return found, at
+
 
 E = [2**60]
 for _ in range(1536):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.header import Header
-from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import QuantisedEvents
 
 from . import range_codec, statistics, zstd_codec
@@ -12,8 +11,8 @@ from . import range_codec, statistics, zstd_codec
 
 def encode_block(events: QuantisedEvents, header: Header) -> tuple[int, bytes]:
     """(codec, payload) of a block of one channel; `events` is not empty."""
-    if number := statistics_number(header):
-        data = range_codec.encode_payload(events, header, statistics.load(number))
+    if header.statistics:
+        data = range_codec.encode_payload(events, header, statistics.load(header.statistics))
         believable = len(events) <= range_codec.MAX_EVENTS_PER_BYTE * len(data)
         if believable and len(data) <= zstd_codec.max_payload_bytes(len(events)):
             return range_codec.CODEC, data
@@ -28,17 +27,11 @@ def decode_block(
     if codec == zstd_codec.CODEC:
         return zstd_codec.decode_payload(payload, n_events, first_time, channel)
     if codec == range_codec.CODEC:
-        number = statistics_number(header)
-        if not number:
-            raise FormatError(f"its codec has no statistics of preset {header.model!r}")
-        known = statistics.load(number)
+        if not header.statistics:
+            raise FormatError("its codec needs statistics, and the header names none")
+        known = statistics.load(header.statistics)
         return range_codec.decode_payload(payload, header, known, n_events, first_time, channel)
     raise FormatError(
         f"its codec is {codec}; this version of the library reads {zstd_codec.CODEC} and {range_codec.CODEC},"
         " a newer one is needed"
     )
-
-
-def statistics_number(header: Header) -> int:
-    """Which statistics the blocks of a file of codec 1 are coded with; 0: none."""
-    return LAYOUTS[header.model].statistics if header.model in LAYOUTS else 0

@@ -7,13 +7,13 @@ earlier in the file alone, and is worked out in whole numbers.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_formats.crc import CHECK_BYTES, check_of
 from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.header import N_DIMS, Header
 from sparsecodec_formats.quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, SILENT_LEVEL_CODE, QuantisedEvents
@@ -26,7 +26,6 @@ from .statistics import GapRule, Spike, Statistics
 from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, code_filling
 
 CODEC = 1
-CHECK_BYTES = 2
 MAX_EVENTS_PER_BYTE = 64
 """More is no sound, and would keep a reader busy."""
 
@@ -41,7 +40,7 @@ def encode_payload(events: QuantisedEvents, header: Header, statistics: Statisti
     coder = Encoder()
     code_events(coder, header, statistics, len(events), int(events.time_index[0]), events)
     data = coder.finish()
-    return zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES] + data
+    return check_of(data) + data
 
 
 def decode_payload(
@@ -51,7 +50,7 @@ def decode_payload(
     if n_events > MAX_EVENTS_PER_BYTE * len(payload):
         raise FormatError(f"{n_events} events cannot be in {len(payload)} bytes")
     data = payload[CHECK_BYTES:]
-    if payload[:CHECK_BYTES] != zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES]:
+    if payload[:CHECK_BYTES] != check_of(data):
         raise FormatError("the check of its numbers does not match")
     events = code_events(Decoder(data), header, statistics, n_events, first_time, None)
     events.channel[:] = channel

@@ -37,6 +37,7 @@ class Layout:
 
     Attributes:
         name: as in `Header.model`.
+        number: of the preset in files, 1..255; it never changes.
         sample_rate: that the model works at, Hz.
         time_unit: finest step of an event's time, s.
         dims: the dims that have a name.
@@ -44,6 +45,7 @@ class Layout:
     """
 
     name: str
+    number: int
     sample_rate: int
     time_unit: Fraction
     dims: Mapping[str, Dim]
@@ -68,6 +70,7 @@ def _dims(*rows: tuple[str, str, float, float]) -> Mapping[str, Dim]:
 # Scales are such that a quantiser step of 1.0 is right at the preset's nominal rate.
 _SPEECH = Layout(
     name="speech",
+    number=1,
     sample_rate=22_050,
     time_unit=Fraction(64, 22_050),
     dims=_dims(
@@ -88,6 +91,7 @@ _SPEECH = Layout(
 # Its dims are learned, so none has a name. Times are those of frames; the fine shift within ± one is in the vector.
 _REFERENCE = Layout(
     name="reference",
+    number=2,
     sample_rate=22_050,
     time_unit=Fraction(256, 22_050),
     dims=_dims(),

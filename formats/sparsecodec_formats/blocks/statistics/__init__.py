@@ -110,7 +110,7 @@ def load(number: int) -> Statistics:
     if number not in numbers():
         known = ", ".join(map(str, numbers()))
         raise FormatError(
-            f"it needs statistics number {number}; this version of the library has {known}, a newer one is needed"
+            f"statistics number {number} are not known; this version of the library has {known}, a newer one is needed"
         )
     return parse(json.loads((resources.files(__package__) / f"{number}.json").read_text(encoding="utf-8")))
 
