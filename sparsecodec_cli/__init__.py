@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparsecodec_formats.container import read, write
     from sparsecodec_formats.errors import SicError
-    from sparsecodec_formats.table import EventTable, Header
+    from sparsecodec_formats.header import Header
+    from sparsecodec_formats.table import EventTable
 
     from .api import decode, encode
     from .metrics import compare
@@ -24,7 +25,7 @@ __all__ = ["EventTable", "Header", "SicError", "__version__", "compare", "decode
 # Lazy (PEP 562): `sic --help` must not pay for numpy, nor `sic inspect` for torch.
 _HOME = {
     "EventTable": "sparsecodec_formats.table",
-    "Header": "sparsecodec_formats.table",
+    "Header": "sparsecodec_formats.header",
     "SicError": "sparsecodec_formats.errors",
     "compare": "sparsecodec_cli.metrics",
     "decode": "sparsecodec_cli.api",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .container import Block, Reader, Spending, Writer, dumps, loads, read, sizes, spending, verify, write
 from .errors import FormatError, SicError
+from .header import N_DIMS, Header
 from .presets import LAYOUTS, Dim, Layout, layout_of
 from .presets.voices import Voices
 from .quantiser import QuantisedEvents, dequantise, quantise
 from .steps import nearest_step
-from .table import N_DIMS, EventTable, Header
+from .table import EventTable
 
 __all__ = [
     "LAYOUTS",

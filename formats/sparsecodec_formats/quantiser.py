@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SicError
-from .table import MAX_INT, EventTable, Header
+from .header import Header
+from .table import EventTable
+from .varint import MAX_INT
 
 MAX_VECTOR_CODE = 2**20
 """Vector codes lie within plus and minus this; larger ones are clipped. Four bytes as a zigzag varint."""

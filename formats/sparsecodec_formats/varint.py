@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FormatError
-from .table import MAX_INT
 
-MAX_VARINT_BYTES = 7  # MAX_INT has 48 bits
+MAX_INT = 2**48 - 1
+"""Largest number in a file: exact in a double, and in the numbers of every language that has only those."""
+
+MAX_VARINT_BYTES = 7  # for 48 bits
 
 
 def encode_varint(value: int) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import soundfile
 import torch
-from events_of_files import apart
+from events_of_files import for_corpus
 
 from sparsecodec_formats import SicError, dumps
 from sparsecodec_models import ArraySource, load_codec
@@ -60,7 +60,7 @@ def main() -> None:
                 source = ArraySource(audio[:, :1], rate)
                 try:
                     table = codec.encode(source, effort=effort, bitrate_kbps=bitrate_kbps)
-                    target.write_bytes(dumps(apart(table)))
+                    target.write_bytes(dumps(for_corpus(table)))
                 except SicError as error:  # a word may be too short for so few bits
                     print(f"{path}: {error}")
             print(out, len(list(out.glob("*.sic"))), flush=True)

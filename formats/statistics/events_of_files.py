@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,39 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats import EventTable, Header, QuantisedEvents, dequantise, loads, quantise
 from sparsecodec_formats.blocks import range_codec, vector_grid
+from sparsecodec_formats.blocks.statistics import GapRule
 from sparsecodec_formats.container.framing import windows_of
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.steps import code_of_step
 
-APART = "speech.events"
-"""A model without statistics: files that tell it can be read whatever the statistics are."""
+MODEL_OF_CORPUS = "speech.events"
+"""A preset without statistics: files that name it can be read whatever the statistics are."""
+
+RULES: dict[str, dict] = {
+    "f0_semitones": {"code": "before", "context": "begins"},
+    "attack_log2_s": {"code": "gap", "seconds": [3, 50], "octaves": [3, 4], "context": "kind"},
+    "decay_log2_s": {"code": "zero", "context": "ends"},
+    "glide_semitones": {"code": "zero", "context": "ends"},
+    "phase_cycles": {"code": "zero", "context": "begins"},
+    "room_db": {"code": "zero", "context": "begins"},
+}
+"""The spikes of the dims of `speech` that do not always affect the sound, as statistics files hold them."""
+
+N_CONTEXTS = {"begins": 2, "ends": 2, "kind": 5}
+
+KINDS: dict[str, list[list[int]]] = {"f0_semitones": [[0, 1, 2, 2, 2], [4, 3, 3, 3, 3]]}
+"""Dims whose kinds tell whether the number before was at its spike: there, the pitch before may not have been heard."""
+
+DIMS = LAYOUTS["speech"].dims
+ATTACK = GapRule(*(Fraction(*RULES["attack_log2_s"][key]) for key in ("seconds", "octaves")))
 
 Block = tuple[str, Header, QuantisedEvents]
 """Point of operation, header, events of one block."""
 
 
-def apart(table: EventTable) -> EventTable:
+def for_corpus(table: EventTable) -> EventTable:
     """A table of `speech` as a file is to hold it for these scripts."""
-    return dequantise(replace(table.header, model=APART), quantise(table))
+    return dequantise(replace(table.header, model=MODEL_OF_CORPUS), quantise(table))
 
 
 def load(folders: list[Path], hold_out: list[str]) -> tuple[list[Block], list[Block]]:
@@ -74,7 +94,7 @@ class Blocks:
                 average[row] = running
                 running = running + (value[row] - running) / (min(row, range_codec.LONGEST_AVERAGE) + 2)
             gap = np.diff(events.time_index, prepend=events.time_index[0])
-            flag = events.vector[:, 6] * header.step[6] > 0.5
+            flag = self._values(header, events)[:, DIMS["begins"].index] > 0.5
             begins = flag.copy()
             begins[0] = True
             change = value - last
@@ -96,45 +116,55 @@ class Blocks:
                 gap_context=np.where(
                     begins, 0, 1 + np.searchsorted(self.GAP_LIMITS[:2], np.concatenate([[0], gap[:-1]]))
                 ),
-                whole=self._whole(header, gap),
+                filling=self._filling(header, gap),
                 code=events.vector,
             )
         for name, arrays in columns.items():
             setattr(self, name, np.concatenate(arrays))
         self.kind = np.where(self.begins, 0, 1 + np.searchsorted(self.GAP_LIMITS, self.gap))
-        first = self.place == 0
-        f0 = self.code[:, 3]
-        self.same_pitch = np.concatenate([[False], f0[1:] == f0[:-1]])
-        self.same_pitch[first] = f0[first] == 0
-        self.after_same = np.concatenate([[False], self.same_pitch[:-1]]) & ~first
 
     def __len__(self) -> int:
         return len(self.step)
 
     def kind_of(self, name: str) -> NDArray[np.int64]:
         """Kinds of events as codec 1 tells them apart for a dim."""
-        if name != "f0_semitones":
+        if name not in KINDS:
             return self.kind
-        return np.where(self.after_same, np.where(self.kind == 0, 4, 3), np.minimum(self.kind, 2))
+        return np.array(KINDS[name])[self._after(self.at_spike(name)), self.kind]
 
-    def spike_of(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """(Context of a dim's spike, whether its number is there) of every row."""
-        code = self.code[:, LAYOUTS["speech"].dim(name).index]
-        begins = self.begins.astype(np.int64)
-        if name == "attack_log2_s":
-            return self.kind, (code == self.whole).astype(float)
-        if name in ("decay_log2_s", "glide_semitones"):
-            ends = np.append(self.begins[1:], True).astype(np.int64)
-            return ends, (code == 0).astype(float)
-        if name == "f0_semitones":
-            return begins + 2 * self.after_same, self.same_pitch.astype(float)
-        return begins, (code == 0).astype(float)
+    def at_spike(self, name: str) -> NDArray[np.bool_]:
+        """Whether the number of a dim of RULES is at its spike, of every row."""
+        code = self.code[:, DIMS[name].index]
+        if RULES[name]["code"] == "zero":
+            return code == 0
+        if RULES[name]["code"] == "gap":
+            return code == self.filling
+        return code == np.where(self.place == 0, 0, np.concatenate([[0], code[:-1]]))
+
+    def context_of(self, name: str) -> NDArray[np.int64]:
+        """Index of the logit of the spike of a dim of RULES, of every row; for a code that is carried on, contexts come
+        twice, the second time after a number that was at its spike."""
+        contexts = {
+            "begins": self.begins.astype(np.int64),
+            "ends": np.append(self.begins[1:], True).astype(np.int64),
+            "kind": self.kind,
+        }
+        rule = RULES[name]
+        context = contexts[rule["context"]]
+        if rule["code"] != "before":
+            return context
+        return context + N_CONTEXTS[rule["context"]] * self._after(self.at_spike(name))
+
+    def _after(self, flag: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """1 where an event of the same block before has the flag."""
+        return (np.concatenate([[False], flag[:-1]]) & (self.place > 0)).astype(np.int64)
 
     @staticmethod
     def _values(header: Header, events: QuantisedEvents) -> NDArray[np.float64]:
         return events.vector * np.array(header.step)
 
     @staticmethod
-    def _whole(header: Header, gap: NDArray[np.int64]) -> NDArray[np.int64]:
-        of = vector_grid.Grid(code_of_step(header.step[1]))
-        return np.array([vector_grid.whole_attack(g, header.time_unit, of) for g in gap.tolist()])
+    def _filling(header: Header, gap: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Codes of the attacks that fill the gaps."""
+        grid = vector_grid.Grid(code_of_step(header.step[DIMS["attack_log2_s"].index]))
+        return np.array([vector_grid.code_filling(g, header.time_unit, grid, ATTACK) for g in gap.tolist()])

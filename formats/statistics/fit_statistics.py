@@ -1,12 +1,13 @@
 """Fit the statistics that codec 1 codes the events of `speech` with.
 
     python formats/statistics/encode_corpus.py /data/corpus/speech /data/statistics    # half an hour on a core
-    python formats/statistics/fit_statistics.py /data/statistics --write               # two minutes
+    python formats/statistics/fit_statistics.py /data/statistics --write 2             # two minutes
     python formats/golden/make_golden.py
 
 Events are those of all .sic files below the folders, each point of operation and each folder of recordings in a folder
 of its own (POINT/FOLDER/*.sic). --hold-out NAME, again for each, leaves folders of recordings out of the fit, and tells
-what codec 1 takes there. Once a version with these statistics is out, others need a codec number of their own.
+what codec 1 takes there. A number whose statistics are in a released version must keep them: take the next one, and
+tell it in `LAYOUTS`, so that new files are written with it.
 """
 
 from __future__ import annotations
@@ -19,21 +20,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from events_of_files import Blocks, load
+from events_of_files import DIMS, KINDS, N_CONTEXTS, RULES, Block, Blocks, load
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsecodec_formats import LAYOUTS
 from sparsecodec_formats.blocks import range_codec, statistics
 from sparsecodec_formats.blocks.logistic import LEAST_SCALE
 from sparsecodec_formats.blocks.vector_grid import VALUE_BITS
 
-TARGET = Path(statistics.__file__).parent / "data" / "speech.json"
-DIMS = LAYOUTS["speech"].dims
+PACKAGE = Path(statistics.__file__).parent
 NAMES = list(DIMS)
 SHAPES = [name for name in NAMES if name.startswith("shape_")]
-UNHEARD = ["f0_semitones", "attack_log2_s", "decay_log2_s", "glide_semitones", "phase_cycles", "room_db"]
-ORDER = ["level_db", *SHAPES, *UNHEARD]
+ORDER = ["level_db", *SHAPES, *RULES]
 UNIT = 1 << VALUE_BITS
 SMALLEST_WEIGHT = 5  # in units of 2**-8; smaller ones are left out
 
@@ -58,13 +56,17 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
     tensor = lambda x: torch.tensor(x, dtype=torch.float64)  # noqa: E731
     value, step, weight = tensor(rows.value[:, dim]), tensor(rows.step), tensor(rows.weight)
     kind, log2_step = torch.tensor(rows.kind_of(name)), torch.log2(step)
-    others = [] if name in UNHEARD else [DIMS[other].index for other in done]
+    others = [] if name in RULES else [DIMS[other].index for other in done]
     change = tensor(rows.change[:, others])
-    context, at_spike = rows.spike_of(name)
+    n_logits = 0
+    if name in RULES:
+        n_contexts = N_CONTEXTS[RULES[name]["context"]]
+        n_logits = n_contexts * (2 if RULES[name]["code"] == "before" else 1)
+        context, at_spike = torch.tensor(rows.context_of(name)), tensor(rows.at_spike(name))
     telling = tensor(rows.value[:, [DIMS[other].index for other in done]]) if name == "f0_semitones" else None
     x = torch.stack([tensor(column[:, dim]) for column in (rows.last, rows.before, rows.average)])
 
-    n_kinds = statistics.KINDS
+    n_kinds = len(rows.GAP_LIMITS) + 2
     spread = float(np.std(rows.value[:, dim] - rows.last[:, dim])) + 0.2
     free = {
         "mean": torch.zeros(n_kinds),
@@ -72,7 +74,7 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
         "scale": torch.full((n_kinds,), np.log2(spread * 0.5)),
         "coarser": torch.zeros(1),
         "change": torch.zeros(len(others)),
-        "spike": torch.zeros(4 if name == "f0_semitones" else n_kinds),
+        "spike": torch.zeros(n_logits),
         "telling": torch.zeros(telling.shape[1] if telling is not None else 0),
     }
     free = {key: of.double().requires_grad_() for key, of in free.items()}
@@ -85,12 +87,12 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
         log2_scale = (of["scale"][kind] + of["coarser"] * log2_step).clamp(-4.0, 12.0)
         log2_scale = torch.maximum(log2_scale, log2_step + LEAST_SCALE / 8)
         p = inside(value, mean, torch.exp2(log2_scale), step)
-        if name in UNHEARD:
+        if name in RULES:
             logit = of["spike"][context]
             if telling is not None:
                 logit = logit + telling @ (of["telling"] * kept["telling"])
             w = torch.sigmoid(logit.clamp(-10, 10))
-            p = (1 - w) * p + w * torch.tensor(at_spike)
+            p = (1 - w) * p + w * at_spike
         return -torch.log2(p * (1 - 2**-10) + 2**-14)
 
     def solve() -> None:
@@ -120,14 +122,22 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
 
     weights = np.rint(free["weights"].detach().numpy() * UNIT).astype(int).tolist()
     numbers: dict = {"start": round(float(np.average(rows.value[:, dim], weights=rows.weight)) * UNIT)}
+    if name in KINDS:
+        numbers["kinds"] = KINDS[name]
     numbers |= {"mean": whole("mean", UNIT), **dict(zip(("last", "before", "average"), weights, strict=True))}
     numbers |= {"scale": whole("scale", 8), "coarser": whole("coarser", UNIT)[0]}
-    for key, unit, names in (("change", UNIT, others), ("telling", 4 * UNIT, [DIMS[other].index for other in done])):
+
+    def by_name(key: str, unit: float, names: list[str]) -> dict[str, dict[str, int]]:
         found = (np.rint(free[key].detach().numpy() * unit) * kept[key].numpy()).astype(int).tolist()
-        if any(found):
-            numbers[key] = {NAMES[i]: w for i, w in zip(names, found, strict=True) if w}
-    if name in UNHEARD:
-        numbers["spike"] = whole("spike", 4)
+        return {key: {name: w for name, w in zip(names, found, strict=True) if w}} if any(found) else {}
+
+    if others:
+        numbers |= by_name("change", UNIT, [NAMES[i] for i in others])
+    if name in RULES:
+        logits = whole("spike", 4)
+        numbers["spike"] = RULES[name] | {"logits": [logits[:n_contexts], logits[-n_contexts:]]}
+        if telling is not None:
+            numbers["spike"] |= by_name("telling", 4 * UNIT, list(done))
     with torch.no_grad():
         bits = rows_bits(free).numpy()
     return Fit(numbers, bits)
@@ -144,7 +154,7 @@ def fit_vectors(rows: Blocks) -> dict[str, dict]:
         bits = float(np.average(fit.bits, weights=rows.weight))
         total += bits
         print(f"{name:16} {bits:7.3f} bits, {total:7.3f} in all", flush=True)
-        if name not in UNHEARD:
+        if name not in RULES:
             done.append(name)
     return out
 
@@ -184,13 +194,13 @@ def fit_gaps(rows: Blocks, classes: int = 4, size: int = 48) -> list[list[list[i
     return np.maximum(1, np.rint(tables * 4000)).astype(int).tolist()
 
 
-def held_out(blocks: Iterable[tuple[str, object, object]]) -> None:
+def held_out(blocks: Iterable[Block], known: statistics.Statistics) -> None:
     """Print what codec 1 takes for blocks, by point of operation."""
     spent: dict[str, list[dict[str, float]]] = {}
     counts: dict[str, int] = {}
     for point, header, events in blocks:
-        spent.setdefault(point, []).append(range_codec.part_bits(events, header))  # type: ignore[arg-type]
-        counts[point] = counts.get(point, 0) + len(events)  # type: ignore[arg-type]
+        spent.setdefault(point, []).append(range_codec.part_bits(events, header, known))
+        counts[point] = counts.get(point, 0) + len(events)
     print(f"{'held out':24} events  times begins  level shapes  pitch  rest    whole, bits an event")
     for point, parts in spent.items():
         n = counts[point]
@@ -206,28 +216,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--hold-out", action="append", default=[], metavar="NAME", help="leave this folder out")
-    parser.add_argument("--write", action="store_true", help=f"write {TARGET.name} into the package")
+    parser.add_argument("--write", type=int, metavar="NUMBER", help="write them into the package, as this number")
     args = parser.parse_args()
     torch.set_num_threads(1)
     fitted, apart = load(args.folders, args.hold_out)
     rows = Blocks(fitted)
     print(f"{len(rows)} events in {len(fitted)} blocks, {len(apart)} blocks held out")
     found = {
-        "about": "Statistics of codec 1, made by fit_statistics.py; docs/format.md says what they mean",
+        "about": "Statistics of events of preset speech for block codec 1, made by fit_statistics.py;"
+        " docs/format.md says what each field means",
+        "names": NAMES,
         "order": ORDER,
         "gap_limits": list(rows.GAP_LIMITS),
         "amplitude": [8, 12],
-        "begins": fit_begins(rows),
+        "begins": {"dim": "begins", "shares": fit_begins(rows)},
         "gaps": fit_gaps(rows),
         "dims": fit_vectors(rows),
     }
     if apart:
-        known = statistics.parse("speech", found)
-        range_codec.statistics_of = lambda model: known  # type: ignore[assignment]
-        held_out(apart)
+        held_out(apart, statistics.parse(found))
     if args.write:
-        TARGET.parent.mkdir(exist_ok=True)
-        TARGET.write_text(as_text(found), encoding="utf-8")
+        (PACKAGE / f"{args.write}.json").write_text(as_text(found), encoding="utf-8")
 
 
 def as_text(found: dict) -> str:

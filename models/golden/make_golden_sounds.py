@@ -33,7 +33,8 @@ SAME = 1e-6  # sounds so near are one: machines differ by less
 
 def tables(weights_hash: bytes) -> dict[str, EventTable]:
     """The table of each golden sound, by the file's name."""
-    plain = Header(RATE, 1, 8000, "speech", weights_hash, UNIT, (nearest_step(2**-10),) * 32)
+    statistics = LAYOUTS["speech"].statistics
+    plain = Header(RATE, 1, 8000, "speech", weights_hash, UNIT, (nearest_step(2**-10),) * 32, statistics=statistics)
     return {
         "example": _example(_with(plain, n_samples=2000, step=(nearest_step(2**-2),) * 32)),
         "voiced": _table(plain, (0.1, event())),

@@ -15,7 +15,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.header import Header
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.table import EventTable
 
 Progress = Callable[[float], None]
 Blocks = Callable[[float, float], Iterator[NDArray[np.float32]]]
@@ -104,7 +106,7 @@ class Codec(ABC):
     """A preset with its weights.
 
     Attributes: name; model, with an `encoder` and a `decoder`; default_effort, 0 … 9; model_rate, Hz; weights_hash,
-    8 bytes that files carry; device; time_unit, s, and step, of the 32 dims, as in `Header`.
+    4 bytes that files carry; device; time_unit, s, and step, of the 32 dims, as in `Header`.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Codec(ABC):
             time_unit=self.time_unit,
             step=self.step,
             seed=seed,
+            statistics=LAYOUTS[self.name].statistics,
             tags=dict(tags or {}),
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.table import Header
+from sparsecodec_formats.header import Header
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.speech.codec import SpeechCodec
@@ -21,7 +21,7 @@ SHIPPED = {"speech": WEIGHTS / "speech.safetensors"}
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One row of `sic models`. weights_hash: 16 hex digits, or None where no weights are shipped."""
+    """One row of `sic models`. weights_hash: 8 hex digits, or None where no weights are shipped."""
 
     name: str
     description: str

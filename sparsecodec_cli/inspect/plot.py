@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats import edit
+from sparsecodec_formats.header import N_DIMS
 from sparsecodec_formats.presets import Layout
-from sparsecodec_formats.table import N_DIMS, EventTable
+from sparsecodec_formats.table import EventTable
 
 from .event_map import event_map, normalised
 

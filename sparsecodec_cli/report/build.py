@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sparsecodec_cli import __version__
 from sparsecodec_cli.inspect.event_map import event_map, normalised
+from sparsecodec_formats.header import N_DIMS, Header
 from sparsecodec_formats.presets import layout_of
-from sparsecodec_formats.table import N_DIMS, Header
 
 from .inputs import Recording
 from .media import colours, data_uri, png

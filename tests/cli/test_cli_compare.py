@@ -134,7 +134,7 @@ def test_options_for_decoding_are_handed_on(talk_wav: Path, talk_sic: Path) -> N
     assert found_by(talk_wav, talk_sic, "--model", "speech", "--device", "auto")["mel"] > 0
     assert_refused(sic("compare", talk_wav, talk_sic, "--model", "nonesuch"), "talk.sic: ", "nonesuch")
     assert_refused(sic("compare", talk_wav, talk_wav, "--model", "speech"), "talk.wav: is not a .sic file", "--model")
-    write_sic(talk_sic, make_table(weights_hash=b"otherone"))
+    write_sic(talk_sic, make_table(weights_hash=b"else"))
     assert_refused(sic("compare", talk_wav, talk_sic), "talk.sic: needs weights")
 
 

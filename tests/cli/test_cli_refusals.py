@@ -277,7 +277,7 @@ def test_damaged_files(damage: str, command: str, piped: bool, tmp_path: Path) -
 
 @pytest.mark.parametrize("command", [["decode"], ["test", "--decode"]])
 def test_other_weights(command: list[str], tmp_path: Path) -> None:
-    path = write_sic(tmp_path / "other.sic", make_table(weights_hash=b"otherone"))
+    path = write_sic(tmp_path / "other.sic", make_table(weights_hash=b"else"))
     result = sic(*command, path)
     assert result.exit_code == 1
     line = result.stdout if command[0] == "test" else result.stderr

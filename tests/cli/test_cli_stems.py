@@ -71,7 +71,7 @@ def test_bad_inputs(tmp_path: Path) -> None:
     assert_refused(sic("stems", tmp_path / "gone.sic", tmp_path / "out"), "gone.sic", "no such file")
     (tmp_path / "bad.sic").write_bytes(b"RIFF....WAVEfmt ")
     assert_refused(sic("stems", tmp_path / "bad.sic", tmp_path / "out"), "bad.sic", "not a .sic file")
-    write_sic(tmp_path / "other.sic", make_table(weights_hash=b"otherone"))
+    write_sic(tmp_path / "other.sic", make_table(weights_hash=b"else"))
     assert_refused(sic("stems", tmp_path / "other.sic", tmp_path / "out"), "other.sic: ", "weights")
     assert names_in(tmp_path) == ["bad.sic", "other.sic"]
 

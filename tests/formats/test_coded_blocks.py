@@ -1,13 +1,11 @@
-"""Codec 1: blocks whose numbers are range coded with the statistics of a preset."""
+"""Codec 1: blocks whose numbers are range coded with statistics."""
 
 from __future__ import annotations
 
 import io
-import json
 import zlib
 from dataclasses import replace
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from sparsecodec_formats import (
     FormatError,
     Header,
     Reader,
+    SicError,
     dequantise,
     dumps,
     edit,
@@ -34,14 +33,17 @@ from sparsecodec_formats import (
     spending,
     verify,
 )
+from sparsecodec_formats.blocks import statistics
 from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, part_bits
-from sparsecodec_formats.blocks.statistics import MODELS, parse
-from sparsecodec_formats.blocks.vector_grid import Grid, whole_attack
+from sparsecodec_formats.blocks.statistics import GapRule
+from sparsecodec_formats.blocks.vector_grid import Grid, code_filling
 from sparsecodec_formats.container.framing import Head, pack_end, pack_head
 from sparsecodec_formats.container.header_bytes import pack_header
 from sparsecodec_formats.steps import code_of_step, step_of_code
 
 DIMS = LAYOUTS["speech"].dims
+SPEECH = statistics.load(1)
+ATTACK = GapRule(Fraction(3, 50), Fraction(3, 4))  # 0.06 s · 2**(0.75 · value)
 
 
 def talk(n: int = 60, step: float = 1.5, seed: int = 0, **header: Any) -> EventTable:
@@ -55,7 +57,7 @@ def talk(n: int = 60, step: float = 1.5, seed: int = 0, **header: Any) -> EventT
     vector[:, 6] = rng.random(n) < 0.1
     grid = Grid(code_of_step(nearest_step(step)))
     unit = Fraction(64, 22_050)
-    vector[:, 1] = [whole_attack(int(g), unit, grid) * nearest_step(step) for g in gap]
+    vector[:, 1] = [code_filling(int(g), unit, grid, ATTACK) * nearest_step(step) for g in gap]
     head = make_header(step=(nearest_step(step),) * 32, **header)
     time = np.cumsum(gap) * float(unit)
     return dequantise(head, quantise(EventTable(head, time, vector)))
@@ -71,7 +73,7 @@ def file_of(data: bytes, n_events: int, header: Header, check: bytes | None = No
     payload = (zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES] if check is None else check) + data
     head = Head(CODEC, 0, n_events, 0, 0, len(payload))
     whole = pack_header(header) + pack_head(head, header) + payload
-    return whole + pack_end(1, n_events, zlib.crc32(whole))
+    return whole + pack_end(zlib.crc32(whole))
 
 
 # Refusals
@@ -123,7 +125,8 @@ def test_what_is_wrong_is_said() -> None:
         (file_of(coded, 8, table.header, b"??"), "check"),
         (file_of(b"", 8, table.header, b"?"), "check"),
         (file_of(b"", 2**16, table.header), "65536 events cannot be in 2 bytes"),
-        (file_of(coded, 8, replace(table.header, model="music-9")), "no statistics"),
+        (file_of(coded, 8, replace(table.header, statistics=0)), "needs statistics, and the header names none"),
+        (file_of(coded, 8, replace(table.header, statistics=9)), "number 9 are not known.* a newer one is needed"),
     ):
         with pytest.raises(FormatError, match=says):
             loads(file)
@@ -132,11 +135,40 @@ def test_what_is_wrong_is_said() -> None:
 # Known answers
 
 
-def test_presets_with_statistics_are_range_coded_and_others_are_not() -> None:
+def test_files_with_statistics_are_range_coded_and_others_are_not() -> None:
     table = talk()
-    assert MODELS == ("speech",) and raw_of(table).head.codec == 1
-    other = table.replace(header=replace(table.header, model="music-9"))
+    assert raw_of(table).head.codec == 1
+    other = table.replace(header=replace(table.header, statistics=0))
     assert raw_of(other).head.codec == 0 and loads(dumps(other)) == other
+
+
+def test_statistics_code_events_of_any_preset() -> None:
+    table = talk()
+    other = table.replace(header=replace(table.header, model="music-9"))
+    assert raw_of(other).head.codec == 1 and raw_of(other).payload == raw_of(table).payload
+    assert loads(dumps(other)) == other
+
+
+def test_a_file_of_unknown_statistics_tells_its_header_and_what_is_missing() -> None:
+    table = talk(8)
+    header = replace(table.header, statistics=9)
+    file = file_of(raw_of(table).payload[CHECK_BYTES:], 8, header)
+    reader = Reader(io.BytesIO(file))
+    assert reader.header == header
+    assert list(reader.blocks(damaged="skip")) == []
+    assert len(reader.problems) == 1 and "statistics number 9" in reader.problems[0]
+    assert verify(io.BytesIO(file)) == reader.problems
+    assert dumps(EventTable.empty(header))
+    with pytest.raises(SicError, match="statistics number 9"):
+        dumps(table.replace(header=header))
+
+
+def test_blocks_without_statistics_are_read_whatever_the_header_names() -> None:
+    table = talk(8)
+    raw = raw_of(table.replace(header=replace(table.header, statistics=0)))
+    header = replace(table.header, statistics=9)
+    data = pack_header(header) + pack_head(raw.head, header) + raw.payload
+    assert loads(data + pack_end(zlib.crc32(data))) == table.replace(header=header)
 
 
 def test_numbers_as_no_speech_has_are_left_to_the_other_codec() -> None:
@@ -157,24 +189,24 @@ def test_silence_told_a_thousand_times_is_left_to_the_other_codec_too() -> None:
 def test_a_clip_takes_what_its_numbers_demand(step: float) -> None:
     table = talk(80, step)
     raw = raw_of(table)
-    ideal = sum(part_bits(quantise(table), table.header).values()) / 8
+    ideal = sum(part_bits(quantise(table), table.header, SPEECH).values()) / 8
     assert ideal < len(raw.payload) <= ideal + CHECK_BYTES + 1.01
 
 
 def test_what_is_not_heard_costs_next_to_nothing() -> None:
-    bits = part_bits(quantise(talk(80)), talk(80).header)
+    bits = part_bits(quantise(talk(80)), talk(80).header, SPEECH)
     unheard = ("attack_log2_s", "decay_log2_s", "glide_semitones", "phase_cycles", "room_db")
     assert sum(bits[name] for name in unheard) / 80 < 2
     assert bits["amplitude"] < 1
 
 
-def test_whole_attacks_are_at_least_the_gap() -> None:
+def test_attacks_that_fill_a_gap_are_at_least_as_long() -> None:
     unit = Fraction(64, 22_050)
     for code in range(100, 146):
         step, grid = step_of_code(code), Grid(code)
         for gap in (0, 1, 4, 8, 12, 20, 137, 10_000):
             octaves = np.log2(max(gap * float(unit), 1e-9) / 0.06)
-            assert whole_attack(gap, unit, grid) == max(0, np.ceil(octaves / 0.75 / step - 1e-3))
+            assert code_filling(gap, unit, grid, ATTACK) == max(0, np.ceil(octaves / 0.75 / step - 1e-3))
 
 
 def test_amplitudes_cost_only_where_there_are_any() -> None:
@@ -185,10 +217,38 @@ def test_amplitudes_cost_only_where_there_are_any() -> None:
     assert loads(dumps(louder)) == dequantise(louder.header, quantise(louder))
 
 
-def test_statistics_name_every_number() -> None:
-    text = resources.files("sparsecodec_formats").joinpath("blocks/data/speech.json").read_text(encoding="utf-8")
-    known = parse("speech", json.loads(text))
-    assert sorted([*known.order, DIMS["begins"].index]) == list(range(32))
+@pytest.mark.parametrize("number", statistics.numbers())
+def test_statistics_tell_of_every_dim(number: int) -> None:
+    known = statistics.load(number)
+    assert len(set(known.names)) == len(known.names) == 32
+    assert sorted([*known.order, known.begins_dim]) == list(range(32))
+    assert sorted(known.dims) == sorted(known.order)
+    n_kinds, done = len(known.gap_limits) + 2, set()
+    n_contexts = {"begins": 2, "ends": 2, "kind": n_kinds}
+    for dim in known.order:
+        of = known.dims[dim]
+        for numbers in (of.mean, of.last, of.before, of.average, of.scale, *of.kinds):
+            assert len(numbers) == n_kinds
+        assert len(of.kinds) == 2 and set(of.kinds[0] + of.kinds[1]) <= set(range(n_kinds))
+        earlier = {other for other, _ in of.change}
+        if of.spike:
+            assert [len(row) for row in of.spike.logits] == [n_contexts[of.spike.context]] * 2
+            earlier |= {other for other, _ in of.spike.telling}
+        assert earlier <= done  # what is decoded before
+        done.add(dim)
+
+
+def test_the_statistics_of_speech_are_those_of_its_layout() -> None:
+    assert LAYOUTS["speech"].statistics == 1 and list(SPEECH.names) == list(DIMS)
+    attack = SPEECH.dims[DIMS["attack_log2_s"].index].spike
+    assert attack is not None and attack.code == ATTACK
+    assert float(ATTACK.octaves) == DIMS["attack_log2_s"].scale
+    assert np.log2(float(ATTACK.seconds)) == pytest.approx(DIMS["attack_log2_s"].offset)
+
+
+def test_unknown_statistics_are_refused() -> None:
+    with pytest.raises(FormatError, match="number 9 are not known"):
+        statistics.load(9)
 
 
 # Round trips
@@ -197,7 +257,7 @@ def test_statistics_name_every_number() -> None:
 @given(tables())
 @quick
 def test_any_table_of_speech_comes_back(table: EventTable) -> None:
-    table = table.replace(header=replace(table.header, model="speech"))
+    table = table.replace(header=replace(table.header, model="speech", statistics=1))
     data = dumps(table)
     assert loads(data) == dequantise(table.header, quantise(table))
     assert dumps(loads(data)) == data
@@ -250,13 +310,13 @@ def test_parts_add_up_and_come_with_their_ideal() -> None:
     for at in (0, 1):
         whole = (found.parts["vectors"], found.ideal["vectors"])[at]
         assert sum(dim[at] for dim in found.dims.values()) == pytest.approx(whole, abs=1)
-    head_and_end = raw_of(table).head_bytes + len(pack_end(1, 80, 0))
+    head_and_end = raw_of(table).head_bytes + len(pack_end(0))
     assert found.parts["framing"] == pytest.approx(head_and_end + CHECK_BYTES, abs=1)
 
 
 def test_a_file_of_the_other_codec_tells_no_ideal() -> None:
     table = talk()
-    other = table.replace(header=replace(table.header, model="music-9"))
+    other = table.replace(header=replace(table.header, statistics=0))
     found = spending(io.BytesIO(dumps(other)))
     assert found.ideal is None and not found.dims and found.parts["vectors"] > 0
 
@@ -273,7 +333,9 @@ def test_the_golden_files_are_read_by_the_documented_reader(name: str) -> None:
     steps = [code_of_step(step) for step in header.step]
     for raw in reader.raw_blocks():
         head = raw.head
-        found = documented_reader.decode(raw.payload[2:], head.n_events, head.first_time, steps, unit)
+        found = documented_reader.decode(
+            raw.payload[2:], head.n_events, head.first_time, steps, unit, header.statistics
+        )
         expected = reader.decode(raw)
         assert found["time"] == expected.time_index.tolist()
         assert found["vector"] == expected.vector.tolist()

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import zlib
-from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -55,7 +55,7 @@ def with_payload(payload: bytes, header_changes: dict[str, Any] | None = None, *
     header = make_header(**(header_changes or {}))
     fields = dict(codec=0, channel=0, n_events=1, first_index=0, first_time=0, payload_bytes=len(payload))
     data = pack_header(header) + pack_head(Head(**{**fields, **head}), header) + payload
-    return data + pack_end(1, head.get("n_events", 1), zlib.crc32(data))
+    return data + pack_end(zlib.crc32(data))
 
 
 def with_columns(*columns: bytes, **head: int) -> bytes:
@@ -81,19 +81,20 @@ def test_every_flipped_byte_is_noticed() -> None:
     [
         (b"", "empty"),
         (b"RIFF....WAVE", "not a .sic"),
-        (b"SIC\x89\x01", "not a .sic"),
-        (b"\xef\xbf\xbdSIC\x01", "text mode"),
+        (b"SIC\x89\x10", "not a .sic"),
+        (b"\xef\xbf\xbdSIC\x10", "text mode"),
         (b"\x89SI", "cut short"),
         (b"\x89SIC", "cut short"),
-        (b"\x89SIC\x02" + SMALL[5:], "version 2"),
-        (b"\x89SIC\x00" + SMALL[5:], "version 0"),
-        (b"\x89SIC\x01" + b"\xff" * 6 + b"\x7f", "header"),
+        (b"\x89SIC\x20" + SMALL[5:], "version 2.0 of the format; .* reads 1.0, a newer one is needed"),
+        (b"\x89SIC\x11" + SMALL[5:], "version 1.1 of the format; .* reads 1.0, a newer one is needed"),
+        (b"\x89SIC\x01" + SMALL[5:], "version 0.1 of the format; .* reads 1.0$"),
+        (b"\x89SIC\x10" + b"\xff" * 6 + b"\x7f", "header"),
         (SMALL + b"\0", "bytes follow"),
         (SMALL + SMALL, "bytes follow"),
     ],
 )
 def test_says_what_is_wrong(data: bytes, says: str) -> None:
-    assert says in refusal(data)
+    assert re.search(says, refusal(data))
 
 
 def test_unknown_codec_names_the_block() -> None:
@@ -156,56 +157,12 @@ def test_the_hostile_blocks_are_hostile_for_their_one_fault() -> None:
     assert loads(with_columns(b"", ONE, encode_varint(2047))).amplitude[0] == 0
 
 
-def with_header_body(body: bytes) -> bytes:
-    head = b"\x89SIC\x01" + encode_varint(len(body)) + body
-    data = head + zlib.crc32(head).to_bytes(4, "little")
-    return data + pack_end(0, 0, zlib.crc32(data))
-
-
-BODY = pack_header(make_header())[6:-4]
-
-
-def test_bodies_are_cut_where_the_test_thinks() -> None:
-    assert loads(with_header_body(BODY)).header == make_header()
-    assert BODY.endswith(b"speech" + bytes(range(8)) + b"\x20\x91\x56\x01\x80\x00\x00")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        BODY[:-1],
-        BODY + b"\0",
-        b"\0" + BODY[3:],  # rate 0
-        BODY[:3] + b"\0" + BODY[4:],  # no channels
-        BODY.replace(b"speech", b"Speech"),
-        BODY.replace(b"speech", b"spe\xffch"),
-        BODY.replace(b"\x06speech", b"\x21speech"),
-        BODY.replace(b"\x20\x91\x56", b"\x00\x91\x56"),  # time unit 0
-        BODY.replace(b"\x20\x91\x56", b"\x20\x00"),  # time unit over 0
-        BODY.replace(b"\x20\x91\x56", b"\x02\x04"),  # not in lowest terms
-        BODY.replace(b"\x01\x80\x00\x00", b"\x00\x00\x00"),  # no step
-        BODY.replace(b"\x01\x80\x00\x00", b"\x02\x80\x80\x00\x00"),  # two steps
-        BODY[:-2] + b"\x80\x80\x80\x80\x10\0",  # seed 2**32
-        BODY[:-1] + b"\x01",  # a tag that is not there
-        BODY[:-1] + b"\x01\x00\x00",  # a tag without a key
-        BODY[:-1] + b"\x02\x01a\x00\x01a\x00",  # twice the same key
-        BODY[:-1] + b"\x01\x01a\x01\xff",  # not UTF-8
-        BODY[:-1] + b"\x01\x01a\xe8\xfb\x03" + b"x" * 65_000,  # too long a text
-        BODY[:-1] + b"\xff\xff\xff\xff\xff\xff\x7f",  # too many tags
-    ],
-)
-def test_hostile_headers_are_refused(body: bytes) -> None:
-    assert "header" in refusal(with_header_body(body))
-
-
-def test_wrong_totals_and_crc_are_refused() -> None:
+def test_a_wrong_crc_is_refused() -> None:
     data = dumps(make_table([0.5]))
-    body = data[: -len(pack_end(1, 1, 0))]
-    assert body + pack_end(1, 1, zlib.crc32(body)) == data
-    assert "not all are there" in refusal(body + pack_end(2, 1, zlib.crc32(body)))
-    assert "not all are there" in refusal(body + pack_end(1, 2, zlib.crc32(body)))
-    assert "CRC" in refusal(body + pack_end(1, 1, 0))
+    body = data[: -len(pack_end(0))]
+    assert body + pack_end(zlib.crc32(body)) == data
+    assert "CRC" in refusal(body + pack_end(zlib.crc32(body) ^ 1))
+    assert "CRC" in refusal(body + pack_end(0))
 
 
 def test_the_writer_refuses() -> None:
@@ -237,10 +194,13 @@ def test_varints() -> None:
     assert encode_varint(2**48 - 1) == b"\xff" * 6 + b"\x3f"
 
 
-def test_header_of_a_mono_clip_without_tags_takes_at_most_48_bytes() -> None:
-    header = make_header(sample_rate=44_100, n_samples=2**32 - 1, seed=2**32 - 1)
-    assert len(pack_header(header)) <= 48
-    assert len(pack_header(replace(header, model="reference", seed=0))) <= 48
+def test_a_clip_takes_at_most_36_bytes_of_header_and_framing() -> None:
+    """117 events in 3.2 s of mono at 16 kHz, the clip of the README."""
+    header = make_header(sample_rate=16_000, n_samples=50_552, weights_hash=b"\x92\x64\xc4\xe1")
+    for first_s in (0.0, 0.2, 3.0):
+        time = np.linspace(first_s, 3.1, 117)
+        parts = sizes(io.BytesIO(dumps(EventTable(header, time, np.ones((117, 32))))))
+        assert parts["header"] == 20 and parts["header"] + parts["framing"] <= 36
 
 
 def test_a_block_costs_at_most_10_bytes_of_head_and_11_of_frame() -> None:
@@ -249,14 +209,13 @@ def test_a_block_costs_at_most_10_bytes_of_head_and_11_of_frame() -> None:
     reader = Reader(io.BytesIO(dumps(table)))
     (raw,) = reader.raw_blocks()
     assert raw.head.n_events == n and raw.head_bytes <= 10
-    end_bytes = len(pack_end(1, n, 0))
-    assert sizes(io.BytesIO(dumps(table)))["framing"] - end_bytes - raw.head_bytes <= 11
+    assert sizes(io.BytesIO(dumps(table)))["framing"] - len(pack_end(0)) - raw.head_bytes <= 11
 
 
 @pytest.mark.parametrize("n_samples", [0, 44_100])
 def test_files_without_events(n_samples: int) -> None:
     data = dumps(EventTable.empty(make_header(n_samples=n_samples)))
-    assert len(data) <= 56 and verify(io.BytesIO(data)) == []
+    assert len(data) <= 25 and verify(io.BytesIO(data)) == []
     assert len(loads(data)) == 0 and loads(data).header.n_samples == n_samples
     assert list(Reader(io.BytesIO(data)).blocks()) == []
 
@@ -424,7 +383,7 @@ def test_damage_anywhere_in_a_block_loses_that_block_only() -> None:
 
 def test_a_lost_end_loses_no_events() -> None:
     data = dumps(THREE)
-    for cut in range(len(data) - len(pack_end(3, 6, 0)), len(data)):
+    for cut in range(len(data) - len(pack_end(0)), len(data)):
         reader = Reader(io.BytesIO(data[:cut]))
         assert sum(block.n_events for block in reader.blocks(damaged="skip")) == 6
         assert len(reader.problems) == 1

@@ -21,7 +21,7 @@ from sparsecodec_formats import LAYOUTS, EventTable, dumps, loads
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "models" / "golden"
 WEIGHTS = (ROOT / "models" / "sparsecodec_models" / "weights" / "speech.safetensors").read_bytes()
-HASH = hashlib.sha256(WEIGHTS).digest()[:8]
+HASH = hashlib.sha256(WEIGHTS).digest()[:4]
 TABLES: dict[str, EventTable] = runpy.run_path(str(GOLDEN / "make_golden_sounds.py"))["tables"](HASH)
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.sic"))
 DOC = (ROOT / "docs" / "sound.md").read_text(encoding="utf-8")

@@ -23,9 +23,9 @@ from sparsecodec_models.speech.codec import SpeechCodec
 
 def test_a_file_of_other_weights_is_refused(codec: SpeechCodec) -> None:
     table = encode(codec, np.zeros(100, np.float32), 8000)
-    strange = table.replace(header=replace(table.header, weights_hash=b"12345678"))
+    strange = table.replace(header=replace(table.header, weights_hash=b"1234"))
     for refuse in (lambda: codec.decode(strange), lambda: codec_for(strange.header)):
-        with pytest.raises(SicError, match="3132333435363738"):
+        with pytest.raises(SicError, match="31323334"):
             refuse()
 
 

@@ -68,7 +68,8 @@ def make_table(
     n: int = 20, *, seconds: float = 2.0, channels: int = 1, rate: int = 8000, **header: object
 ) -> EventTable:
     rng = np.random.default_rng(n)
-    made = Header(rate, channels, round(seconds * rate), "speech", bytes(8), Fraction(64, 22050), (1.0,) * 32)
+    unit, step = Fraction(64, 22050), (1.0,) * 32
+    made = Header(rate, channels, round(seconds * rate), "speech", bytes(4), unit, step, statistics=1)
     vector = rng.integers(-6, 7, (n, 32)).astype(np.float32)
     channel = rng.integers(0, channels, n)
     return EventTable.from_unsorted(replace(made, **header), rng.uniform(0, seconds, n), vector, channel)

@@ -1,21 +1,66 @@
-"""A reader of codec 1 written from docs/format.md alone, to check the page; slow, and nothing it shares with ours."""
+"""A reader of headers and of codec 1 written from docs/format.md alone, to check the page; slow, and shares nothing."""
 
 from __future__ import annotations
 
 import json
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-KNOWN = json.loads(
-    (Path(__file__).parents[2] / "formats/sparsecodec_formats/blocks/data/speech.json").read_text(encoding="utf-8")
-)
+STATISTICS = Path(__file__).parents[2] / "formats/sparsecodec_formats/blocks/statistics"
 M = (16384, 17867, 19484, 21247, 23170, 25268, 27554, 30048)
 N = (16384, 15024, 13777, 12634, 11585, 10624, 9742, 8933)
-NAMES = ["level_db", "attack_log2_s", "decay_log2_s", "f0_semitones", "glide_semitones", "phase_cycles"]
-NAMES += ["begins", "room_db", *(f"shape_{i}" for i in range(24))]
 ALL = 2**24
 MOST = 2**20
+
+RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
+PRESETS = {1: "speech", 2: "reference"}
+
+
+def header(data: bytes) -> tuple[dict[str, Any], int]:
+    """The fields of the header at the front of a file, and how many bytes it takes."""
+    at = 5
+
+    def take(n: int) -> bytes:
+        nonlocal at
+        at += n
+        return data[at - n : at]
+
+    def varint() -> int:
+        out = shift = 0
+        while True:
+            byte = take(1)[0]
+            out |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return out
+
+    def text() -> str:
+        return take(varint()).decode()
+
+    assert data[:4] == bytes([0x89, 0x53, 0x49, 0x43]) and data[4] == 0x10
+    length = varint()
+    start = at
+    flags = take(1)[0]
+    rate = take(1)[0]
+    found: dict[str, Any] = {"sample_rate": RATES[rate - 1] if rate else varint()}
+    found["channels"] = take(1)[0] if flags & 1 else 1
+    found["n_samples"] = varint()
+    preset = take(1)[0]
+    found["model"] = PRESETS[preset] if preset else text()
+    found["weights_hash"] = take(4)
+    found["statistics"] = take(1)[0]
+    found["time_unit"] = (varint(), varint()) if flags & 2 else (32, 11025)
+    codes = take(32) if flags & 4 else take(1) * 32
+    eighths = [2.0 ** (i / 8) for i in range(8)]
+    found["step"] = [eighths[(code - 128) % 8] * 2.0 ** ((code - 128) // 8) for code in codes]
+    found["seed"] = varint() if flags & 8 else 0
+    found["tags"] = {text(): text() for _ in range(varint())} if flags & 16 else {}
+    assert at - start == length
+    assert zlib.crc32(data[:at]).to_bytes(4, "little")[:2] == take(2)
+    return found, at
+
 
 E = [2**60]
 for _ in range(1536):
@@ -122,8 +167,9 @@ class Grid:
     def sixteenths(self, value: int) -> int:
         return value * N[self.i] >> (18 + self.o)
 
-    def whole(self, gap: int, unit: tuple[int, int]) -> int:
-        r, octaves = (50 * gap * unit[0] << 62) // (3 * unit[1]), 0
+    def filling(self, gap: int, unit: tuple[int, int], of: dict[str, Any]) -> int:
+        (a, b), (c, d) = of["seconds"], of["octaves"]
+        r, octaves = (b * gap * unit[0] << 62) // (a * unit[1]), 0
         if r < 1 << 62:
             return 0
         while r >= 1 << 63:
@@ -134,66 +180,70 @@ class Grid:
             r = r * r >> 62
             log2 = 2 * log2 + (r >= 1 << 63)
             r >>= r >= 1 << 63
-        w = (log2 * 4 // 3) * N[self.i]
+        w = (log2 * d // c) * N[self.i]
         w = w >> (14 + self.o) if 14 + self.o >= 0 else w << -(14 + self.o)
         return min(max(0, -((66 - w) >> 16)), MOST)
 
 
-def decode(data: bytes, n: int, first_time: int, step_codes: list[int], unit: tuple[int, int]) -> dict[str, Any]:
-    """Columns of a block from what follows its check."""
+def decode(
+    data: bytes, n: int, first_time: int, step_codes: list[int], unit: tuple[int, int], number: int
+) -> dict[str, Any]:
+    """Columns of a block from what follows its check; number: of the statistics."""
+    known = json.loads((STATISTICS / f"{number}.json").read_text(encoding="utf-8"))
+    names, limits = known["names"], known["gap_limits"]
     coded = Numbers(data)
     grids = [Grid(code) for code in step_codes]
     loud = coded.bit(-12)
-    codes: dict[str, list[int]] = {"begins": []}
-    grid, begins, context = grids[6], [], 2
+    flag = known["begins"]["dim"]
+    codes: dict[str, list[int]] = {flag: []}
+    grid, begins, context = grids[names.index(flag)], [], 2
     for i in range(n):
-        s = coded.symbol(table(KNOWN["begins"][context]))
+        s = coded.symbol(table(known["begins"]["shares"][context]))
         if s == 2:
-            code = coded.number(144 - step_codes[6], 0)
+            code = coded.number(16 - grid.eighths, 0)
         else:
             code = 0
             step = M[grid.i] * 2 ** (16 + grid.o)
             if s == 1:
                 code = -(-(51 * 2**30) // (100 * step))
-        codes["begins"].append(code)
+        codes[flag].append(code)
         context = int(grid.value(code) > 128)
         begins.append(context == 1 or i == 0)
     low, group = min(coded.uniform(2), 2), coded.uniform(2)
     gaps = [0]
     for i in range(1, n):
-        context = 0 if begins[i] else 1 + (gaps[-1] > 9) + (gaps[-1] > 13)
-        f = table(KNOWN["gaps"][group][context])
+        context = 0 if begins[i] else 1 + (gaps[-1] > limits[0]) + (gaps[-1] > limits[1])
+        f = table(known["gaps"][group][context])
         q = coded.symbol(f)
         if q == len(f) - 1:
             q += coded.golomb()
         gaps.append(4 * q + (coded.uniform(2 - low) << low))
-    kinds = [0 if begins[i] else 1 + sum(gaps[i] > limit for limit in KNOWN["gap_limits"]) for i in range(n)]
+    kinds = [0 if begins[i] else 1 + sum(gaps[i] > limit for limit in limits) for i in range(n)]
     values: dict[str, list[int]] = {}
-    for name in KNOWN["order"]:
-        of, grid = KNOWN["dims"][name], grids[NAMES.index(name)]
+    for name in known["order"]:
+        of, grid = known["dims"][name], grids[names.index(name)]
         codes[name], values[name] = [], []
         x1 = x2 = m = of["start"]
         at_spike = False
         for i in range(n):
-            kind = kinds[i]
             changed = 0
-            if kind:
+            if kinds[i]:
                 changed = sum(w * (values[d][i] - values[d][i - 1]) for d, w in of.get("change", {}).items()) >> 8
-            if name == "f0_semitones":
-                kind = (4 if begins[i] else 3) if at_spike else min(kind, 2)
+            kind = of["kinds"][at_spike][kinds[i]] if "kinds" in of else kinds[i]
             mean = (of["last"][kind] * x1 + of["before"][kind] * x2 + of["average"][kind] * m) >> 8
             mean = max(-MOST, min(MOST, of["mean"][kind] + changed + mean))
             spike = None
             if "spike" in of:
-                code, context = 0, int(begins[i])
-                if name == "attack_log2_s":
-                    code, context = grid.whole(gaps[i], unit), kinds[i]
-                elif name in ("decay_log2_s", "glide_semitones"):
-                    context = int(i == n - 1 or begins[i + 1])
-                elif name == "f0_semitones":
-                    code, context = codes[name][-1] if i else 0, context + 2 * at_spike
-                weight = of["spike"][context]
-                weight += sum(w * values[d][i] for d, w in of.get("telling", {}).items()) >> 16
+                rule = of["spike"]
+                code = 0
+                if rule["code"] == "gap":
+                    code = grid.filling(gaps[i], unit, rule)
+                elif rule["code"] == "before" and i:
+                    code = codes[name][-1]
+                ends = i == n - 1 or begins[i + 1]
+                context = {"begins": int(begins[i]), "ends": int(ends), "kind": kinds[i]}[rule["context"]]
+                weight = rule["logits"][at_spike][context]
+                weight += sum(w * values[d][i] for d, w in rule.get("telling", {}).items()) >> 16
                 spike = code, max(-40, min(40, weight))
             scale = of["scale"][kind] + (of["coarser"] * grid.eighths >> 8)
             code = coded.number(scale - grid.eighths, grid.sixteenths(mean), spike)
@@ -204,7 +254,8 @@ def decode(data: bytes, n: int, first_time: int, step_codes: list[int], unit: tu
             m += (x1 - m) * (256 // (min(i, 32) + 2)) >> 8
     amplitude = [0] * n
     last = 0
+    scale, weight = known["amplitude"]
     for i in range(n if loud else 0):
-        last = amplitude[i] = coded.number(8, 16 * last, (last, 12))
+        last = amplitude[i] = coded.number(scale, 16 * last, (last, weight))
     times = [first_time + sum(gaps[: i + 1]) for i in range(n)]
-    return {"time": times, "vector": [[codes[d][i] for d in NAMES] for i in range(n)], "amplitude": amplitude}
+    return {"time": times, "vector": [[codes[d][i] for d in names] for i in range(n)], "amplitude": amplitude}

@@ -49,7 +49,7 @@ class FakeCodec:
     def header_for(self, source: Any, seed: int = 0, tags: dict[str, str] | None = None) -> Header:
         steps, unit = (1.0,) * 32, Fraction(64, 22050)
         rate, channels, n_samples = source.sample_rate, source.channels, source.n_samples
-        return Header(rate, channels, n_samples, "speech", bytes(8), unit, steps, seed, tags or {})
+        return Header(rate, channels, n_samples, "speech", bytes(4), unit, steps, seed, tags or {}, 1)
 
     def encode(
         self,

@@ -10,7 +10,9 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from sparsecodec_formats import EventTable, Header, nearest_step
+from sparsecodec_formats import LAYOUTS, EventTable, Header, nearest_step
+from sparsecodec_formats.blocks import statistics
+from sparsecodec_formats.container.header_bytes import RATES, USUAL_TIME_UNIT
 
 quick = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -24,9 +26,10 @@ def make_header(**changes: Any) -> Header:
         channels=1,
         n_samples=3 * 44_100,
         model="speech",
-        weights_hash=bytes(range(8)),
+        weights_hash=bytes(range(4)),
         time_unit=Fraction(64, 22_050),
         step=(1.0,) * 32,
+        statistics=1,
     )
     return Header(**{**plain, **changes})
 
@@ -38,22 +41,23 @@ def make_table(times: list[float], in_channel: list[int] | None = None, **header
 
 
 def headers() -> st.SearchStrategy[Header]:
-    """Any legal header, but with a time unit that leaves room for a minute."""
+    """Any header that can be written here, but with a time unit that leaves room for a minute."""
     u32 = st.integers(0, 2**32 - 1)
     step = st.floats(1e-5, 6e4).map(nearest_step)
     text = st.text(st.characters(codec="utf-8"), max_size=20)
     key = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="="), min_size=1)
     return st.builds(
         Header,
-        sample_rate=u32.filter(bool),
+        sample_rate=u32.filter(bool) | st.sampled_from(RATES),
         channels=st.integers(1, 255) | st.integers(1, 2),
         n_samples=st.integers(0, 2**48 - 1),
-        model=st.from_regex(r"[a-z0-9._-]{1,32}", fullmatch=True),
-        weights_hash=st.binary(min_size=8, max_size=8),
-        time_unit=st.fractions(Fraction(1, 10**6), Fraction(1, 10), max_denominator=10**6),
+        model=st.from_regex(r"[a-z0-9._-]{1,32}", fullmatch=True) | st.sampled_from(sorted(LAYOUTS)),
+        weights_hash=st.binary(min_size=4, max_size=4),
+        time_unit=st.fractions(Fraction(1, 10**6), Fraction(1, 10), max_denominator=10**6) | st.just(USUAL_TIME_UNIT),
         step=step.map(lambda one: (one,) * 32) | st.lists(step, min_size=32, max_size=32).map(tuple),
-        seed=u32,
+        seed=u32 | st.just(0),
         tags=st.dictionaries(key, text, max_size=3),
+        statistics=st.sampled_from([0, *statistics.numbers()]),
     )
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.header import Header
+from sparsecodec_formats.table import EventTable
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.reference.config import ReferenceConfig
 from sparsecodec_models.reference.decoder import draw_noise

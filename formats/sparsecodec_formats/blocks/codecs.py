@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from sparsecodec_formats.container.framing import Head
 from sparsecodec_formats.errors import FormatError
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents
-from sparsecodec_formats.table import Header
 
-from . import range_codec, zstd_codec
-from .statistics import MODELS
+from . import range_codec, statistics, zstd_codec
 
 
 def encode_block(events: QuantisedEvents, header: Header) -> tuple[int, bytes]:
     """(codec, payload) of a block of one channel; `events` is not empty."""
-    if header.model in MODELS:
-        data, most = range_codec.encode_payload(events, header), zstd_codec.max_payload_bytes(len(events))
-        believable = len(events) <= range_codec.MOST_EVENTS_A_BYTE * len(data)
-        if believable and len(data) <= most:  # else nothing in it is as the statistics say
+    if header.statistics:
+        data = range_codec.encode_payload(events, header, statistics.load(header.statistics))
+        believable = len(events) <= range_codec.MAX_EVENTS_PER_BYTE * len(data)
+        if believable and len(data) <= zstd_codec.max_payload_bytes(len(events)):
             return range_codec.CODEC, data
+        # else nothing in it is as the statistics say
     return zstd_codec.CODEC, zstd_codec.encode_payload(events)
 
 
-def decode_block(head: Head, data: bytes, header: Header) -> QuantisedEvents:
-    """The events of a block; FormatError unless its codec is known and there are as many as its head says."""
-    if head.codec == zstd_codec.CODEC:
-        return zstd_codec.decode_payload(data, head.n_events, head.first_time, head.channel)
-    if head.codec == range_codec.CODEC:
-        return range_codec.decode_payload(data, header, head.n_events, head.first_time, head.channel)
-    known = f"{zstd_codec.CODEC} and {range_codec.CODEC}"
-    raise FormatError(f"its codec is {head.codec}; this version reads {known}: update sic")
+def decode_block(
+    codec: int, payload: bytes, header: Header, n_events: int, first_time: int, channel: int
+) -> QuantisedEvents:
+    """The events of a block; FormatError unless its codec is known and there are n_events of them."""
+    if codec == zstd_codec.CODEC:
+        return zstd_codec.decode_payload(payload, n_events, first_time, channel)
+    if codec == range_codec.CODEC:
+        if not header.statistics:
+            raise FormatError("its codec needs statistics, and the header names none")
+        known = statistics.load(header.statistics)
+        return range_codec.decode_payload(payload, header, known, n_events, first_time, channel)
+    raise FormatError(
+        f"its codec is {codec}; this version of the library reads {zstd_codec.CODEC} and {range_codec.CODEC},"
+        " a newer one is needed"
+    )

@@ -1,4 +1,4 @@
-"""Codec 1: the numbers of a block, range coded with statistics of the preset.
+"""Codec 1: the numbers of a block, range coded with the statistics it is given.
 
 One description serves both directions: `code_events` goes through all numbers in the order of the file, and a `Coder`
 writes each, reads it, or counts its bits. What is said of a number before it is coded depends on numbers that come
@@ -7,27 +7,26 @@ earlier in the file alone, and is worked out in whole numbers.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_formats.crc import CHECK_BYTES, check_of
 from sparsecodec_formats.errors import FormatError
-from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.header import N_DIMS, Header
 from sparsecodec_formats.quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, SILENT_LEVEL_CODE, QuantisedEvents
 from sparsecodec_formats.steps import code_of_step
-from sparsecodec_formats.table import MAX_INT, N_DIMS, Header
+from sparsecodec_formats.varint import MAX_INT
 
 from .logistic import MEAN_BITS, bit, number, numbers
 from .range_coder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform
-from .statistics import MODELS, DimStatistics, Statistics, statistics_of
-from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, whole_attack
+from .statistics import GapRule, Spike, Statistics
+from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, code_filling
 
 CODEC = 1
-CHECK_BYTES = 2
-MOST_EVENTS_A_BYTE = 64
+MAX_EVENTS_PER_BYTE = 64
 """More is no sound, and would keep a reader busy."""
 
 GAP_BITS = 2  # of a gap that are coded apart from its table
@@ -36,52 +35,59 @@ LARGEST_LOGIT = 40
 _RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
 
 
-def encode_payload(events: QuantisedEvents, header: Header) -> bytes:
-    """The payload of a block of one channel of a preset that has statistics; `events` is not empty."""
+def encode_payload(events: QuantisedEvents, header: Header, statistics: Statistics) -> bytes:
+    """The payload of a block of one channel; `events` is not empty."""
     coder = Encoder()
-    code_events(coder, header, len(events), int(events.time_index[0]), events)
+    code_events(coder, header, statistics, len(events), int(events.time_index[0]), events)
     data = coder.finish()
-    return zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES] + data
+    return check_of(data) + data
 
 
-def decode_payload(payload: bytes, header: Header, n_events: int, first_time: int, channel: int) -> QuantisedEvents:
+def decode_payload(
+    payload: bytes, header: Header, statistics: Statistics, n_events: int, first_time: int, channel: int
+) -> QuantisedEvents:
     """The events of a block; FormatError for anything but n_events of them in legal ranges."""
-    if header.model not in MODELS:
-        raise FormatError(f"its codec has no statistics of preset {header.model!r}")
-    if n_events > MOST_EVENTS_A_BYTE * len(payload):
+    if n_events > MAX_EVENTS_PER_BYTE * len(payload):
         raise FormatError(f"{n_events} events cannot be in {len(payload)} bytes")
     data = payload[CHECK_BYTES:]
-    if payload[:CHECK_BYTES] != zlib.crc32(data).to_bytes(4, "little")[:CHECK_BYTES]:
+    if payload[:CHECK_BYTES] != check_of(data):
         raise FormatError("the check of its numbers does not match")
-    events = code_events(Decoder(data), header, n_events, first_time, None)
+    events = code_events(Decoder(data), header, statistics, n_events, first_time, None)
     events.channel[:] = channel
     return events
 
 
-def part_bits(events: QuantisedEvents, header: Header) -> dict[str, float]:
+def part_bits(events: QuantisedEvents, header: Header, statistics: Statistics) -> dict[str, float]:
     """What each part of a block takes under the statistics, bits: times, the dims by name, amplitude."""
     tally = Tally()
     bits: dict[str, float] = {}
-    code_events(tally, header, len(events), int(events.time_index[0]), events, bits)
+    code_events(tally, header, statistics, len(events), int(events.time_index[0]), events, bits)
     return bits
 
 
 def code_events(
     coder: Coder,
     header: Header,
+    statistics: Statistics,
     n: int,
     first_time: int,
     events: QuantisedEvents | None,
     bits: dict[str, float] | None = None,
 ) -> QuantisedEvents:
     """All numbers of n events of a block, in the order of the file. events: what to write; None: they are read."""
-    return _Block(coder, header, n, first_time, events, bits).code()
+    return _Block(coder, header, statistics, n, first_time, events, bits).code()
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What is said of a column before it is coded: int64 [2, n], after a number that was not at its spike, and after
-    one that was; spikes int64 [n], None: the number before. logits: of the spikes, None: there are none."""
+class _Prediction:
+    """What is expected of a dim's numbers before they are coded.
+
+    Attributes:
+        constant, last, before, average: int64 [2, n], of the mean; row 1 where the number before was at its spike.
+        scale: int64 [2, n], about the mean.
+        spikes: int64 [n], codes; None: each is the code before.
+        logits: int64 [2, n], of the spikes; None: there are none.
+    """
 
     constant: NDArray[np.int64]
     last: NDArray[np.int64]
@@ -108,6 +114,7 @@ class _Block:
         self,
         coder: Coder,
         header: Header,
+        statistics: Statistics,
         n: int,
         first_time: int,
         events: QuantisedEvents | None,
@@ -118,12 +125,9 @@ class _Block:
         self._first_time = first_time
         self._events = events
         self._bits = bits
-        self._known: Statistics = statistics_of(header.model)
+        self._known = statistics
         self._unit = header.time_unit
         self._grids = [Grid(code_of_step(step)) for step in header.step]
-        dims = LAYOUTS[header.model].dims
-        self._names = list(dims)
-        self._index = {name: dim.index for name, dim in dims.items()}
         self._codes = np.zeros((n, N_DIMS), np.int64)
         self._values = np.zeros((n, N_DIMS), np.int64)
 
@@ -132,14 +136,14 @@ class _Block:
         loud = bool(bit(self._coder, -12, int(self._events is not None and self._events.amplitude.any())))
         self._spent("amplitude")
         begins = self._code_begins()
-        self._spent("begins")
+        self._spent(self._known.names[self._known.begins_dim])
         gap = self._code_gaps(begins)
         self._spent("times")
         kind = np.where(begins, 0, 1 + np.searchsorted(self._known.gap_limits, gap))
         self._begins, self._gap, self._kind = begins, gap, kind
         for dim in self._known.order:
             self._code_dim(dim)
-            self._spent(self._names[dim])
+            self._spent(self._known.names[dim])
         amplitude = self._code_amplitude() if loud else np.zeros(n, np.int64)
         self._spent("amplitude")
         time_index = self._first_time + np.cumsum(gap)
@@ -166,7 +170,7 @@ class _Block:
 
     def _code_begins(self) -> NDArray[np.bool_]:
         """Which events begin by themselves, bool [n]; the first is taken to."""
-        dim = self._index["begins"]
+        dim = self._known.begins_dim
         grid = self._grids[dim]
         least = grid.ceil(51)
         context, codes = 2, []
@@ -222,20 +226,21 @@ class _Block:
         for other, weight in known.change:
             changed[1:] += weight * np.diff(self._values[:, other])
         changed = np.where(self._kind > 0, changed >> VALUE_BITS, 0)  # what begins has not changed
-        # after a number that was not at its spike, and after one that was
-        kinds = np.stack(self._states(dim, self._kind))
+        kinds = np.array(known.kinds)[:, self._kind]
         constant, last, before, average, scale = (
             np.array(row, np.int64)[kinds] for row in (known.mean, known.last, known.before, known.average, known.scale)
         )
         finer = (known.coarser * grid.eighths >> VALUE_BITS) - grid.eighths
-        spikes, logits = self._spikes(dim, known)
-        told = _Told(constant + changed, last, before, average, scale + finer, spikes, logits)
+        spikes = logits = None
+        if known.spike:
+            spikes, logits = self._spike_codes(known.spike, grid), self._spike_logits(known.spike)
+        expected = _Prediction(constant + changed, last, before, average, scale + finer, spikes, logits)
         if self._events is None:
-            self._read(dim, told)
+            self._read(dim, expected)
         else:
-            self._write(dim, told, self._events.vector[:, dim].astype(np.int64))
+            self._write(dim, expected, self._events.vector[:, dim].astype(np.int64))
 
-    def _write(self, dim: int, told: _Told, codes: NDArray[np.int64]) -> None:
+    def _write(self, dim: int, expected: _Prediction, codes: NDArray[np.int64]) -> None:
         """Code numbers that are known."""
         grid, n = self._grids[dim], self._n
         self._keep(dim, codes)
@@ -243,23 +248,24 @@ class _Block:
         value, row = self._values[:, dim], np.arange(n)
         x1, x2, running = _earlier(value, start)
         spikes, at_spike = None, np.zeros(n, np.int64)
-        if told.logits is not None:
-            spikes = np.concatenate([[0], codes[:-1]]) if told.spikes is None else told.spikes
+        if expected.logits is not None:
+            spikes = np.concatenate([[0], codes[:-1]]) if expected.spikes is None else expected.spikes
             at_spike[1:] = (codes == spikes)[:-1]
-        last, before, average = (column[at_spike, row] for column in (told.last, told.before, told.average))
+        last, before, average = (column[at_spike, row] for column in (expected.last, expected.before, expected.average))
         weighted = last * x1 + before * x2 + average * running
-        mean = np.clip(told.constant[at_spike, row] + (weighted >> VALUE_BITS), -MAX_VALUE, MAX_VALUE)
-        logit = None if told.logits is None else told.logits[at_spike, row]
-        numbers(self._coder, told.scale[at_spike, row], grid.sixteenths_of(mean), codes, spikes, logit)
+        mean = np.clip(expected.constant[at_spike, row] + (weighted >> VALUE_BITS), -MAX_VALUE, MAX_VALUE)
+        logit = None if expected.logits is None else expected.logits[at_spike, row]
+        numbers(self._coder, expected.scale[at_spike, row], grid.sixteenths_of(mean), codes, spikes, logit)
 
-    def _read(self, dim: int, told: _Told) -> None:
+    def _read(self, dim: int, expected: _Prediction) -> None:
         """Decode numbers one by one, each from those before."""
         grid, coder = self._grids[dim], self._coder
         constant, last, before, average, scale = (
-            column.tolist() for column in (told.constant, told.last, told.before, told.average, told.scale)
+            column.tolist()
+            for column in (expected.constant, expected.last, expected.before, expected.average, expected.scale)
         )
-        spikes = None if told.spikes is None else told.spikes.tolist()
-        logits = None if told.logits is None else told.logits.tolist()
+        spikes = None if expected.spikes is None else expected.spikes.tolist()
+        logits = None if expected.logits is None else expected.logits.tolist()
         x1 = x2 = running = self._known.dims[dim].start
         codes = []
         at_spike = code = 0
@@ -277,42 +283,25 @@ class _Block:
             codes.append(code)
         self._keep(dim, codes)
 
-    def _states(self, dim: int, kind: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Kinds of events, int64 [n], after a number that was not at its spike, and after one that was.
+    def _spike_codes(self, spike: Spike, grid: Grid) -> NDArray[np.int64] | None:
+        """The code of every event's spike, [n]; None: the code before."""
+        if isinstance(spike.code, GapRule):
+            codes = {gap: code_filling(gap, self._unit, grid, spike.code) for gap in np.unique(self._gap).tolist()}
+            return np.array([codes[gap] for gap in self._gap.tolist()], np.int64)
+        return np.zeros(self._n, np.int64) if spike.code == "zero" else None
 
-        Where that tells that the pitch before was not heard, kinds are of their own: linked, and begins."""
-        if dim != self._index["f0_semitones"]:
-            return kind, kind
-        return np.minimum(kind, 2), np.where(kind == 0, 4, 3)
-
-    def _spikes(self, dim: int, known: DimStatistics) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-        """Codes that cost least being what they are where a number is not heard, [n] (None: the code before); and
-        their logits, [2] [n], after a number that was not at its spike, and after one that was (None: no spike)."""
-        if not known.spike:
-            return None, None
-        name = self._names[dim]
-        begins = self._begins.astype(np.int64)
-        zeros = np.zeros(self._n, np.int64)
-        if name == "attack_log2_s":
-            codes: NDArray[np.int64] | None = self._whole_attack()
-            context = (self._kind, self._kind)
-        elif name in ("decay_log2_s", "glide_semitones"):
-            codes, context = zeros, (np.append(begins[1:], 1),) * 2
-        elif name == "f0_semitones":
-            codes, context = None, (begins, begins + 2)
-        else:
-            codes, context = zeros, (begins, begins)
+    def _spike_logits(self, spike: Spike) -> NDArray[np.int64]:
+        """The logit of every event's spike, [2, n]; row 1 where the number before was at its spike."""
+        contexts = {
+            "begins": self._begins.astype(np.int64),
+            "ends": np.append(self._begins[1:], True).astype(np.int64),  # the next begins, or there is none
+            "kind": self._kind,
+        }
         telling = np.zeros(self._n, np.int64)
-        for other, weight in known.telling:
+        for other, weight in spike.telling:
             telling += weight * self._values[:, other]
-        logits = [np.array(known.spike, np.int64)[of] + (telling >> 2 * VALUE_BITS) for of in context]
-        return codes, np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
-
-    def _whole_attack(self) -> NDArray[np.int64]:
-        """The smallest attacks on the grid that take up the whole gap, codes [n]."""
-        grid = self._grids[self._index["attack_log2_s"]]
-        codes = {gap: whole_attack(gap, self._unit, grid) for gap in np.unique(self._gap).tolist()}
-        return np.array([codes[gap] for gap in self._gap.tolist()], np.int64)
+        logits = np.array(spike.logits)[:, contexts[spike.context]] + (telling >> 2 * VALUE_BITS)
+        return np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
 
     def _code_amplitude(self) -> NDArray[np.int64]:
         scale, logit = self._known.amplitude

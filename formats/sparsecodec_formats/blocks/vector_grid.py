@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from sparsecodec_formats.quantiser import MAX_VECTOR_CODE
 
 from .logistic import EIGHTH_BITS, EIGHTHS, INVERSE_EIGHTHS, MEAN_BITS
+from .statistics import GapRule
 
 VALUE_BITS = 8
-"""Values are in units of 2**-8 of the layout's."""
+"""Values, code times step, are in units of 2**-8."""
 MAX_VALUE = 1 << 20
 
 _LOG2_BITS = 16
-_ALMOST = 66  # in units of 2**-16 of a step: so much too short is whole, too
+_ALMOST = 66  # in units of 2**-16 of a step: so much too short still fills a gap
 
 
 class Grid:
-    """The grid of one dim: code · 2**((step - 128) / 8) of the layout's units."""
+    """The grid of one dim: a code stands for code · 2**((step_code - 128) / 8)."""
 
     def __init__(self, step_code: int) -> None:
         self.eighths = step_code - 128
@@ -51,20 +52,21 @@ class Grid:
         return values * self._inverse >> self._to_steps
 
     def scaled(self, value: int) -> int:
-        """A number of the layout's units as one of steps."""
+        """A number as one of steps."""
         shift = EIGHTH_BITS + self.octave
         return value * self._inverse >> shift if shift >= 0 else value * self._inverse << -shift
 
     def ceil(self, hundredths: int) -> int:
-        """The smallest code that stands for at least so many hundredths of the layout's unit (below 2**17)."""
+        """The smallest code that stands for at least so many hundredths (below 2**17)."""
         wanted = hundredths << max(0, EIGHTH_BITS - self.octave)
         return -(-wanted // (100 * self._factor << max(0, self.octave - EIGHTH_BITS)))
 
 
-def whole_attack(gap: int, unit: Fraction, grid: Grid) -> int:
-    """The smallest code of an attack that takes up a whole gap; an attack is 0.06 s · 2**(0.75 · value)."""
-    octaves = _log2(50 * gap * unit.numerator, 3 * unit.denominator)
-    steps = grid.scaled(octaves * 4 // 3)
+def code_filling(gap: int, time_unit: Fraction, grid: Grid, rule: GapRule) -> int:
+    """The smallest code whose time, as the rule has it, is at least `gap` time units of `time_unit` seconds."""
+    seconds, octaves = rule.seconds, rule.octaves
+    log2 = _log2(gap * time_unit.numerator * seconds.denominator, time_unit.denominator * seconds.numerator)
+    steps = grid.scaled(log2 * octaves.denominator // octaves.numerator)
     return min(max(0, -(-(steps - _ALMOST) >> _LOG2_BITS)), MAX_VECTOR_CODE)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import zstandard
 
 from sparsecodec_formats.errors import FormatError
+from sparsecodec_formats.header import N_DIMS
 from sparsecodec_formats.quantiser import MAX_LEVEL_CODE, MAX_VECTOR_CODE, QuantisedEvents
-from sparsecodec_formats.table import MAX_INT, N_DIMS
-from sparsecodec_formats.varint import decode_varints, encode_varints, unzigzag, zigzag
+from sparsecodec_formats.varint import MAX_INT, decode_varints, encode_varints, unzigzag, zigzag
 
 CODEC = 0
 CHECKSUM_BYTES = 4

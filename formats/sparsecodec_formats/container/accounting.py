@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sparsecodec_formats.blocks import range_codec, zstd_codec
+from sparsecodec_formats.blocks import range_codec, statistics, zstd_codec
+from sparsecodec_formats.crc import CHECK_BYTES
 
 from .reader import RawBlock, Reader
 
@@ -43,8 +44,9 @@ def spending(fileobj: BinaryIO) -> Spending:
     spent["header"] = reader.header_bytes
     for raw in reader.raw_blocks():
         if raw.head.codec == range_codec.CODEC:
-            bits = range_codec.part_bits(reader.decode(raw), reader.header)
-            per_bit = (len(raw.payload) - range_codec.CHECK_BYTES) / sum(bits.values())
+            known = statistics.load(reader.header.statistics)
+            bits = range_codec.part_bits(reader.decode(raw), reader.header, known)
+            per_bit = (len(raw.payload) - CHECK_BYTES) / sum(bits.values())
             for name, n_bits in bits.items():
                 part = name if name in spent else "vectors"
                 spent[part] += n_bits * per_bit

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.blocks.zstd_codec import max_payload_bytes
+from sparsecodec_formats.crc import CHECK_BYTES, CRC_BYTES, check_of, crc_bytes
 from sparsecodec_formats.errors import FormatError
-from sparsecodec_formats.table import MAX_INT, Header
-from sparsecodec_formats.varint import MAX_VARINT_BYTES, Cursor, encode_varint
-
-from .header_bytes import CRC_BYTES
+from sparsecodec_formats.header import Header
+from sparsecodec_formats.varint import MAX_INT, MAX_VARINT_BYTES, Cursor, encode_varint
 
 WINDOW_S = 10
 """A block's events lie within one window of this length, so that a reader knows which blocks it can skip."""
@@ -22,9 +20,8 @@ MAX_BLOCK_EVENTS = 2**16
 BLOCK_MARK = 0xB0  # the low four bits are the codec
 END_MARK = 0xED
 
-HEAD_CHECK_BYTES = 2
-MAX_HEAD_BYTES = 2 + 4 * MAX_VARINT_BYTES + HEAD_CHECK_BYTES
-MAX_END_BYTES = 1 + 2 * MAX_VARINT_BYTES + CRC_BYTES
+MAX_HEAD_BYTES = 2 + 4 * MAX_VARINT_BYTES + CHECK_BYTES
+END_BYTES = 1 + CRC_BYTES
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def pack_head(head: Head, header: Header) -> bytes:
         data += bytes([head.channel])
     for number in (head.n_events, head.first_index, head.first_time, head.payload_bytes):
         data += encode_varint(number)
-    return data + _check(data)
+    return data + check_of(data)
 
 
 def parse_head(data: bytes, header: Header) -> tuple[Head, int]:
@@ -66,7 +63,7 @@ def parse_head(data: bytes, header: Header) -> tuple[Head, int]:
         raise FormatError(f"it begins with {mark:#04x}, which is no block's mark")
     channel = cursor.byte() if header.channels > 1 else 0
     n_events, first_index, first_time, payload_bytes = (cursor.varint() for _ in range(4))
-    if cursor.take(HEAD_CHECK_BYTES) != _check(data[: cursor.position - HEAD_CHECK_BYTES]):
+    if cursor.take(CHECK_BYTES) != check_of(data[: cursor.position - CHECK_BYTES]):
         raise FormatError("the check of its head does not match")
     if channel >= header.channels:
         raise FormatError(f"its channel is {channel} of {header.channels}")
@@ -80,19 +77,10 @@ def parse_head(data: bytes, header: Header) -> tuple[Head, int]:
     return head, cursor.position
 
 
-def pack_end(n_blocks: int, n_events: int, crc: int) -> bytes:
-    """The end of a file: totals, and the CRC-32 of every byte before it, `crc`, carried over the totals."""
-    data = bytes([END_MARK]) + encode_varint(n_blocks) + encode_varint(n_events)
-    return data + zlib.crc32(data, crc).to_bytes(CRC_BYTES, "little")
-
-
-def parse_end(data: bytes) -> tuple[int, int, int, int]:
-    """Numbers of blocks and events, CRC-32, and how many bytes all of it takes."""
-    cursor = Cursor(data)
-    if cursor.byte() != END_MARK:
-        raise FormatError("it does not begin with the end's mark")
-    n_blocks, n_events = cursor.varint(), cursor.varint()
-    return n_blocks, n_events, int.from_bytes(cursor.take(CRC_BYTES), "little"), cursor.position
+def pack_end(crc: int) -> bytes:
+    """The end of a file: its mark, and the CRC-32 of every byte before; `crc` is that of those before the mark."""
+    mark = bytes([END_MARK])
+    return mark + crc_bytes(mark, crc)
 
 
 def window_of(time_index: int, header: Header) -> int:
@@ -103,7 +91,3 @@ def window_of(time_index: int, header: Header) -> int:
 def windows_of(time_index: NDArray[np.int64], header: Header) -> NDArray[np.int64]:
     """`window_of` every time of a column."""
     return time_index * header.time_unit.numerator // (WINDOW_S * header.time_unit.denominator)
-
-
-def _check(head: bytes) -> bytes:
-    return zlib.crc32(head).to_bytes(CRC_BYTES, "little")[:HEAD_CHECK_BYTES]

@@ -1,66 +1,125 @@
-"""The first bytes of a file: magic, version and header."""
+"""The first bytes of a file: magic, version and header.
+
+Every header has exactly one form in bytes: a field that has its usual value is left out, and a flag says so.
+"""
 
 from __future__ import annotations
 
-import zlib
 from fractions import Fraction
 
+from sparsecodec_formats.crc import check_of
 from sparsecodec_formats.errors import FormatError, SicError
+from sparsecodec_formats.header import MAX_TAG_BYTES, MAX_U32, N_DIMS, WEIGHTS_HASH_BYTES, Header
+from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.steps import code_of_step, step_of_code
-from sparsecodec_formats.table import MAX_TAG_BYTES, MAX_U32, N_DIMS, Header
 from sparsecodec_formats.varint import Cursor, encode_varint
 
 MAGIC = b"\x89SIC"
-VERSION = 1
+VERSION = 0x10
+"""Major version in the high four bits, minor in the low."""
+
 MAX_BODY_BYTES = 2**18
 """More than any legal header: bounds what a reader takes in before it has checked anything."""
 
-CRC_BYTES = 4
+CHANNELS, TIME_UNIT, STEPS, SEED, TAGS = (1 << bit for bit in range(5))
+"""Flags: which fields are given. Absent, they are USUAL_CHANNELS and so on, and one step holds for all dims."""
+
+USUAL_CHANNELS = 1
+USUAL_TIME_UNIT = Fraction(32, 11_025)
+USUAL_SEED = 0
+
+RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
+"""Sample rates with a code, in Hz: 1, 2, … Code 0 says that the rate follows."""
 
 
 def pack_header(header: Header) -> bytes:
-    """Magic, version, length, body and CRC-32 of all of these."""
-    steps = header.step[:1] if len(set(header.step)) == 1 else header.step
-    body = bytearray()
-    body += encode_varint(header.sample_rate)
-    body.append(header.channels)
-    body += encode_varint(header.n_samples)
-    body += _text(header.model)
-    body += header.weights_hash
-    body += encode_varint(header.time_unit.numerator)
-    body += encode_varint(header.time_unit.denominator)
-    body.append(len(steps))
-    body += bytes(code_of_step(step) for step in steps)
-    body += encode_varint(header.seed)
-    body += encode_varint(len(header.tags))
-    for key, value in header.tags.items():
-        body += _text(key) + _text(value)
+    """Magic, version, length, body and the check of all of these."""
+    body = _pack_body(header)
     head = MAGIC + bytes([VERSION]) + encode_varint(len(body)) + body
-    return head + zlib.crc32(head).to_bytes(CRC_BYTES, "little")
+    return head + check_of(head)
 
 
 def parse_header(body: bytes) -> Header:
-    """The header in a body whose CRC has been checked; FormatError when it breaks the rules."""
-    cursor = Cursor(body)
+    """The header in a body whose check matches; FormatError when it breaks the rules."""
     try:
-        header = Header(
-            sample_rate=cursor.varint(),
-            channels=cursor.byte(),
-            n_samples=cursor.varint(),
-            model=_take_text(cursor, 32),
-            weights_hash=cursor.take(8),
-            time_unit=_take_ratio(cursor),
-            step=_take_steps(cursor),
-            seed=cursor.varint(),
-            tags=_take_tags(cursor),
-        )
+        header = _parse_body(Cursor(body))
     except UnicodeDecodeError:
         raise FormatError("damaged header: a text is not UTF-8") from None
     except SicError as error:
         raise FormatError(f"damaged header: {error}") from None
-    if cursor.position != len(body):
-        raise FormatError(f"damaged header: {len(body) - cursor.position} bytes too many")
+    if _pack_body(header) != body:
+        raise FormatError("damaged header: it is longer than it need be")
     return header
+
+
+def _pack_body(header: Header) -> bytes:
+    steps = header.step[:1] if len(set(header.step)) == 1 else header.step
+    given = {
+        CHANNELS: header.channels != USUAL_CHANNELS,
+        TIME_UNIT: header.time_unit != USUAL_TIME_UNIT,
+        STEPS: len(steps) > 1,
+        SEED: header.seed != USUAL_SEED,
+        TAGS: bool(header.tags),
+    }
+    body = bytearray([sum(flag for flag, is_given in given.items() if is_given)])
+    if header.sample_rate in RATES:
+        body.append(1 + RATES.index(header.sample_rate))
+    else:
+        body += b"\0" + encode_varint(header.sample_rate)
+    if given[CHANNELS]:
+        body.append(header.channels)
+    body += encode_varint(header.n_samples)
+    if header.model in LAYOUTS:
+        body.append(LAYOUTS[header.model].number)
+    else:
+        body += b"\0" + _text(header.model)
+    body += header.weights_hash
+    body.append(header.statistics)
+    if given[TIME_UNIT]:
+        body += encode_varint(header.time_unit.numerator) + encode_varint(header.time_unit.denominator)
+    body += bytes(code_of_step(step) for step in steps)
+    if given[SEED]:
+        body += encode_varint(header.seed)
+    if given[TAGS]:
+        body += encode_varint(len(header.tags))
+        for key, value in header.tags.items():
+            body += _text(key) + _text(value)
+    return bytes(body)
+
+
+def _parse_body(cursor: Cursor) -> Header:
+    flags = cursor.byte()
+    if flags >> 5:
+        raise FormatError(f"its flags are {flags:#04x}, of which this version of the library knows the lower five")
+    return Header(
+        sample_rate=_take_rate(cursor),
+        channels=cursor.byte() if flags & CHANNELS else USUAL_CHANNELS,
+        n_samples=cursor.varint(),
+        model=_take_model(cursor),
+        weights_hash=cursor.take(WEIGHTS_HASH_BYTES),
+        statistics=cursor.byte(),
+        time_unit=_take_ratio(cursor) if flags & TIME_UNIT else USUAL_TIME_UNIT,
+        step=tuple(map(step_of_code, cursor.take(N_DIMS) if flags & STEPS else cursor.take(1) * N_DIMS)),
+        seed=cursor.varint() if flags & SEED else USUAL_SEED,
+        tags=_take_tags(cursor) if flags & TAGS else {},
+    )
+
+
+def _take_rate(cursor: Cursor) -> int:
+    code = cursor.byte()
+    if code > len(RATES):
+        raise FormatError(f"sample rate code {code} is not known")
+    return RATES[code - 1] if code else cursor.varint()
+
+
+def _take_model(cursor: Cursor) -> str:
+    number = cursor.byte()
+    if number == 0:
+        return _take_text(cursor, 32)
+    for layout in LAYOUTS.values():
+        if layout.number == number:
+            return layout.name
+    raise FormatError(f"preset number {number} is not known")
 
 
 def _text(text: str) -> bytes:
@@ -78,14 +137,6 @@ def _take_ratio(cursor: Cursor) -> Fraction:
     if ratio.as_integer_ratio() != (numerator, denominator):
         raise FormatError("the time unit is not a ratio in lowest terms")
     return ratio
-
-
-def _take_steps(cursor: Cursor) -> tuple[float, ...]:
-    n = cursor.byte()
-    if n not in (1, N_DIMS):
-        raise FormatError(f"there are {n} steps; there must be 1 or {N_DIMS}")
-    steps = tuple(step_of_code(code) for code in cursor.take(n))
-    return steps * (N_DIMS // n)
 
 
 def _take_tags(cursor: Cursor) -> dict[str, str]:

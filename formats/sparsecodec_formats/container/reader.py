@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
@@ -11,14 +10,16 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from sparsecodec_formats.blocks.codecs import decode_block
+from sparsecodec_formats.crc import CHECK_BYTES, CRC_BYTES, check_of
 from sparsecodec_formats.errors import FormatError, SicError
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents, dequantise
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.table import EventTable
 from sparsecodec_formats.varint import MAX_VARINT_BYTES, Cursor
 
 from .byte_source import ByteSource, Truncated
-from .framing import END_MARK, MAX_END_BYTES, MAX_HEAD_BYTES, WINDOW_S, Head, parse_end, parse_head, window_of
-from .header_bytes import CRC_BYTES, MAGIC, MAX_BODY_BYTES, VERSION, parse_header
+from .framing import END_BYTES, END_MARK, MAX_HEAD_BYTES, WINDOW_S, Head, parse_head, window_of
+from .header_bytes import MAGIC, MAX_BODY_BYTES, VERSION, parse_header
 
 Damaged = Literal["raise", "skip"]
 
@@ -66,7 +67,7 @@ class Reader:
 
     Attributes:
         header: read when the reader is made; FormatError if it is damaged or the file is not a .sic file.
-        header_bytes: that it takes, with magic and CRC.
+        header_bytes: that it takes, with magic and check.
         problems: one line for each that the last `blocks(damaged="skip")` has met.
     """
 
@@ -163,7 +164,7 @@ class Reader:
     def decode(self, raw: RawBlock) -> QuantisedEvents:
         """The events of a block; FormatError when its payload is damaged."""
         head = raw.head
-        events = decode_block(head, raw.payload, self.header)
+        events = decode_block(head.codec, raw.payload, self.header, head.n_events, head.first_time, head.channel)
         last_time = int(events.time_index[-1])
         if window_of(last_time, self.header) != window_of(head.first_time, self.header):
             raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")
@@ -178,17 +179,13 @@ class Reader:
     def _check_end(self) -> None:
         """Take the end of the file; FormatError unless nothing follows and it agrees with what was read."""
         source = self._source
-        data = source.peek(MAX_END_BYTES + 1)
-        n_blocks, n_events, crc, n_bytes = parse_end(data)
-        if len(data) > n_bytes:
+        if len(source.peek(END_BYTES + 1)) > END_BYTES:
             raise FormatError("bytes follow that do not belong to the file")
-        source.take(n_bytes - CRC_BYTES)
+        source.take(END_BYTES - CRC_BYTES)
         whole_crc = source.crc
-        source.take(CRC_BYTES)
+        crc = int.from_bytes(source.take(CRC_BYTES), "little")
         if self.problems:
-            return  # what follows is bound to disagree, and would say nothing new
-        if (n_blocks, n_events) != (self._order.n_blocks, sum(self._order.n_events)):
-            raise FormatError(f"it tells of {n_blocks} blocks with {n_events} events; not all are there")
+            return  # the CRC is bound to disagree, and would say nothing new
         if whole_crc not in (None, crc):
             raise FormatError("the CRC of the file does not match")
 
@@ -209,7 +206,7 @@ class Reader:
     def _is_sound(self, data: bytes, is_last: bool) -> bool:
         try:
             if data[0] == END_MARK:
-                return is_last and parse_end(data)[-1] == len(data)
+                return is_last and len(data) == END_BYTES
             parse_head(data, self.header)
         except FormatError:
             return False
@@ -246,7 +243,11 @@ def _take_header(source: ByteSource) -> Header:
     if len(start) <= len(MAGIC):
         raise Truncated(f"the file is cut short at byte {len(start)}")
     if start[-1] != VERSION:
-        raise FormatError(f"bitstream version {start[-1]} is not known here, only {VERSION}: update sic")
+        newer = ", a newer one is needed" if start[-1] > VERSION else ""
+        raise FormatError(
+            f"it is of version {_dotted(start[-1])} of the format; this version of the library reads"
+            f" {_dotted(VERSION)}{newer}"
+        )
     cursor = Cursor(source.peek(len(start) + MAX_VARINT_BYTES))
     cursor.take(len(start))
     try:
@@ -254,6 +255,10 @@ def _take_header(source: ByteSource) -> Header:
     except FormatError as error:
         raise FormatError(f"damaged header: {error}") from None
     head = source.take(cursor.position + n_body)
-    if source.take(CRC_BYTES) != zlib.crc32(head).to_bytes(CRC_BYTES, "little"):
-        raise FormatError("damaged header: its CRC does not match")
+    if source.take(CHECK_BYTES) != check_of(head):
+        raise FormatError("damaged header: its check does not match")
     return parse_header(head[cursor.position :])
+
+
+def _dotted(version: int) -> str:
+    return f"{version >> 4}.{version & 15}"

@@ -10,8 +10,9 @@ import numpy as np
 
 from sparsecodec_formats.blocks.codecs import encode_block
 from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents, quantise
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.table import EventTable
 
 from .framing import MAX_BLOCK_EVENTS, Head, pack_end, pack_head, windows_of
 from .header_bytes import pack_header
@@ -25,14 +26,13 @@ class Writer:
 
     Args:
         fileobj: binary, buffered, writable; never seeked.
-        header: the header of every part.
+        header: the header of every part. Events cannot be written with statistics that are not known here.
     """
 
     def __init__(self, fileobj: BinaryIO, header: Header) -> None:
         self.header = header
         self._file = fileobj
         self._crc = 0
-        self._n_blocks = 0
         self._n_events = [0] * header.channels
         self._window = 0
         self._last_time = 0
@@ -65,7 +65,7 @@ class Writer:
         if self._closed:
             return
         self._flush()
-        self._put(pack_end(self._n_blocks, sum(self._n_events), self._crc))
+        self._put(pack_end(self._crc))
         self._closed = True
 
     def __enter__(self) -> Writer:
@@ -99,7 +99,6 @@ class Writer:
             payload_bytes=len(payload),
         )
         self._put(pack_head(head, self.header) + payload)
-        self._n_blocks += 1
         self._n_events[channel] += len(events)
 
     def _put(self, data: bytes) -> None:

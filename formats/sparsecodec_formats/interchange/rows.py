@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.presets.layout import Dim
 from sparsecodec_formats.presets.voices import BEGINS_ABOVE
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.table import EventTable
 
 PLACE = ("index", "time_s", "channel", "amplitude")
 """Keys of every row, before those of the preset."""
@@ -69,6 +70,7 @@ def header_fields(header: Header) -> dict[str, Any]:
     return {
         "model": header.model,
         "weights_hash": header.weights_hash.hex() if any(header.weights_hash) else None,
+        "statistics": header.statistics,
         "sample_rate_hz": header.sample_rate,
         "channels": header.channels,
         "n_samples": header.n_samples,

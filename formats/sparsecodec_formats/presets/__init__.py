@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.header import Header
+from sparsecodec_formats.table import EventTable
 
 from .layout import Dim, Layout
 from .reference import REFERENCE

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.table import N_DIMS, EventTable
+from sparsecodec_formats.header import N_DIMS
+from sparsecodec_formats.table import EventTable
 
 __all__ = ["N_DIMS", "Dim", "Layout", "dims"]
 
@@ -47,15 +48,19 @@ class Layout:
 
     Attributes:
         name: as in `Header.model`.
+        number: of the preset in files, 1..255; it never changes.
         sample_rate: that the model works at, Hz.
         time_unit: finest step of an event's time, s.
         dims: the dims that have a name.
+        statistics: number of those that new files are coded with (blocks/statistics); 0: none.
     """
 
     name: str
+    number: int
     sample_rate: int
     time_unit: Fraction
     dims: Mapping[str, Dim]
+    statistics: int = 0
 
     def physical(self, table: EventTable, name: str) -> NDArray[np.float64]:
         """float64 [n]: the named quantity of every event, in its unit; SicError when this preset has none."""

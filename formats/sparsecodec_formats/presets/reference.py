@@ -7,4 +7,4 @@ from fractions import Fraction
 from .layout import Layout, dims
 
 # Times are those of frames; the fine shift within one frame either way is in the vector.
-REFERENCE = Layout(name="reference", sample_rate=22_050, time_unit=Fraction(256, 22_050), dims=dims())
+REFERENCE = Layout(name="reference", number=2, sample_rate=22_050, time_unit=Fraction(256, 22_050), dims=dims())

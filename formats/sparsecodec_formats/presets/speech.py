@@ -10,6 +10,7 @@ from .layout import N_DIMS, Layout, dims
 # Scales are such that a quantiser step of 1.0 is right at the preset's nominal rate.
 SPEECH = Layout(
     name="speech",
+    number=1,
     sample_rate=22_050,
     time_unit=Fraction(64, 22_050),
     dims=dims(
@@ -25,4 +26,5 @@ SPEECH = Layout(
         # Spectrum and voicing: coefficients of a KLT that comes with the model.
         *((f"shape_{i}", "1", 1.0, 0.0) for i in range(N_DIMS - 8)),
     ),
+    statistics=1,
 )

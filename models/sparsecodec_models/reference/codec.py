@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats.edit import keep_bytes
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.steps import nearest_step
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.table import EventTable
 from sparsecodec_models.codec import Blocks, Codec, Wish
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
 
@@ -52,10 +53,10 @@ class ReferenceCodec(Codec):
         """model: is taken over (frozen, moved). Default: the published sizes, drawn from seed 0,
         whose hash is zeros, for any copy of this program can draw them again.
 
-        weights_hash: 8 bytes that files carry and `decode` checks; default, those of `model.to_bytes()`.
+        weights_hash: 4 bytes that files carry and `decode` checks; default, those of `model.to_bytes()`.
         """
         if weights_hash is None:
-            weights_hash = _hash(model.to_bytes()) if model else bytes(8)
+            weights_hash = _hash(model.to_bytes()) if model else bytes(4)
         self.model = (model or ReferenceModel().draw_weights(0)).to(device).eval().requires_grad_(False)
         self.config: ReferenceConfig = self.model.config
         self.weights_hash = weights_hash
@@ -166,4 +167,4 @@ class ReferenceCodec(Codec):
 
 
 def _hash(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()[:8]
+    return hashlib.sha256(data).digest()[:4]

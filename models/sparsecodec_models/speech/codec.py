@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats.edit import keep_bytes, only
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import dequantise, quantise
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.table import EventTable
 from sparsecodec_models.codec import Blocks, Codec, Wish
 from sparsecodec_models.speech.analysis.candidates import CandidateFinder, Candidates
 from sparsecodec_models.speech.analysis.fit import Events

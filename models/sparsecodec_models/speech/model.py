@@ -19,7 +19,7 @@ from .config import SpeechConfig
 
 
 class SpeechModel(nn.Module):
-    """Encoder, decoder and prior of one config. `weights_hash`: first 8 bytes of the SHA-256 of the weights' file,
+    """Encoder, decoder and prior of one config. `weights_hash`: first 4 bytes of the SHA-256 of the weights' file,
     zeros when made here."""
 
     def __init__(self, config: SpeechConfig | None = None) -> None:
@@ -28,7 +28,7 @@ class SpeechModel(nn.Module):
         self.encoder = SpeechEncoder(self.config)
         self.decoder = SpeechDecoder(self.config)
         self.prior = EventPrior(self.config.vector_dims)
-        self.weights_hash = bytes(8)
+        self.weights_hash = bytes(4)
 
     def to_bytes(self) -> bytes:
         """Weights as fp16 safetensors; the config travels in the metadata, under one key so that the bytes do not
@@ -54,5 +54,5 @@ class SpeechModel(nn.Module):
                 f"not weights of the speech preset as it is in this version ({type(error).__name__}):"
                 " give a .safetensors file that this version of sic trained"
             ) from error
-        model.weights_hash = hashlib.sha256(data).digest()[:8]
+        model.weights_hash = hashlib.sha256(data).digest()[:4]
         return model.eval()

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from sparsecodec_formats.edit.ranking import removal_order
-from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_formats.header import Header
+from sparsecodec_formats.table import EventTable
 
 from .candidates import Candidates
 from .fit import Events

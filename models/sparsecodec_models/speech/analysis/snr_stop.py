@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sparsecodec_formats.table import Header
+from sparsecodec_formats.header import Header
 from sparsecodec_models.removal import Proposal, energy, remove_events
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.synthesis.voices import render

@@ -1,0 +1,156 @@
+"""How the numbers of events are spread: the statistics that codec 1 codes blocks with, as numbered data files.
+
+formats/statistics/fit_statistics.py fits them to events of training material. A file's header says by number which of
+them its blocks were coded with, so a number never changes its meaning: new statistics get the next number.
+docs/format.md has the fields of the JSON files.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from sparsecodec_formats.blocks.range_coder import Table, table_of
+from sparsecodec_formats.errors import FormatError
+
+
+@dataclass(frozen=True)
+class GapRule:
+    """A time of `seconds` · 2 ** (`octaves` · value), which fills the gap to the event before."""
+
+    seconds: Fraction
+    octaves: Fraction
+
+
+@dataclass(frozen=True)
+class Spike:
+    """One code of a dim that is likelier than its neighbours, because the number does not affect the sound there.
+
+    Attributes:
+        code: which code: zero; that of the event before; or the smallest one whose time fills the gap.
+        context: what the logits are indexed by: whether the event begins; whether the sound ends with it, as the next
+            event begins or there is none; its kind.
+        logits: [2][contexts], in quarters, of the number being at the spike; row 1 where that of the event before was.
+        telling: (dim, weight in 2**-16) of numbers of the same event that are added to the logit.
+    """
+
+    code: Literal["zero", "before"] | GapRule
+    context: Literal["begins", "ends", "kind"]
+    logits: tuple[tuple[int, ...], ...]
+    telling: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class DimStatistics:
+    """Of one number of a vector. Values are in units of 2**-8, as are weights.
+
+    Attributes:
+        start: what comes before the first event.
+        kinds: [2][kinds]: where in the five lists below an event of a kind finds its numbers; row 1 where the event
+            before was at its spike.
+        mean, last, before, average: the number is expected at mean + last · that of the event before + before · that
+            of the one before it + average · the running mean.
+        scale: of the logistic distribution about it, eighths of an octave re 1.
+        change: (dim, weight) of numbers of the same event that are coded earlier: weight · what they changed by.
+        coarser: what is added to the scale, in 2**-8, for each eighth of an octave that the step is above 1: with
+            coarser steps there are fewer events, and they differ more.
+        spike: None where no code stands out.
+    """
+
+    start: int
+    kinds: tuple[tuple[int, ...], ...]
+    mean: tuple[int, ...]
+    last: tuple[int, ...]
+    before: tuple[int, ...]
+    average: tuple[int, ...]
+    scale: tuple[int, ...]
+    change: tuple[tuple[int, int], ...]
+    coarser: int
+    spike: Spike | None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the events of one preset.
+
+    Attributes:
+        names: of the dims, by index.
+        order: dims as they are coded, without `begins_dim`.
+        begins_dim: the dim that is above 1/2 where an event begins by itself.
+        begins: tables of it, by the event before (0 is linked, 1 begins, 2 there is none): no, yes, another number.
+        gap_limits: largest gaps of the kinds of linked events but the last, time units. Kind 0 is an event that begins.
+        gaps: [classes][context], tables of a gap in units of four; the last symbol is an escape.
+        dims: by index, all but `begins_dim`.
+        amplitude: (scale, logit of being that of the event before).
+    """
+
+    names: tuple[str, ...]
+    order: tuple[int, ...]
+    begins_dim: int
+    begins: tuple[Table, ...]
+    gap_limits: tuple[int, ...]
+    gaps: tuple[tuple[Table, ...], ...]
+    dims: dict[int, DimStatistics]
+    amplitude: tuple[int, int]
+
+
+def numbers() -> list[int]:
+    """The numbers of all statistics that this version of the library has."""
+    files = (file.name.partition(".") for file in resources.files(__package__).iterdir())
+    return sorted(int(stem) for stem, _, ending in files if ending == "json")
+
+
+@cache
+def load(number: int) -> Statistics:
+    """The statistics of that number; FormatError where this version of the library has none."""
+    if number not in numbers():
+        known = ", ".join(map(str, numbers()))
+        raise FormatError(
+            f"statistics number {number} are not known; this version of the library has {known}, a newer one is needed"
+        )
+    return parse(json.loads((resources.files(__package__) / f"{number}.json").read_text(encoding="utf-8")))
+
+
+def parse(found: dict[str, Any]) -> Statistics:
+    """Statistics as a JSON file holds them, with dims by name."""
+    index = {name: i for i, name in enumerate(found["names"])}
+    same_kinds = list(range(len(found["gap_limits"]) + 2))
+
+    def weights(of: dict[str, Any], key: str) -> tuple[tuple[int, int], ...]:
+        return tuple((index[name], weight) for name, weight in of.get(key, {}).items())
+
+    def dim(of: dict[str, Any]) -> DimStatistics:
+        lists = {key: tuple(of[key]) for key in ("mean", "last", "before", "average", "scale")}
+        return DimStatistics(
+            start=of["start"],
+            kinds=_rows(of.get("kinds", [same_kinds, same_kinds])),
+            change=weights(of, "change"),
+            coarser=of["coarser"],
+            spike=spike(of["spike"]) if "spike" in of else None,
+            **lists,
+        )
+
+    def spike(of: dict[str, Any]) -> Spike:
+        code = of["code"]
+        if code == "gap":
+            code = GapRule(Fraction(*of["seconds"]), Fraction(*of["octaves"]))
+        return Spike(code, of["context"], _rows(of["logits"]), weights(of, "telling"))
+
+    return Statistics(
+        names=tuple(found["names"]),
+        order=tuple(index[name] for name in found["order"]),
+        begins_dim=index[found["begins"]["dim"]],
+        begins=tuple(table_of(shares) for shares in found["begins"]["shares"]),
+        gap_limits=tuple(found["gap_limits"]),
+        gaps=tuple(tuple(table_of(shares) for shares in contexts) for contexts in found["gaps"]),
+        dims={index[name]: dim(of) for name, of in found["dims"].items()},
+        amplitude=tuple(found["amplitude"]),
+    )
+
+
+def _rows(lists: list[list[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in lists)

@@ -1,0 +1,111 @@
+"""What holds for a whole file: the source, the preset with its weights, and the grid that numbers are kept on."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from .errors import SicError
+from .steps import code_of_step
+from .varint import MAX_INT
+
+N_DIMS = 32
+"""Numbers in an event's vector."""
+
+MAX_U32 = 2**32 - 1
+
+MAX_TAG_BYTES = 65_000
+"""All keys and values of the tags together, as UTF-8."""
+
+WEIGHTS_HASH_BYTES = 4
+
+_MODEL_NAME = re.compile(r"[a-z0-9._-]{1,32}")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What holds for a whole file.
+
+    Attributes:
+        sample_rate: of the source, Hz, 1..2**32-1.
+        channels: of the source, 1..255.
+        n_samples: exact length of the source per channel, 0..2**48-1.
+        model: preset that made the vectors, 1..32 characters of a-z 0-9 . _ -
+        weights_hash: first 4 bytes of the SHA-256 of the weights file; zeros = none.
+        time_unit: seconds per unit of time in the file, e.g. Fraction(64, 22050); both terms below 2**32.
+        step: quantiser step of each of the 32 dims, as made by `nearest_step`.
+        seed: of the decoder's noise, 0..2**32-1.
+        tags: free text by key; keys are not empty and hold no "=" and no control characters.
+        statistics: number of those that blocks are coded with, 0..255, as in blocks/statistics; 0 = none.
+
+    Raises SicError when made with anything else.
+    """
+
+    sample_rate: int
+    channels: int
+    n_samples: int
+    model: str
+    weights_hash: bytes
+    time_unit: Fraction
+    step: tuple[float, ...]
+    seed: int = 0
+    tags: dict[str, str] = field(default_factory=dict, hash=False)
+    statistics: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("sample_rate", 1, MAX_U32),
+            ("channels", 1, 255),
+            ("n_samples", 0, MAX_INT),
+            ("seed", 0, MAX_U32),
+            ("statistics", 0, 255),
+        ):
+            self._set(name, _integer(name, getattr(self, name), low, high))
+        if not _MODEL_NAME.fullmatch(self.model):
+            raise SicError(f"model name {self.model!r} is not 1 to 32 characters of a-z 0-9 . _ -")
+        self._set("weights_hash", bytes(self.weights_hash))
+        if len(self.weights_hash) != WEIGHTS_HASH_BYTES:
+            raise SicError(f"weights_hash has {len(self.weights_hash)} bytes; it must have {WEIGHTS_HASH_BYTES}")
+        self._set("time_unit", Fraction(self.time_unit))
+        if not (self.time_unit > 0 and max(self.time_unit.as_integer_ratio()) <= MAX_U32):
+            raise SicError(f"time_unit {self.time_unit} s is not a positive ratio of numbers below 2**32")
+        self._set("step", tuple(float(step) for step in self.step))
+        if len(self.step) != N_DIMS:
+            raise SicError(f"step has {len(self.step)} numbers; it must have {N_DIMS}")
+        for step in self.step:
+            code_of_step(step)
+        self._set("tags", dict(self.tags))
+        _check_tags(self.tags)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the source in seconds."""
+        return self.n_samples / self.sample_rate
+
+
+def _integer(name: str, value: object, low: int, high: int) -> int:
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        raise SicError(f"{name} must be a whole number, not {value!r}") from None
+    if not low <= number <= high:
+        raise SicError(f"{name} is {number}; it must be in {low}..{high}")
+    return number
+
+
+def _check_tags(tags: dict[str, str]) -> None:
+    n_bytes = 0
+    for key, value in tags.items():
+        if not key or "=" in key or any(ord(c) < 32 or ord(c) == 127 for c in key):
+            raise SicError(f"tag key {key!r} is empty or holds '=' or a control character")
+        try:
+            n_bytes += len(key.encode()) + len(value.encode())
+        except UnicodeEncodeError:
+            raise SicError(f"tag {key!r} holds text that is not Unicode") from None
+    if n_bytes > MAX_TAG_BYTES:
+        raise SicError(f"the tags take {n_bytes} bytes; at most {MAX_TAG_BYTES} fit")

@@ -1,0 +1,206 @@
+"""What a header may hold, and its bytes: docs/format.md, "Magic, version, header"."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import replace
+from fractions import Fraction
+
+import documented_reader
+import pytest
+from format_strategies import headers, make_header, quick
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsecodec_formats import LAYOUTS, EventTable, FormatError, Header, Reader, SicError, dumps, loads, verify
+from sparsecodec_formats.container.framing import pack_end
+from sparsecodec_formats.container.header_bytes import MAGIC, RATES, VERSION, pack_header
+from sparsecodec_formats.varint import encode_varint
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sample_rate", 0),
+        ("sample_rate", 2**32),
+        ("sample_rate", 44_100.5),
+        ("channels", 0),
+        ("channels", 256),
+        ("n_samples", -1),
+        ("n_samples", 2**48),
+        ("model", ""),
+        ("model", "Speech"),
+        ("model", "speech\n"),
+        ("model", "s" * 33),
+        ("weights_hash", bytes(3)),
+        ("time_unit", Fraction(0)),
+        ("time_unit", Fraction(-1, 100)),
+        ("time_unit", Fraction(1, 2**32)),
+        ("step", (1.0,)),
+        ("step", (0.0,) * 32),
+        ("step", (1.05,) * 32),
+        ("step", (float("nan"),) * 32),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("statistics", -1),
+        ("statistics", 256),
+        ("tags", {"": "x"}),
+        ("tags", {"a=b": "x"}),
+        ("tags", {"a\n": "x"}),
+        ("tags", {"a": "\ud800"}),
+        ("tags", {"a": "x" * 65_001}),
+    ],
+)
+def test_header_refuses(field: str, value: object) -> None:
+    with pytest.raises(SicError) as caught:
+        make_header(**{field: value})
+    assert "\n" not in str(caught.value)
+
+
+# Bytes
+
+
+def file_of(body: bytes) -> bytes:
+    """A file without events, sound but for what is wrong in the body of its header."""
+    head = MAGIC + bytes([VERSION]) + encode_varint(len(body)) + body
+    data = head + zlib.crc32(head).to_bytes(4, "little")[:2]
+    return data + pack_end(zlib.crc32(data))
+
+
+def body_of(header: Header) -> bytes:
+    data = pack_header(header)
+    return data[len(MAGIC) + 1 + len(encode_varint(len(data) - 8)) : -2]
+
+
+RATE, SAMPLES, PRESET, HASH, STATISTICS, STEP = b"\x08", b"\xcc\x89\x08", b"\x01", bytes(range(4)), b"\x01", b"\x80"
+UNIT = b"\x20\x91\x56"  # 32/11025, the usual one
+BODY = b"\0" + RATE + SAMPLES + PRESET + HASH + STATISTICS + STEP
+
+
+def test_bodies_are_cut_where_the_test_thinks() -> None:
+    assert body_of(make_header()) == BODY
+    assert loads(file_of(BODY)).header == make_header()
+    stereo = b"\x01" + RATE + b"\x02" + SAMPLES + PRESET + HASH + STATISTICS + STEP
+    assert loads(file_of(stereo)).header == make_header(channels=2)
+    fine = b"\x02" + BODY[1:-1] + b"\x01\x90\x4e" + STEP
+    assert loads(file_of(fine)).header == make_header(time_unit=Fraction(1, 10_000))
+    seeded = b"\x08" + BODY[1:] + b"\x07"
+    assert loads(file_of(seeded)).header == make_header(seed=7)
+    tagged = b"\x10" + BODY[1:] + b"\x01\x01a\x00"
+    assert loads(file_of(tagged)).header == make_header(tags={"a": ""})
+    named = b"\0" + RATE + SAMPLES + b"\0\x05music" + HASH + STATISTICS + STEP
+    assert loads(file_of(named)).header == make_header(model="music")
+    odd = b"\0" + b"\0\x07" + BODY[2:]
+    assert loads(file_of(odd)).header == make_header(sample_rate=7)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        BODY[:-1],
+        BODY + b"\0",
+        b"\x20" + BODY[1:],  # flags that mean nothing
+        b"\x80" + BODY[1:],
+        b"\0\0\0" + BODY[2:],  # rate 0
+        b"\0\x0e" + BODY[2:],  # a rate code that means nothing
+        b"\x01" + RATE + b"\0" + BODY[2:],  # no channels
+        BODY.replace(SAMPLES + PRESET, SAMPLES + b"\x63"),  # a preset number that means nothing
+        BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\0"),  # a preset without a name
+        BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\x05Music"),
+        BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\x05mus\xffc"),
+        BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\x21" + b"m" * 33),
+        b"\x02" + BODY[1:-1] + b"\0\x91\x56" + STEP,  # time unit 0
+        b"\x02" + BODY[1:-1] + b"\x20\0" + STEP,  # time unit over 0
+        b"\x02" + BODY[1:-1] + b"\x02\x04" + STEP,  # not in lowest terms
+        b"\x04" + BODY[1:],  # one step of 32
+        b"\x08" + BODY[1:] + b"\x80\x80\x80\x80\x10",  # seed 2**32
+        b"\x10" + BODY[1:] + b"\x01",  # a tag that is not there
+        b"\x10" + BODY[1:] + b"\x01\x00\x00",  # a tag without a key
+        b"\x10" + BODY[1:] + b"\x02\x01a\x00\x01a\x00",  # twice the same key
+        b"\x10" + BODY[1:] + b"\x01\x01a\x01\xff",  # not UTF-8
+        b"\x10" + BODY[1:] + b"\x01\x01a\xe8\xfb\x03" + b"x" * 65_000,  # too long a text
+        b"\x10" + BODY[1:] + b"\xff\xff\xff\xff\xff\xff\x7f",  # too many tags
+    ],
+)
+def test_hostile_headers_are_refused(body: bytes) -> None:
+    with pytest.raises(FormatError, match="header") as caught:
+        loads(file_of(body))
+    assert "\n" not in str(caught.value) and verify(io.BytesIO(file_of(body))) == [str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\0\0" + encode_varint(44_100) + BODY[2:],  # a rate that has a code
+        b"\x01" + RATE + b"\x01" + BODY[2:],  # one channel
+        BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\x06speech"),  # a preset that has a number
+        b"\x02" + BODY[1:-1] + UNIT + STEP,
+        b"\x04" + BODY[1:-1] + STEP * 32,  # 32 steps that are one
+        b"\x08" + BODY[1:] + b"\0",  # seed 0
+        b"\x10" + BODY[1:] + b"\0",  # no tags
+    ],
+)
+def test_a_header_has_one_form_only(body: bytes) -> None:
+    with pytest.raises(FormatError, match="damaged header: it is longer than it need be"):
+        loads(file_of(body))
+
+
+def test_a_damaged_check_is_named() -> None:
+    data = bytearray(file_of(BODY))
+    data[len(MAGIC) + 2 + len(BODY)] ^= 1
+    with pytest.raises(FormatError, match="damaged header: its check"):
+        loads(bytes(data))
+
+
+@pytest.mark.parametrize("rate", [*RATES, 1, 7999, 37_800, 2**32 - 1])
+def test_rates(rate: int) -> None:
+    header = make_header(sample_rate=rate)
+    assert loads(file_of(body_of(header))).header == header
+    assert len(body_of(header)) == len(BODY) + (0 if rate in RATES else len(encode_varint(rate)))
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_presets_of_the_library_take_one_byte(name: str) -> None:
+    assert len(body_of(make_header(model=name))) == len(BODY)
+
+
+def test_numbers_of_presets_stay_as_they_are() -> None:
+    assert {layout.number: name for name, layout in LAYOUTS.items()} == {1: "speech", 2: "reference"}
+
+
+def test_header_of_a_mono_clip_without_tags_takes_at_most_28_bytes() -> None:
+    header = make_header(n_samples=2**32 - 1, seed=2**32 - 1)
+    assert len(pack_header(header)) <= 28
+    assert len(pack_header(replace(header, model="reference", seed=0, time_unit=Fraction(256, 22_050)))) <= 28
+
+
+@given(headers(), st.integers(0, 255))
+@quick
+def test_every_header_comes_back_as_the_same_bytes(header: Header, statistics: int) -> None:
+    header = replace(header, statistics=statistics)
+    data = dumps(EventTable.empty(header))
+    again = Reader(io.BytesIO(data)).header
+    assert again == header and list(again.tags) == list(header.tags)
+    assert pack_header(again) == pack_header(header) == data[: Reader(io.BytesIO(data)).header_bytes]
+    assert file_of(body_of(header)) == data
+
+
+@given(headers())
+@quick
+def test_the_documented_reader_finds_the_same(header: Header) -> None:
+    found, n_bytes = documented_reader.header(pack_header(header) + b"what follows")
+    assert n_bytes == len(pack_header(header))
+    assert found == {
+        "sample_rate": header.sample_rate,
+        "channels": header.channels,
+        "n_samples": header.n_samples,
+        "model": header.model,
+        "weights_hash": header.weights_hash,
+        "statistics": header.statistics,
+        "time_unit": header.time_unit.as_integer_ratio(),
+        "step": list(header.step),
+        "seed": header.seed,
+        "tags": header.tags,
+    }
