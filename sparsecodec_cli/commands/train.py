@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsecodec_cli.options import POSITIVE, SECONDS, FiniteFloat, device_option, quiet_option
+from sparsecodec_cli import api
+
+from .options import POSITIVE, SECONDS, FiniteFloat, device_option, quiet_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,11 +140,10 @@ def command(
     with run_folder.open_run(out, resume=resume, force=force) as folder:
         import torch
 
-        from sparsecodec_cli.api import resolve_device
         from sparsecodec_models.training.corpus import find_corpus
         from sparsecodec_models.training.run import Training, TrainingPlan
 
-        device = resolve_device(device)
+        device = api.resolve_device(device)
         processors = os.cpu_count() or 1
         if workers is None:
             workers = max(1, min(8, processors // 2))
@@ -204,11 +205,10 @@ def _run(training: Training, folder: Path, device: str, quiet: bool, **limits: A
     from sparsecodec_cli.train.live_line import TrainingLine, figures
     from sparsecodec_cli.train.sample_pages import pick_excerpts, write_page
     from sparsecodec_cli.train.stop_signals import StopSignals
-    from sparsecodec_models import load_codec
     from sparsecodec_models.training.loop import Watch
 
     def sample(line: dict[str, Any]) -> None:
-        codec = load_codec(os.fspath(folder / run_folder.WEIGHTS), device)
+        codec = api.load_codec(os.fspath(folder / run_folder.WEIGHTS), device=device)
         excerpts = pick_excerpts(training.corpus.valid, codec.model_rate)
         write_page(folder / run_folder.SAMPLES, line["step"], figures(line), excerpts, codec)
 
