@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsecodec_cli.inspect.inspection import columns
 from sparsecodec_cli.io.audio import Audio, write_float_wav
 from sparsecodec_cli.io.output_folder import OutputFolder
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_formats import edit
-from sparsecodec_formats.presets import layout_of
+from sparsecodec_formats.interchange.rows import PLACE, event_rows, quantities
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.codec import Codec
 from sparsecodec_models.events.sounds import EventSound, event_sounds
@@ -24,7 +23,7 @@ from sparsecodec_models.events.sounds import EventSound, event_sounds
 from .errors import CliError, shown
 
 TABLE = "stems.csv"
-PLACE = ("file", "index", "channel", "time_s", "start_sample", "n_samples")  # the first columns of TABLE
+FIRST = ("file", "start_sample", "n_samples", *PLACE)  # columns of TABLE, before those of the preset
 NAME = re.compile(r"[0-9]{4,}-[0-9]+\.[0-9]{3}s\.wav")
 SILENCE = 1e-6  # softer samples at the ends of a stem are cut: a hundred of them add up to no more than 1e-4
 
@@ -49,7 +48,7 @@ def earlier_stems(folder: Path) -> set[str]:
         return set()
     rows = csv.reader(io.StringIO(path.read_text("utf-8", errors="replace"))) if path.is_file() else iter(())
     try:
-        if tuple(next(rows, ()))[: len(PLACE)] != PLACE:
+        if tuple(next(rows, ()))[: len(FIRST)] != FIRST:
             raise csv.Error
         return {TABLE} | {row[0] for row in rows if row and NAME.fullmatch(row[0])}
     except csv.Error:
@@ -121,18 +120,16 @@ class _Places:
     """What each stem is called and where it goes, as rows of TABLE."""
 
     def __init__(self, table: EventTable) -> None:
-        self._table = table
-        self._columns = columns(table, layout_of(table.header))
         self._digits = max(4, len(str(len(table) - 1)))
-        self._rows: list[list[object]] = [[*PLACE, *(column.key for column in self._columns)]]
+        self._events = event_rows(table)
+        self._keys = [*PLACE, *(quantity.key for quantity in quantities(table))]
+        self._rows: list[list[object]] = [[*FIRST[: -len(PLACE)], *self._keys]]
 
     def add(self, stem: Stem) -> str:
         """The name of a stem's file."""
-        row, time_s = stem.row, float(self._table.time[stem.row])
-        name = f"{row:0{self._digits}}-{time_s:.3f}s.wav"
-        channel, says = int(self._table.channel[row]), [float(column.values[row]) for column in self._columns]
-        place = [name, row, channel, round(time_s, 9), stem.start, len(stem.audio)]
-        self._rows.append([*place, *(round(value, 6) for value in says)])
+        event = self._events[stem.row]
+        name = f"{stem.row:0{self._digits}}-{event['time_s']:.3f}s.wav"
+        self._rows.append([name, stem.start, len(stem.audio), *(event[key] for key in self._keys)])
         return name
 
     def as_csv(self) -> bytes:

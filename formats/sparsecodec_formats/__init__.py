@@ -5,6 +5,7 @@ from __future__ import annotations
 from .container import Block, Reader, Spending, Writer, dumps, loads, read, sizes, spending, verify, write
 from .errors import FormatError, SicError
 from .presets import LAYOUTS, Dim, Layout, layout_of
+from .presets.voices import Voices
 from .quantiser import QuantisedEvents, dequantise, quantise
 from .steps import nearest_step
 from .table import N_DIMS, EventTable, Header
@@ -22,6 +23,7 @@ __all__ = [
     "Reader",
     "SicError",
     "Spending",
+    "Voices",
     "Writer",
     "dequantise",
     "dumps",

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats.edit.ranking import AUDIBLE_DB, voices
+from sparsecodec_formats.edit.ranking import AUDIBLE_DB
 from sparsecodec_formats.presets import Layout, level_db
+from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 DOTS_X, DOTS_Y = 2, 4
@@ -132,15 +133,13 @@ def picture(table: EventTable, layout: Layout, width: int, *, ascii_only: bool =
 def lines_of(table: EventTable, layout: Layout) -> Lines:
     """The voices of a table as lines, or its events as dots where the preset tells no links."""
     events = Points(table.time, levels_of(table), pitch_of(table, layout), table.channel)
-    if "begins" not in layout.dims:
+    voices = Voices.of(table)
+    if not voices.linked:
         return Lines(events, events)
-    order, begins = voices(table, layout)
-    events = events.select(order)
-    attack_s, decay_s = (
-        np.exp2(np.clip(layout.physical(table, name)[order], -10, 4))  # about as the decoder does
-        for name in ("attack_log2_s", "decay_log2_s")
-    )
-    begin, last = events.select(begins), events.select(np.roll(begins, -1))  # the first begins, so the last ends
+    order = voices.order
+    events, begins, ends = events.select(order), voices.begins[order], voices.ends[order]
+    attack_s, decay_s = voices.attack_s[order], voices.decay_s[order]
+    begin, last = events.select(begins), events.select(ends)
     linked, before = events.select(~begins), events.select(np.flatnonzero(~begins) - 1)
     changes = replace(before, time_s=np.maximum(linked.time_s - attack_s[~begins], before.time_s))
     holds = changes.time_s > before.time_s
@@ -149,7 +148,7 @@ def lines_of(table: EventTable, layout: Layout) -> Lines:
             Lines(replace(begin, time_s=begin.time_s - attack_s[begins]).silent(), begin),
             Lines(before.select(holds), changes.select(holds)),
             Lines(changes, linked),
-            Lines(last, replace(last, time_s=last.time_s + decay_s[np.roll(begins, -1)]).silent()),
+            Lines(last, replace(last, time_s=last.time_s + decay_s[ends]).silent()),
         ]
     )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from sparsecodec_cli.errors import one_line
+from sparsecodec_formats.interchange.rows import Quantity, quantities
 
 from .inspection import Inspection
 from .picture import picture
@@ -28,7 +30,9 @@ def print_inspection(inspection: Inspection, name: str) -> None:
 def print_events(inspection: Inspection) -> None:
     """Print a line for each event: time, channel, and the quantities that the preset names."""
     table = inspection.table
-    columns = inspection.columns()
+    columns = quantities(table)
+    if not columns or (table.amplitude != 1).any():
+        columns.append(Quantity("amplitude", "amplitude", "", table.amplitude.astype(np.float64)))
     names = ["event", "time"] + ["channel"] * (table.header.channels > 1) + [c.name for c in columns]
     units = ["", "s"] + [""] * (table.header.channels > 1) + [c.unit for c in columns]
     widths = [max(7, len(name), len(unit)) for name, unit in zip(names, units, strict=True)]

@@ -11,8 +11,8 @@ import soxr
 from numpy.typing import NDArray
 
 from sparsecodec_formats.edit import estimate_energy_db
-from sparsecodec_formats.edit.ranking import voices
-from sparsecodec_formats.presets import layout_of, level_db
+from sparsecodec_formats.presets import level_db
+from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 from . import mel_images
@@ -109,41 +109,25 @@ def example_of(part: MeasuredPart, table: EventTable, pitched: NDArray[np.bool_]
 def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.bool_]) -> dict[str, list[Any]]:
     """What the page tells of some rows of a table, as JSON: lists as long as `rows`; None where it says nothing.
 
-    Attacks are ms, and decays too, where nothing is linked to the event; radii are by an estimate of the energy.
+    Attacks, decays and f0 are as the decoder takes them (`Voices`); a decay is there where nothing is linked to the
+    event, f0 where the event has a pitch. Radii are by an estimate of the energy.
     """
-    some, layout = table.select(rows), layout_of(table.header)
+    part, voices = table.select(rows), Voices.of(table)
     columns: dict[str, list[Any]] = {
         "index": rows.tolist(),
-        "time_s": np.round(some.time, 4).tolist(),
-        "level_db": [round(v, 1) if np.isfinite(v) else None for v in level_db(some).tolist()],
-        "radius": _radii(estimate_energy_db(some).tolist()) if len(some) else [],
+        "time_s": np.round(part.time, 4).tolist(),
+        "level_db": [round(v, 1) if np.isfinite(v) else None for v in level_db(part).tolist()],
+        "radius": _radii(estimate_energy_db(part).tolist()) if len(part) else [],
     }
     if table.header.channels > 1:
-        columns["channel"] = some.channel.tolist()
-    if "begins" in layout.dims:
-        attack, decay = (
-            np.round(1000 * np.exp2(layout.physical(some, name).clip(-10, 2)), 1)
-            for name in ("attack_log2_s", "decay_log2_s")
-        )
-        begins, goes_on, gap_s = _links(table)
-        attack = np.where(begins[rows], attack, np.minimum(attack, np.round(1000 * gap_s[rows], 1)))
-        f0 = np.round(110 * np.exp2(layout.physical(some, "f0_semitones") / 12), 1)
-        columns["attack_ms"] = attack.tolist()
-        columns["decay_ms"] = [None if on else v for v, on in zip(decay.tolist(), goes_on[rows], strict=True)]
-        columns["begins"] = [int(v) for v in begins[rows]]
-        columns["f0_hz"] = [v if p else None for v, p in zip(f0.tolist(), pitched[rows], strict=True)]
+        columns["channel"] = part.channel.tolist()
+    if voices.linked:
+        decay_s, f0_hz = np.round(voices.decay_s[rows], 4).tolist(), np.round(voices.f0_hz[rows], 1).tolist()
+        columns["attack_s"] = np.round(voices.attack_s[rows], 4).tolist()
+        columns["decay_s"] = [v if ends else None for v, ends in zip(decay_s, voices.ends[rows], strict=True)]
+        columns["begins"] = [int(v) for v in voices.begins[rows]]
+        columns["f0_hz"] = [v if p else None for v, p in zip(f0_hz, pitched[rows], strict=True)]
     return columns
-
-
-def _links(table: EventTable) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64]]:
-    """Which events begin by themselves, bool [n]; which have another linked to them, bool [n]; and the time since the
-    event before in the channel, s, float64 [n], 0 for the first."""
-    order, starts = voices(table, layout_of(table.header))
-    begins, goes_on, gap_s = np.empty(len(table), bool), np.empty(len(table), bool), np.empty(len(table))
-    time = table.time[order]
-    begins[order], goes_on[order] = starts, ~np.roll(starts, -1)
-    gap_s[order] = np.diff(time, prepend=time[:1])
-    return begins, goes_on, gap_s
 
 
 def _tracks(

@@ -98,10 +98,10 @@ function describe(source, i) {
   if (is("level_db")) facts.push(`level ${events.level_db[i].toFixed(1)} dB`);
   if (is("channel")) facts.push(`channel ${events.channel[i]}`);
   lines.push(facts.join(", "));
-  if (events.attack_ms) {
+  if (events.attack_s) {
     const begins = events.begins[i] ? "begins by itself" : "carries on the event before it";
-    lines.push(`${begins}, attack ${events.attack_ms[i].toFixed(0)} ms`);
-    lines.push(is("decay_ms") ? `decay ${events.decay_ms[i].toFixed(0)} ms` : "goes on into the next event");
+    lines.push(`${begins}, attack ${(1000 * events.attack_s[i]).toFixed(0)} ms`);
+    lines.push(is("decay_s") ? `decay ${(1000 * events.decay_s[i]).toFixed(0)} ms` : "goes on into the next event");
     lines.push(is("f0_hz") ? `pitch ${events.f0_hz[i].toFixed(0)} Hz` : "no pitch");
   }
   if (is("share")) {

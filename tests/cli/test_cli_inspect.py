@@ -10,6 +10,7 @@ import pytest
 from cli_support import make_table, ok, read_sic, write_sic
 
 from sparsecodec_formats import LAYOUTS
+from sparsecodec_formats.interchange.rows import PLACE, event_rows
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
         "header", "bytes", "bitrate_kbps", "parts", "dims", "n_events", "events_per_second", "events",
     ]  # fmt: skip
     assert list(found["header"]) == [
-        "model", "weights_hash", "sample_rate_hz", "channels", "n_samples", "duration_s", "time_unit_s",
-        "step", "seed", "tags",
+        "model", "weights_hash", "sample_rate_hz", "channels", "n_samples", "time_unit", "step", "seed", "tags",
+        "duration_s",
     ]  # fmt: skip
     assert list(found["parts"]) == ["header", "framing", "times", "vectors", "amplitude"]
     assert found["bytes"] == talk_sic.stat().st_size == sum(part["bytes"] for part in found["parts"].values())
@@ -35,9 +36,8 @@ def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
     np.testing.assert_allclose([event["time_s"] for event in found["events"]], table.time, atol=1e-9)
     np.testing.assert_array_equal([event["vector"] for event in found["events"]], table.vector)
     first = found["events"][0]
-    assert list(first) == ["index", "time_s", "channel", "amplitude", "physical", "vector"]
-    assert first["physical"]["level_db"] == LAYOUTS["speech"].physical(table, "level_db")[0]
-    assert len(first["physical"]) == 32
+    assert first == event_rows(table)[0]
+    assert first["level_db"] == LAYOUTS["speech"].physical(table, "level_db")[0]
 
 
 def test_inspect_json_tells_what_each_number_takes_and_would_take(talk_sic: Path) -> None:
@@ -79,7 +79,7 @@ def test_inspect_tells_the_header_and_draws(talk_sic: Path) -> None:
 def test_inspect_takes_presets_it_does_not_know(tmp_path: Path) -> None:
     path = write_sic(tmp_path / "new.sic", make_table(model="music-9"))
     assert "music-9" in ok("inspect", path).decode()
-    assert json.loads(ok("inspect", path, "--json"))["events"][0]["physical"] == {}
+    assert list(json.loads(ok("inspect", path, "--json"))["events"][0]) == [*PLACE, "vector"]
     assert len(ok("inspect", path, "--events").splitlines()) == 22
 
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sparsecodec_cli
-from sparsecodec_cli.stems import NAME, PLACE, TABLE, earlier_stems, stems
+from sparsecodec_cli.stems import FIRST, NAME, TABLE, earlier_stems, stems
 from sparsecodec_formats import EventTable
 from sparsecodec_models.events.sounds import event_sounds
 from sparsecodec_models.speech.codec import SpeechCodec
@@ -173,7 +173,7 @@ def test_force_replaces_earlier_stems_and_nothing_else(fake: fake_codec.FakeCode
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_only_names_of_stems_are_taken_from_a_table(tmp_path: Path, names: list[str]) -> None:
     with open(tmp_path / TABLE, "w", encoding="utf-8", errors="replace", newline="") as file:
-        csv.writer(file).writerows([PLACE, *([name, 1] for name in names)])
+        csv.writer(file).writerows([FIRST, *([name, 1] for name in names)])
     assert earlier_stems(tmp_path) == {TABLE} | {name for name in names if NAME.fullmatch(name)}
     assert all(os.path.basename(name) == name for name in earlier_stems(tmp_path))
 
@@ -199,7 +199,7 @@ def test_names_and_table(fake: fake_codec.FakeCodec, tmp_path: Path) -> None:
     assert [int(row["index"]) for row in rows] == list(range(5)) and {row["channel"] for row in rows} == {"0"}
     assert np.array([row["time_s"] for row in rows], float) == pytest.approx(table.time, abs=1e-9)
     assert list(rows[0]) == [
-        *(*PLACE, "level_db", "attack_s", "decay_s", "f0_semitones"),
+        *(*FIRST, "level_db", "attack_s", "decay_s", "f0_hz"),
         *("glide_semitones", "phase_cycles", "begins", "room_db"),
     ]
     assert float(rows[0]["level_db"]) == pytest.approx(-30 + 1.5 * table.vector[0, 0])

@@ -35,7 +35,7 @@ def test_an_option_that_is_not_given_is_the_default_of_the_function(name: str) -
     function, arguments = FUNCTIONS[name]
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    given = command.make_context(name, arguments, parent=click.Context(cli)).params
+    given = command.make_context(name, arguments, parent=click.Context(cli, **cli.context_settings)).params
     parameters = inspect.signature(function).parameters.values()
     wanted = {p.name: p.default for p in parameters if p.name not in {"table", "progress"}}
     wanted = {key: value for key, value in wanted.items() if key not in SET_BY_NO_OPTION.get(name, set())}

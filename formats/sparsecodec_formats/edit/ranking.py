@@ -11,7 +11,8 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats.presets import LAYOUTS, Layout, level_db
+from sparsecodec_formats.presets import Layout, layout_of, level_db
+from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 PITCH_UNITS = 0.6  # per semitone: what an error of pitch counts, re one of a quantiser step in the spectrum
@@ -22,56 +23,17 @@ LEAST = 0.05
 SOUNDS_S = 0.005, 0.2  # an event is taken to sound for so long at least, and at most
 
 
-def voices(table: EventTable, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Rows channel by channel, in order of time in each, int64 [n]; and whether each begins by itself, bool [n].
-
-    For presets whose vectors have `begins`.
-    """
-    order = np.argsort(table.channel, kind="stable")
-    first = np.diff(table.channel[order].astype(np.int64), prepend=-1) != 0
-    return order, first | (layout.physical(table, "begins")[order] > 0.5)
-
-
-def sounding_s(table: EventTable, layout: Layout) -> NDArray[np.float64]:
-    """float64 [n]: how long each event sounds, seconds, as `edit.estimate_energy_db` explains.
-
-    For presets whose vectors have `begins`.
-    """
-    order, begins = voices(table, layout)
-    ends = np.roll(begins, -1)  # the first begins, so the last ends
-    time = table.time[order]
-    gap_s = np.diff(time, prepend=time[:1])  # to the event before
-    attack_s, decay_s = (
-        np.exp2(np.clip(layout.physical(table, name)[order], -10, 4))  # about as the decoder does
-        for name in ("attack_log2_s", "decay_log2_s")
-    )
-    out = np.empty(len(table))
-    out[order] = np.where(begins, attack_s / 2, gap_s / 2)
-    out[order] += np.where(ends, decay_s / 3, np.roll(gap_s, -1) / 2)
-    return out
-
-
-def comes_whole(
-    table: EventTable, layout: Layout, order: NDArray[np.int64], begins: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Which events, in the order of `voices`, come in all the way from the one before them, bool [n]."""
-    gap_s = np.diff(table.time[order], prepend=0.0)
-    attack_s = np.exp2(np.clip(layout.physical(table, "attack_log2_s")[order], -10, 4))
-    return ~begins & (attack_s > 0.9 * gap_s)
-
-
 def drawn_to(left: EventTable, whole: EventTable) -> EventTable:
     """`left`, what is kept of `whole`, with levels and spectra such that the lines between its linked events
     come nearest to all events of the whole, in the least squares that `removal_order` counts.
 
-    For presets whose vectors have `begins`.
+    For presets that tell links.
     """
-    layout = LAYOUTS[whole.header.model]
-    weight = _weight(whole, layout)
+    layout = layout_of(whole.header)
+    weight = _weight(whole, Voices.of(whole))
     dims = [layout.dim("level_db").index, *range(layout.dim("shape_0").index, whole.vector.shape[1])]
     vector = left.vector.astype(np.float64)
-    order, begins = voices(left, layout)
-    for rows in np.split(order, np.flatnonzero(begins))[1:]:
+    for rows in Voices.of(left).runs:
         if len(rows) > 1:
             channel, first, last = left.channel[rows[0]], left.time[rows[0]], left.time[rows[-1]]
             near = (whole.channel == channel) & (whole.time >= first) & (whole.time <= last)
@@ -110,23 +72,24 @@ def _polyline(
     return right
 
 
-def _weight(table: EventTable, layout: Layout) -> NDArray[np.float64]:
+def _weight(table: EventTable, voices: Voices) -> NDArray[np.float64]:
     """float64 [n]: what an error of an event counts: the more, the louder it is and the longer it sounds."""
     level = np.maximum(level_db(table), -300.0)
     loud = np.clip((level - level.max(initial=-300.0) + LOUD_DB[0]) / LOUD_DB[1], LEAST, 1.0)
-    return loud * np.clip(sounding_s(table, layout), *SOUNDS_S)
+    return loud * np.clip(voices.sounding_s, *SOUNDS_S)
 
 
 def removal_order(
-    table: EventTable, layout: Layout, importance: NDArray[np.floating] | None = None
+    table: EventTable, importance: NDArray[np.floating] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(rows int64 [n], the one that is missed least first; cost float64 [n], of each one's going, after those before).
 
     Costs are squared vector units of the spectrum times seconds. importance: float [n], a factor of what each event's
-    loss counts; None for 1. For presets whose vectors have `begins`.
+    loss counts; None for 1. For presets that tell links.
     """
-    order, begins = voices(table, layout)
-    line = _Lines(table, layout, order, begins, np.ones(len(table)) if importance is None else importance)
+    voices = Voices.of(table)
+    order = voices.order
+    line = _Lines(table, layout_of(table.header), voices, np.ones(len(table)) if importance is None else importance)
     heap = [(line.cost(i), i, 0) for i in range(len(order))]
     heapq.heapify(heap)
     version = [0] * len(order)
@@ -152,19 +115,18 @@ class _Lines:
         self,
         table: EventTable,
         layout: Layout,
-        order: NDArray[np.int64],
-        begins: NDArray[np.bool_],
+        voices: Voices,
         importance: NDArray[np.floating],
     ) -> None:
-        n = len(order)
+        order, n = voices.order, len(table)
         level = np.maximum(level_db(table)[order], -300.0)
         below = level - level.max(initial=-300.0)
         pitch = layout.physical(table, "f0_semitones")[order] * PITCH_UNITS
         shape = table.vector[order][:, layout.dim("shape_0").index :].astype(np.float64)
         self._numbers = np.column_stack([level / layout.dim("level_db").scale, pitch, shape])
         self._time = table.time[order]
-        self._voice = np.cumsum(begins)
-        self._weight = (_weight(table, layout) * importance)[order]
+        self._voice = voices.number[order]
+        self._weight = (_weight(table, voices) * importance)[order]
         self._lost = self._weight * ENDS * np.maximum(below + AUDIBLE_DB, 0.0) ** 2
         self._error = np.zeros(n)  # so far, of each event that is gone
         self._before = np.arange(-1, n - 1)

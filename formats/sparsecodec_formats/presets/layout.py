@@ -1,4 +1,4 @@
-"""What the numbers of an event mean in each preset: all that commands need which do not load a model."""
+"""What a preset's vectors mean: the named numbers of an event, with their units, scales and ranges."""
 
 from __future__ import annotations
 
@@ -12,22 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.table import N_DIMS, EventTable, Header
+from sparsecodec_formats.table import N_DIMS, EventTable
+
+__all__ = ["N_DIMS", "Dim", "Layout", "dims"]
 
 
 @dataclass(frozen=True)
 class Dim:
-    """One number of a vector: physical value = offset + scale * vector[index], in `unit`."""
+    """One number of a vector: physical value = offset + scale * vector[index], in `unit`.
+
+    low, high: the range that the decoder takes, in `unit`; a value beyond it sounds as the nearer end does.
+    """
 
     index: int
     name: str
     unit: str
     scale: float
     offset: float
+    low: float = -math.inf
+    high: float = math.inf
 
     def physical(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
         """float64 [n] in `unit`, from vectors [n, 32]."""
         return self.offset + self.scale * vector[:, self.index].astype(np.float64)
+
+    def heard(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+        """As `physical`, within low … high: what the decoder makes of it."""
+        return np.clip(self.physical(vector), self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -58,55 +69,6 @@ class Layout:
             raise SicError(f"cannot be done: vectors of preset {self.name!r} do not tell {name}") from None
 
 
-def _dims(*rows: tuple[str, str, float, float]) -> Mapping[str, Dim]:
+def dims(*rows: tuple[str, str, float, float] | tuple[str, str, float, float, float, float]) -> Mapping[str, Dim]:
+    """Dims by name, from the fields of `Dim` after the index, in the order of the vector."""
     return MappingProxyType({row[0]: Dim(index, *row) for index, row in enumerate(rows)})
-
-
-# Scales are such that a quantiser step of 1.0 is right at the preset's nominal rate.
-_SPEECH = Layout(
-    name="speech",
-    sample_rate=22_050,
-    time_unit=Fraction(64, 22_050),
-    dims=_dims(
-        ("level_db", "dB", 1.5, -30.0),  # at the event's time, re full scale
-        ("attack_log2_s", "log2 s", 0.75, math.log2(0.06)),  # time over which it comes in, before its time
-        ("decay_log2_s", "log2 s", 0.75, math.log2(0.06)),  # time over which it dies away, where nothing is linked
-        ("f0_semitones", "semitones re 110 Hz", 0.25, 0.0),  # at its time
-        ("glide_semitones", "semitones", 0.5, 0.0),  # change of f0 over the decay
-        ("phase_cycles", "cycles", 1 / 12, 0.0),  # of the fundamental at its time, where it begins by itself
-        ("begins", "above 0.5: by itself", 1.0, 0.0),  # else it carries on the sound of the event before it
-        ("room_db", "dB", 6.0, -60.0),  # send to the room
-        # Spectrum and voicing: coefficients of a KLT that comes with the model.
-        *((f"shape_{i}", "1", 1.0, 0.0) for i in range(N_DIMS - 8)),
-    ),
-)
-
-# Its dims are learned, so none has a name. Times are those of frames; the fine shift within ± one is in the vector.
-_REFERENCE = Layout(
-    name="reference",
-    sample_rate=22_050,
-    time_unit=Fraction(256, 22_050),
-    dims=_dims(),
-)
-
-LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (_SPEECH, _REFERENCE)})
-
-
-def layout_of(header: Header) -> Layout:
-    """The layout of the preset that a header names; SicError when this version does not know it."""
-    try:
-        return LAYOUTS[header.model]
-    except KeyError:
-        known = ", ".join(LAYOUTS)
-        raise SicError(f"preset {header.model!r} is not known here ({known}); update sic") from None
-
-
-def level_db(table: EventTable) -> NDArray[np.float64]:
-    """float64 [n]: level of every event, dB; -inf for amplitude 0. SicError for a preset that is not known here.
-
-    Re full scale where the preset's vectors tell a level, else up to a constant.
-    """
-    layout = layout_of(table.header)
-    with np.errstate(divide="ignore"):
-        amplitude_db = 20 * np.log10(table.amplitude.astype(np.float64))
-    return amplitude_db + (layout.physical(table, "level_db") if "level_db" in layout.dims else 0.0)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from sparsecodec_formats.presets import layout_of
+from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.codec import Codec
 from sparsecodec_models.speech.codec import SpeechCodec
@@ -215,17 +216,8 @@ def has_pitch(codec: Codec, table: EventTable) -> NDArray[np.bool_]:
 def event_onsets(table: EventTable) -> NDArray[np.float64]:
     """When each event comes in, seconds, float64 [n]: the middle of its attack, which is before its time and, where it
     is linked, begins no earlier than the event before it in its channel. A preset that does not tell: its time."""
-    layout = layout_of(table.header)
-    if "attack_log2_s" not in layout.dims:
-        return table.time.copy()
-    attack = 2.0 ** layout.physical(table, "attack_log2_s").clip(-10, 2)
-    linked = layout.physical(table, "begins") <= 0.5
-    out = np.empty(len(table))
-    for channel in np.unique(table.channel):
-        rows = np.flatnonzero(table.channel == channel)
-        gap = np.append(np.inf, np.diff(table.time[rows]))
-        out[rows] = table.time[rows] - 0.5 * np.where(linked[rows], np.minimum(attack[rows], gap), attack[rows])
-    return out
+    voices = Voices.of(table)
+    return table.time - 0.5 * voices.attack_s if voices.linked else table.time.copy()
 
 
 def melody_errors(table: EventTable, notes: Sequence[Note], pitched: NDArray[np.bool_] | None = None) -> MelodyErrors:

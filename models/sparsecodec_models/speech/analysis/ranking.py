@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from sparsecodec_formats.edit.ranking import removal_order
-from sparsecodec_formats.presets import layout_of
 from sparsecodec_formats.table import EventTable, Header
 
 from .candidates import Candidates
@@ -50,7 +49,7 @@ class Choice:
         return Choice(table, joined.switch, joined.heard)
 
     def _rank(self) -> None:
-        rows, cost = removal_order(self.table, layout_of(self.table.header), self._importance)
+        rows, cost = removal_order(self.table, self._importance)
         self._rows = rows[self.heard[rows]]  # the one that is missed least first
         self.worth = np.empty(len(rows))
         self.worth[rows] = np.maximum.accumulate(cost)

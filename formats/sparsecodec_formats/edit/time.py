@@ -1,0 +1,57 @@
+"""Edits of time: stretch, shift, crop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.presets import layout_of
+from sparsecodec_formats.table import EventTable
+
+from .checks import within
+from .select import only
+
+
+def stretch(table: EventTable, factor: float) -> EventTable:
+    """Times, the source's length, and (where the preset names them) attacks and decays, times `factor`.
+
+    Pitch stays. In presets whose vectors name no fades (`reference`) events move and keep their length.
+    The factor is 0.01..100.
+    """
+    within("stretch", factor, 0.01, 100)
+    layout = layout_of(table.header)
+    vector = table.vector.astype(np.float64)
+    for name in ("attack_log2_s", "decay_log2_s"):
+        if name in layout.dims:
+            dim = layout.dims[name]
+            vector[:, dim.index] += math.log2(factor) / dim.scale
+    n_samples = max(round(table.header.n_samples * factor), min(table.header.n_samples, 1))
+    header = replace(table.header, n_samples=n_samples)
+    return table.replace(header=header, time=table.time * factor, vector=vector)
+
+
+def shift(table: EventTable, seconds: float) -> EventTable:
+    """Everything later (the source grows) or, below 0, earlier: it shrinks, and loses what falls before 0."""
+    within("shift", seconds)
+    header = table.header
+    n_samples = max(0, header.n_samples + round(seconds * header.sample_rate))
+    kept = only(table, table.time + seconds >= 0)
+    return kept.replace(header=replace(header, n_samples=n_samples), time=kept.time + seconds)
+
+
+def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> EventTable:
+    """The part from start_s to end_s (default: the end), with the events whose times lie in it.
+
+    Events before start_s are dropped even if they still sound then: half an event is not an event.
+    SicError unless 0 <= start_s < end_s and at least one sample of the source lies between.
+    """
+    rate, n_samples = table.header.sample_rate, table.header.n_samples
+    end_s = table.duration_s if end_s is None else within("end", end_s, 0)
+    first, stop = round(within("start", start_s, 0) * rate), min(round(end_s * rate), n_samples)
+    if first >= stop:
+        raise SicError(f"no sample lies in {start_s:g}..{end_s:g} s; the source has {table.duration_s:g} s")
+    kept = only(table, (table.time >= start_s) & (table.time < end_s))
+    return kept.replace(header=replace(table.header, n_samples=stop - first), time=kept.time - start_s)

@@ -1,0 +1,97 @@
+"""The one schema of an event as a row: where it is, what its preset's named numbers say in physical units, its vector.
+
+A row is a flat mapping with these keys, all of which stay the same:
+
+    index      place in the table, from 0
+    time_s     seconds from the start of the source
+    channel    from 0
+    amplitude  linear factor of the event's sound
+    …          a key for each named quantity of the preset, with its unit: `quantities`
+    vector     the 32 numbers as the file holds them; with time_s, channel and amplitude they are the event
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.presets.layout import Dim
+from sparsecodec_formats.presets.voices import BEGINS_ABOVE
+from sparsecodec_formats.table import EventTable, Header
+
+PLACE = ("index", "time_s", "channel", "amplitude")
+"""Keys of every row, before those of the preset."""
+DECIMALS = 6
+"""Of a quantity in a row: finer than any quantiser's step. The vector is exact."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A named quantity of all events of a table.
+
+    Attributes: key: name and unit, as in a row; name and unit for people, unit "" where it has none; values float64
+    [n], in that unit and finite: within the range that the decoder takes, whatever the vector says.
+    """
+
+    key: str
+    name: str
+    unit: str
+    values: NDArray[np.float64]
+
+
+def quantities(table: EventTable) -> list[Quantity]:
+    """What the preset's named numbers say; logarithms are undone, coefficients of a spectrum left out.
+
+    None for a preset that names no numbers, or that is not known here.
+    """
+    layout = LAYOUTS.get(table.header.model)
+    named = [] if layout is None else [dim for dim in layout.dims.values() if dim.unit != "1"]
+    return [_quantity(dim, dim.heard(table.vector)) for dim in named]
+
+
+def event_rows(table: EventTable, rows: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """A row for each event, or for those at these indices."""
+    some = range(len(table)) if rows is None else rows
+    named = [(quantity.key, np.round(quantity.values, DECIMALS).tolist()) for quantity in quantities(table)]
+    return [
+        _place(table, i) | {key: values[i] for key, values in named} | {"vector": table.vector[i].tolist()}
+        for i in some
+    ]
+
+
+def header_fields(header: Header) -> dict[str, Any]:
+    """What holds for all rows: the fields of a header as JSON has them, numbers exact."""
+    return {
+        "model": header.model,
+        "weights_hash": header.weights_hash.hex() if any(header.weights_hash) else None,
+        "sample_rate_hz": header.sample_rate,
+        "channels": header.channels,
+        "n_samples": header.n_samples,
+        "time_unit": list(header.time_unit.as_integer_ratio()),
+        "step": list(header.step),
+        "seed": header.seed,
+        "tags": dict(header.tags),
+    }
+
+
+def _place(table: EventTable, i: int) -> dict[str, Any]:
+    values = i, float(table.time[i]), int(table.channel[i]), float(table.amplitude[i])
+    return dict(zip(PLACE, values, strict=True))
+
+
+def _quantity(dim: Dim, values: NDArray[np.float64]) -> Quantity:
+    name, unit = dim.name, dim.unit
+    if unit.startswith("log2 "):
+        unit = unit.removeprefix("log2 ")
+        name = name.removesuffix(f"_log2_{unit}")
+        return Quantity(f"{name}_{unit}", name, unit, np.exp2(values))
+    if name == "f0_semitones":
+        return Quantity("f0_hz", "f0", "Hz", 110.0 * np.exp2(values / 12))
+    if name == "begins":
+        return Quantity(name, name, "", (values > BEGINS_ABOVE).astype(np.float64))
+    return Quantity(name, name.rpartition("_")[0], unit.replace("semitones", "st"), values)
