@@ -144,7 +144,7 @@ def test_hovering_over_an_event_tells_what_it_is(browser: Browser, report: Path)
         for told in (
             f"{events['time_s'][k]:.3f} s",
             f"level {events['level_db'][k]:.1f} dB",
-            f"attack {events['attack_ms'][k]:.0f} ms",
+            f"attack {1000 * events['attack_s'][k]:.0f} ms",
             f"pitch {events['f0_hz'][k]:.0f} Hz",
             f"removed {events['share'][k]:.2f} % of the energy",
         ):
