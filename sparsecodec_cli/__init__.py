@@ -11,27 +11,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsecodec_formats.container import read, write
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
 
-    from .api import decode, encode
-    from .metrics import compare
+    from .api import compare, decode, decode_blocks, encode, read, render_report, render_stems, verify, write
+    from .io.sounds import InputSound
 
 __version__ = "0.1.0"
-__all__ = ["EventTable", "Header", "SicError", "__version__", "compare", "decode", "encode", "read", "write"]
+__all__ = [
+    "EventTable",
+    "Header",
+    "InputSound",
+    "SicError",
+    "__version__",
+    "compare",
+    "decode",
+    "decode_blocks",
+    "encode",
+    "read",
+    "render_report",
+    "render_stems",
+    "verify",
+    "write",
+]
 
 # Lazy (PEP 562): `sic --help` must not pay for numpy, nor `sic inspect` for torch.
 _HOME = {
     "EventTable": "sparsecodec_formats.table",
     "Header": "sparsecodec_formats.header",
+    "InputSound": "sparsecodec_cli.io.sounds",
     "SicError": "sparsecodec_formats.errors",
-    "compare": "sparsecodec_cli.metrics",
-    "decode": "sparsecodec_cli.api",
-    "encode": "sparsecodec_cli.api",
-    "read": "sparsecodec_formats.container",
-    "write": "sparsecodec_formats.container",
+    **dict.fromkeys(
+        ["compare", "decode", "decode_blocks", "encode", "read", "render_report", "render_stems", "verify", "write"],
+        "sparsecodec_cli.api",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""From exceptions to the one line a user reads: which file, what is wrong, what to do."""
+"""From exceptions to the one line that a user reads: which file, what is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.errors import SicError, UnknownEvent, UnknownModel, WeightsMismatch
 
 
 class CliError(SicError):
-    """An expected error whose message names its file already."""
+    """An expected error whose message is complete: it names its file and says what to do."""
+
+
+class UnknownDevice(SicError):
+    """This machine has no such device to run a model on."""
+
+
+# The libraries say what is wrong; which option of `sic` mends it is known here alone.
+_HINTS: dict[type[SicError], str] = {
+    WeightsMismatch: "name the weights that it was encoded with: --model PATH",
+    UnknownModel: "'sic models' lists the models",
+    UnknownEvent: "'sic inspect --events' lists the events",
+    UnknownDevice: "use --device cpu",
+}
 
 
 _OS_REASONS = {
@@ -46,6 +59,12 @@ def shown_output(path: str) -> str:
     return "stdout" if path == "-" else shown(path)
 
 
+def with_hint(error: SicError) -> str:
+    """The message of a library's error, and after it the option or command that helps, if one does."""
+    hints = [hint for kind, hint in _HINTS.items() if isinstance(error, kind)]
+    return "; ".join([str(error), *hints])
+
+
 def one_line(text: str) -> str:
     """`text` without line breaks or other control characters, which could play tricks on a terminal."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.split("\n"))).strip()
@@ -65,7 +84,7 @@ def about(path: str) -> Iterator[None]:
     except CliError:
         raise
     except SicError as error:
-        raise CliError(f"{shown(path)}: {error}") from error
+        raise CliError(f"{shown(path)}: {with_hint(error)}") from error
 
 
 @contextmanager
@@ -87,7 +106,7 @@ def about_os(path: str, *, name: str | None = None, always: bool = False) -> Ite
 def describe(error: BaseException) -> str:
     """The line for any exception that reached the top."""
     if isinstance(error, SicError):
-        return one_line(str(error))
+        return one_line(with_hint(error))
     if isinstance(error, OSError):
         if isinstance(error.filename, (str, bytes)):
             return f"{shown(os.fsdecode(error.filename))}: {os_reason(error)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,24 +57,12 @@ def earlier_stems(folder: Path) -> set[str]:
         ) from None
 
 
-def write_stems(
-    folder: OutputFolder,
-    codec: Codec,
-    table: EventTable,
-    *,
-    top: int | None = None,
-    seed: int | None = None,
-    progress: Progress | None = None,
-) -> int:
-    """Write stems of all events that sound, or of the `top` with most energy, and the table; how many there are.
-
-    A stem is WAV, 32-bit float, at the rate and with the channels of the source. seed: of the noise; default, the
-    file's.
-    """
+def write_stems(folder: OutputFolder, table: EventTable, stems: Iterable[Stem]) -> int:
+    """Write the stems of a table as WAV, 32-bit float, and TABLE; how many stems there are."""
     header = table.header
     places = _Places(table)
     n_stems = 0
-    for stem in stems(codec, table, top=top, seed=seed, progress=progress):
+    for stem in stems:
         with folder.open(places.add(stem)) as file:
             write_float_wav(file, folder.path, stem.audio, header.sample_rate)
         n_stems += 1
@@ -91,10 +79,10 @@ def stems(
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Stem]:
-    """Stems at the source's rate, in the table's order; options as in `write_stems`.
+    """Stems of all events that sound, or of the `top` with most energy: at the source's rate, in the table's order.
 
-    All of them, added at their starts, are the decoded recording, within 1e-4 (full scale 1). An event of which no
-    sample is above SILENCE has none.
+    seed: of the noise; None: the table's. All stems, added at their starts, are the decoded recording, within 1e-4
+    (full scale 1). An event of which no sample is above SILENCE has none.
     """
     picks = top is not None and top < len(table)
     if top is not None and picks:

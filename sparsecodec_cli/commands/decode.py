@@ -1,14 +1,20 @@
-"""`sic decode`: events to audio."""
+"""`sic decode`: from events to audio."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 import click
 
-from sparsecodec_cli.options import (
+from sparsecodec_cli import api
+
+from .options import (
     NOT_NEGATIVE,
     POSITIVE,
     SECONDS,
     EventRange,
+    default_of,
     device_option,
     input_argument,
     model_option,
@@ -18,31 +24,50 @@ from sparsecodec_cli.options import (
 )
 
 
+def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range, ...]) -> Iterator[int] | None:
+    return chain(*ranges) if ranges else None
+
+
 @click.command(name="decode")
 @input_argument
 @output_argument(required=False)
-@click.option("--rate", type=click.IntRange(min=1), metavar="HZ", help="Sample rate of OUT. [default: the source's]")
-@click.option("--start", "start_s", type=NOT_NEGATIVE, metavar=SECONDS, default=0.0, help="Render from here on.")
-@click.option("--end", "end_s", type=POSITIVE, metavar=SECONDS, help="Render up to here.")
+@click.option(
+    "--rate",
+    "sample_rate",
+    type=click.IntRange(min=1),
+    metavar="HZ",
+    help="Sample rate of OUT. [default: that of the recording]",
+)
+@click.option(
+    "--start",
+    "start_s",
+    type=NOT_NEGATIVE,
+    metavar=SECONDS,
+    default=default_of(api.decode_blocks, "start_s"),
+    help="Render from this time on.",
+)
+@click.option("--end", "end_s", type=POSITIVE, metavar=SECONDS, help="Render up to this time.")
 @click.option(
     "--event",
     "events",
     type=EventRange(),
     multiple=True,
     metavar="N|N-M",
-    help="Render only this event, or these, in place; 'sic inspect --events' numbers them. Repeatable.",
+    callback=join_ranges,
+    help="Render only this event, or this range of events, at its time. Repeatable. 'sic inspect --events' shows their"
+    " numbers.",
 )
-@seed_option("Draw the noise from another seed than IN's.", default=None)
-@model_option("Other weights for the preset that IN was coded with.")
+@seed_option("Seed of the noise. [default: the seed in IN]", api.decode_blocks)
+@model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
 @output_options
 def command(
     input_path: str,
     output_path: str | None,
-    rate: int | None,
+    sample_rate: int | None,
     start_s: float,
     end_s: float | None,
-    events: tuple[range, ...],
+    events: Iterator[int] | None,
     seed: int | None,
     model: str | None,
     device: str,
@@ -60,20 +85,17 @@ def command(
       sic decode talk.sic out.opus --rate 48000
       sic decode talk.sic - | aplay
 
-    OUT has the rate and the exact length of the recording that was coded. Its extension tells the format
-    (wav, flac, ogg, opus, mp3, aiff, ... as libsndfile writes them); it is IN with the extension .wav unless
-    given. WAV has 16 bits a sample; '-' writes WAV to stdout.
+    OUT has the sample rate and the exact length of the recording that was encoded. Its extension chooses the
+    format: wav, flac, ogg, opus, mp3, aiff, ... (what libsndfile writes). Without OUT, the output is IN with the
+    extension .wav. WAV has 16 bits per sample; '-' writes WAV to stdout.
     """
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
-
-    from itertools import chain
 
     from sparsecodec_cli.errors import CliError, about, shown
     from sparsecodec_cli.io import audio, files
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
-    from sparsecodec_formats import edit
 
     from . import summary
 
@@ -84,26 +106,33 @@ def command(
 
     table = read_table(input_path)
     header = table.header
-    if events:
-        with about(input_path):
-            table = edit.solo(table, chain(*events))
     if 0 < start_s >= header.duration_s:
         raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
-    whole = start_s == 0 and (end_s is None or end_s >= header.duration_s) and rate in (None, header.sample_rate)
-    with files.open_output(output_path, force=force, input_paths=[input_path]) as out:
-        from sparsecodec_cli.api import resolve_device
-        from sparsecodec_models import codec_for
-
-        with about(input_path), progress_bar("decoding", quiet=quiet) as progress:
-            codec = codec_for(header, resolve_device(device), model)
-            n_clipped = audio.write_audio(
-                out,
-                output_path,
-                codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=rate, seed=seed, progress=progress),
-                audio_format=audio_format,
-                sample_rate=rate or header.sample_rate,
-                channels=header.channels,
-                n_samples=header.n_samples if whole else None,
-            )
+    is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
+    with (
+        files.open_output(output_path, force=force, input_paths=[input_path]) as out,
+        about(input_path),
+        progress_bar("decoding", quiet=quiet) as progress,
+    ):
+        blocks = api.decode_blocks(
+            table,
+            events=events,
+            start_s=start_s,
+            end_s=end_s,
+            sample_rate=sample_rate,
+            seed=seed,
+            model=model,
+            device=device,
+            progress=progress,
+        )
+        n_clipped = audio.write_audio(
+            out,
+            output_path,
+            blocks,
+            audio_format=audio_format,
+            sample_rate=sample_rate or header.sample_rate,
+            channels=header.channels,
+            n_samples=header.n_samples if is_whole and sample_rate in (None, header.sample_rate) else None,
+        )
     if n_clipped:
         note(summary.of_clipping(output_path, n_clipped), quiet=quiet)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sparsecodec_cli.options import input_argument, json_option, output_options
+from sparsecodec_cli import api
+
+from .options import input_argument, json_option, output_options
 
 if TYPE_CHECKING:
     from sparsecodec_cli.inspect.inspection import Inspection
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 
 @click.command(name="inspect")
 @input_argument
-@click.option("--events", "with_events", is_flag=True, help="Print the table of events instead.")
+@click.option("--events", "with_events", is_flag=True, help="Print the events as a table instead.")
 @json_option
-@click.option("--plot", "plot_path", metavar="OUT", help="Write a picture instead: OUT ends in .png, .svg or .pdf.")
+@click.option("--plot", "plot_path", metavar="OUT", help="Write a picture to OUT instead: a .png, .svg or .pdf file.")
 @output_options
 def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | None, force: bool, quiet: bool) -> None:
     """Show what is inside a .sic file.
@@ -29,10 +31,9 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
       sic inspect talk.sic --json | jq .bitrate_kbps
       sic inspect talk.sic --plot talk.png
 
-    Prints the header, what the bytes are spent on, events a second, and a picture of the events; with
-    --events a line for each event in physical units; with --json all of it, and every event's vector. With
-    --plot writes the vectors as an image and the events as a scatterplot, which needs
-    pip install 'sparsecodec[report]'.
+    Prints the header, the number of events, how many bytes each part of the file takes, and a picture of the events.
+    --events prints a line for each event, in physical units. --json prints all of this, and the vectors. --plot
+    draws the vectors as an image and the events as a scatterplot; it needs pip install 'sparsecodec[report]'.
     """
     if plot_path is not None:
         if with_events or as_json:
@@ -53,12 +54,10 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
 
 
 def _inspected(input_path: str) -> Inspection:
-    from sparsecodec_cli.inspect.inspection import Inspection
-    from sparsecodec_cli.io.files import open_seekable_input
-    from sparsecodec_formats.container.header_bytes import MAGIC
+    from sparsecodec_cli.io.sic_files import open_sic
 
-    with open_seekable_input(input_path, MAGIC) as file:
-        return Inspection.of_file(file)
+    with open_sic(input_path) as file:
+        return api.inspect(file)
 
 
 def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:

@@ -1,48 +1,48 @@
-"""`sic randomize`: the author's two experiments."""
+"""`sic randomize`: the two experiments of Vinyard 2025, with random times and with random vectors."""
 
 from __future__ import annotations
 
 import click
 
-from sparsecodec_cli.options import input_argument, output_argument, output_options, seed_option
+from sparsecodec_cli import api
+
+from .options import input_argument, output_argument, output_options, seed_option
 
 
 @click.command(name="randomize")
 @input_argument
 @output_argument(required=True)
-@click.option("--times", is_flag=True, help="Strew the events evenly over the length of the recording.")
+@click.option("--times", is_flag=True, help="Draw each event's time uniformly from the length of the recording.")
 @click.option(
     "--vectors",
     is_flag=True,
-    help="Draw every number of a vector between the smallest and largest that IN has of it.",
+    help="Draw each number of each vector uniformly between its smallest and largest value in IN.",
 )
-@seed_option("The same seed gives the same OUT.")
+@seed_option("Seed of the draw. The same seed gives the same OUT.", api.randomize)
 @output_options
 def command(input_path: str, output_path: str, times: bool, vectors: bool, seed: int, force: bool, quiet: bool) -> None:
-    """Draw the times or the sounds of all events anew.
+    """Draw the times or the vectors of all events at random.
 
     \b
     Examples:
-      sic randomize talk.sic strewn.sic --times            # same sounds, other times
+      sic randomize talk.sic times.sic --times             # same sounds, other times
       sic randomize talk.sic babble.sic --vectors --seed 3 # same rhythm, other sounds
 
-    Both flags may be given; all else stays as it is.
+    Give --times, --vectors or both. Everything else stays as it is.
     """
     if not (times or vectors):
         raise click.UsageError("Give --times, --vectors or both.")
 
     from sparsecodec_cli.errors import about
+    from sparsecodec_cli.io.files import open_output
     from sparsecodec_cli.io.progress import note
     from sparsecodec_cli.io.sic_files import read_table, write_table
-    from sparsecodec_formats import edit
 
     from . import summary
 
     table = read_table(input_path)
     with about(input_path):
-        if times:
-            table = edit.randomize_times(table, seed)
-        if vectors:
-            table = edit.randomize_vectors(table, seed)
-    n_bytes = write_table(table, output_path, force=force, input_path=input_path)
+        table = api.randomize(table, times=times, vectors=vectors, seed=seed)
+    with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
+        n_bytes = write_table(table, out)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import click
 
-from sparsecodec_cli.options import device_option, input_argument, model_option, quiet_option, seed_option
+from sparsecodec_cli import api
+
+from .options import device_option, input_argument, model_option, quiet_option, seed_option
 
 
 @click.command(name="stems")
 @input_argument
 @click.argument("output_path", metavar="DIR")
 @click.option(
-    "--top", type=click.IntRange(min=1), metavar="N", help="Only the N events with most energy. [default: all]"
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Write only the N events with the most energy. [default: all events]",
 )
-@seed_option("Draw the noise from another seed than IN's.", default=None)
-@model_option("Other weights for the preset that IN was coded with.")
+@seed_option("Seed of the noise. [default: the seed in IN]", api.render_stems)
+@model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
 @click.option(
-    "-f", "--force", is_flag=True, help="Write into DIR even if it is not empty, in the place of earlier stems."
+    "-f", "--force", is_flag=True, help="Write into DIR even if it is not empty, and replace earlier stems in it."
 )
 @quiet_option
 def command(
@@ -30,17 +35,17 @@ def command(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Render every event as a sound of its own.
+    """Render every event as a sound file of its own.
 
     \b
     Examples:
       sic stems talk.sic stems            # stems/0000-0.081s.wav, ... and stems/stems.csv
       sic stems talk.sic loud --top 20    # the 20 events with most energy
 
-    Each event becomes a WAV file of 32-bit floats in the folder DIR, named by its index and its time, at the
-    rate and with the channels of the recording, cut to where it sounds. stems.csv tells for each at which
-    sample it starts, and what the event says. All of them, each from its start, add up to what 'sic decode'
-    renders.
+    Each event becomes a WAV file (32-bit float) in the folder DIR, named by the event's number and time. It has the
+    sample rate and the channels of the recording, and is cut to where the event sounds. stems.csv lists for each
+    file at which sample it starts, and the parameters of the event. Placed at these samples, the files add up to
+    the output of 'sic decode'.
     """
     if output_path in ("-", ""):
         raise click.UsageError("Stems are many files; name a folder for them, not stdout.")
@@ -53,13 +58,13 @@ def command(
     from . import summary
 
     table = read_table(input_path)
-    from sparsecodec_cli.stems import earlier_stems, write_stems
+    from sparsecodec_cli.stems import earlier_stems, write_stems  # imports torch
 
-    with open_output_folder(output_path, force=force, earlier=earlier_stems) as folder:
-        from sparsecodec_cli.api import resolve_device
-        from sparsecodec_models import codec_for
-
-        with about(input_path), progress_bar("rendering stems", quiet=quiet) as progress:
-            codec = codec_for(table.header, resolve_device(device), model)
-            n_stems = write_stems(folder, codec, table, top=top, seed=seed, progress=progress)
+    with (
+        open_output_folder(output_path, force=force, earlier=earlier_stems) as folder,
+        about(input_path),
+        progress_bar("rendering stems", quiet=quiet) as progress,
+    ):
+        stems = api.render_stems(table, top=top, seed=seed, model=model, device=device, progress=progress)
+        n_stems = write_stems(folder, table, stems)
     note(summary.of_stems(output_path, table, n_stems, top), quiet=quiet)

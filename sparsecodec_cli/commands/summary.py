@@ -1,9 +1,14 @@
-"""The lines that commands say when they are done."""
+"""The lines that commands print on stderr when they are done."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sparsecodec_cli.errors import shown_output
-from sparsecodec_formats.table import EventTable
+
+if TYPE_CHECKING:
+    from sparsecodec_cli.report.write import PageFacts
+    from sparsecodec_formats.table import EventTable
 
 
 def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:
@@ -20,14 +25,20 @@ def of_stems(output_path: str, table: EventTable, n_stems: int, top: int | None)
     return f"{shown_output(output_path)}: {stems}, {table.duration_s:.2f} s{silent if n_silent else ''}"
 
 
+def of_page(place: str, facts: PageFacts) -> str:
+    """place: as messages show it."""
+    examples = f"{facts.n_examples} example{'s' * (facts.n_examples != 1)}"
+    return f"{place}: {facts.n_events} events, {examples}, {facts.n_bytes / 1e6:.1f} MB"
+
+
 def of_clipping(output_path: str, n_clipped: int) -> str:
     values = "1 value was" if n_clipped == 1 else f"{n_clipped} values were"
-    mend = "'sic transform --gain' lowers the level"
+    mend = "use 'sic transform --gain' to lower the level"
     return f"sic: warning: {shown_output(output_path)}: {values} beyond full scale and clipped; {mend}"
 
 
 def of_excess(output_path: str, bitrate_kbps: float) -> str:
     return (
-        f"sic: warning: {shown_output(output_path)}: is too short for {bitrate_kbps:g} kbit/s, which its header alone"
-        " takes; give a higher --bitrate to hear anything"
+        f"sic: warning: {shown_output(output_path)}: is too short for {bitrate_kbps:g} kbit/s: the header alone takes"
+        " more; give a higher --bitrate"
     )

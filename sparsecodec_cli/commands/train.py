@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparsecodec_cli.options import POSITIVE, SECONDS, FiniteFloat, device_option, quiet_option
+from sparsecodec_cli import api
+
+from .options import POSITIVE, SECONDS, FiniteFloat, device_option, quiet_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,54 +26,55 @@ NOT_NEGATIVE_COUNT = click.IntRange(min=0)
 
 @click.command(name="train")
 @click.argument("out", metavar="OUT")
-@click.option("--data", multiple=True, metavar="DIR", help="A folder of recordings to train on; repeatable.")
+@click.option("--data", multiple=True, metavar="DIR", help="A folder of recordings to train on. Repeatable.")
 @click.option(
     "--valid",
     multiple=True,
     metavar="DIR",
-    help="A folder to validate on, which may lie in DATA; repeatable. [default: some of DATA is held out]",
+    help="A folder to validate on, which may be inside a --data folder. Repeatable. [default: a part of the data]",
 )
-@click.option("--preset", type=click.Choice(["speech", "reference"]), help="What to train. [default: speech]")
+@click.option("--preset", type=click.Choice(["speech", "reference"]), help="Preset to train. [default: speech]")
 @click.option(
     "--from",
     "weights",
     metavar="NAME|PATH",
-    help="Begin with these weights: a model that 'sic models' lists as shipped, or a .safetensors file.",
+    help="Start from these weights: a model that 'sic models' lists as shipped, or a .safetensors file.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in OUT, from its last checkpoint.")
+@click.option("--resume", is_flag=True, help="Continue the run in OUT from its last checkpoint.")
 @click.option(
     "--steps",
     type=COUNT,
     metavar="N",
-    help="Length of the whole run, which its rate of learning is planned for. [default: 6000; with --from 2000;"
+    help="Length of the whole run; the learning rate is scheduled for it. [default: 6000; with --from 2000; for"
     " reference 100000]",
 )
-@click.option("--max-steps", type=COUNT, metavar="N", help="Stop at step N, to be resumed.")
-@click.option("--max-hours", type=POSITIVE, metavar="HOURS", help="Stop after so long, to be resumed.")
-@click.option("--batch", type=COUNT, metavar="N", help="Windows in a step. [default: 8; reference 2]")
+@click.option("--max-steps", type=COUNT, metavar="N", help="Stop at step N. The run can be resumed.")
+@click.option("--max-hours", type=POSITIVE, metavar="HOURS", help="Stop after this time. The run can be resumed.")
+@click.option("--batch", type=COUNT, metavar="N", help="Windows in each step. [default: 8; for reference 2]")
 @click.option(
     "--seconds",
     type=FiniteFloat(0.5, 60),
     metavar=SECONDS,
-    help="Length of a window, for speech. [default: 2]",
+    help="Length of a window, for the preset speech. [default: 2]",
 )
 @click.option(
     "--imitation-steps",
     type=NOT_NEGATIVE_COUNT,
     metavar="N",
-    help="Steps after the teacher alone, before the sound counts, for speech. [default: 0.4 of --steps; with --from 0]",
+    help="Number of first steps that imitate the teacher, before the loss is of the sound; for the preset speech."
+    " [default: 0.4 of --steps; with --from 0]",
 )
 @click.option(
     "--half-weight",
     multiple=True,
     metavar="FOLDER",
-    help="The name of a folder in DATA whose recordings are drawn half as often; repeatable.",
+    help="Name of a folder in the data whose recordings are drawn half as often. Repeatable.",
 )
 @click.option(
     "--vary/--no-vary",
     default=None,
-    help="Hear recordings at other speeds and coloured, so that few voices stand for many. [default: vary; with --from"
-    " or reference, don't]",
+    help="Augment the recordings with other speeds and filters, so that few voices stand for many. [default: --vary;"
+    " with --from, and for reference, --no-vary]",
 )
 @click.option(
     "--sample-every",
@@ -79,17 +82,19 @@ NOT_NEGATIVE_COUNT = click.IntRange(min=0)
     metavar="N",
     default=500,
     show_default=True,
-    help="Steps between pages of samples to listen to; 0: none.",
+    help="Write a page of samples to listen to every N steps; 0 writes none.",
 )
 @click.option(
     "--workers",
     type=NOT_NEGATIVE_COUNT,
     metavar="N",
-    help="Processes that make batches ahead. [default: half the processors, 8 at most]",
+    help="Number of processes that prepare batches. [default: half the processors, at most 8]",
 )
-@click.option("--threads", type=COUNT, metavar="N", help="For the model. [default: the other processors]")
+@click.option(
+    "--threads", type=COUNT, metavar="N", help="Number of threads of the model. [default: the other processors]"
+)
 @device_option
-@click.option("-f", "--force", is_flag=True, help="Begin anew in OUT if it holds a run.")
+@click.option("-f", "--force", is_flag=True, help="Start a new run in OUT even if it holds one.")
 @quiet_option
 @click.pass_context
 def command(
@@ -114,13 +119,13 @@ def command(
     Examples:
       sic train --data LJSpeech-1.1 runs/lj
       sic train --data anna --from speech runs/anna    # fine-tune the shipped weights
-      sic train --resume runs/lj                       # go on where it stopped
+      sic train --resume runs/lj                       # continue where it stopped
       sic train --data vctk --data own --valid vctk/p225 --max-hours 8 runs/both
       sic encode talk.wav --model runs/lj/weights.safetensors
 
-    DATA is searched with all folders in it, for audio of any kind and rate. OUT is a folder; it gets
-    weights.safetensors for --model, checkpoint.pt for --resume, log.jsonl with the losses, and samples/index.html
-    with originals and what the model makes of them. Ctrl-C saves first; the run can then be resumed.
+    The folders of --data are searched with all their subfolders, for audio of any format and sample rate. OUT is a
+    folder for weights.safetensors (for --model), checkpoint.pt (for --resume), log.jsonl with the losses, and
+    samples/index.html with originals and decoded recordings. Ctrl-C saves the run, which can then be resumed.
     """
     if resume and force:
         raise click.UsageError("Give --resume or --force, not both.")
@@ -138,11 +143,10 @@ def command(
     with run_folder.open_run(out, resume=resume, force=force) as folder:
         import torch
 
-        from sparsecodec_cli.api import resolve_device
         from sparsecodec_models.training.corpus import find_corpus
         from sparsecodec_models.training.run import Training, TrainingPlan
 
-        device = resolve_device(device)
+        device = api.resolve_device(device)
         processors = os.cpu_count() or 1
         if workers is None:
             workers = max(1, min(8, processors // 2))
@@ -204,11 +208,10 @@ def _run(training: Training, folder: Path, device: str, quiet: bool, **limits: A
     from sparsecodec_cli.train.live_line import TrainingLine, figures
     from sparsecodec_cli.train.sample_pages import pick_excerpts, write_page
     from sparsecodec_cli.train.stop_signals import StopSignals
-    from sparsecodec_models import load_codec
     from sparsecodec_models.training.loop import Watch
 
     def sample(line: dict[str, Any]) -> None:
-        codec = load_codec(os.fspath(folder / run_folder.WEIGHTS), device)
+        codec = api.load_codec(os.fspath(folder / run_folder.WEIGHTS), device=device)
         excerpts = pick_excerpts(training.corpus.valid, codec.model_rate)
         write_page(folder / run_folder.SAMPLES, line["step"], figures(line), excerpts, codec)
 

@@ -1,13 +1,15 @@
-"""`sic transform`: edits of events, one after the other."""
+"""`sic transform`: edits of events, one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import click
 
-from sparsecodec_cli.options import (
+from sparsecodec_cli import api
+
+from .options import (
     FINITE,
     NOT_NEGATIVE,
     POSITIVE,
@@ -18,11 +20,8 @@ from sparsecodec_cli.options import (
     output_options,
 )
 
-if TYPE_CHECKING:
-    from sparsecodec_formats.table import EventTable
-
 Edit = tuple[str, Any]
-"""Name of an edit, and its value: a number, for "crop" (start_s | None, end_s | None), for "keep" a Keep."""
+"""An edit's name and value: a number; for "crop" (start_s | None, end_s | None); for "keep" what `Keep` gives."""
 
 EDITS_KEY = "sic.edits"
 PERCENT = FiniteFloat(min=0, max=100)
@@ -73,60 +72,54 @@ def merge_crops(edits: Iterable[Edit]) -> list[Edit]:
     return merged
 
 
-def apply(table: EventTable, edits: Iterable[Edit]) -> EventTable:
-    """The table after all edits, first to last."""
-    from sparsecodec_formats import edit
-
+def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Edits as `api.transform` takes them: names and arguments."""
     for name, value in edits:
-        match name:
-            case "stretch":
-                table = edit.stretch(table, value)
-            case "transpose":
-                table = edit.transpose(table, value)
-            case "gain":
-                table = edit.gain(table, value)
-            case "shift":
-                table = edit.shift(table, value)
-            case "crop":
-                start_s, end_s = value
-                table = edit.crop(table, start_s or 0.0, end_s)
-            case "keep":
-                kind, amount = value
-                table = edit.keep(table, amount) if kind == "count" else edit.keep_percent(table, amount)
-            case _:
-                raise ValueError(f"no such edit: {name}")
-    return table
+        if name == "crop":
+            start_s, end_s = value
+            yield "crop", (start_s or 0.0, end_s)
+        elif name == "keep":
+            kind, amount = value
+            yield "keep" if kind == "count" else "keep_percent", (amount,)
+        else:
+            yield name, (value,)
 
 
 @click.command(name="transform", cls=InOrder)
 @input_argument
 @output_argument(required=True)
-@click.option("--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make it F times as long; pitch stays.")
+@click.option(
+    "--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make the sound F times as long at the same pitch."
+)
 @click.option(
     "--transpose",
     type=FINITE,
     multiple=True,
     metavar="SEMITONES",
-    help="Raise the pitch (or lower it); time stays.",
+    help="Raise the pitch, or lower it with a negative number. The length stays the same.",
 )
 @click.option(
-    "--gain", type=FINITE, multiple=True, metavar="DB", help="Make it louder (or softer), in steps of 0.25 dB."
+    "--gain",
+    type=FINITE,
+    multiple=True,
+    metavar="DB",
+    help="Make the sound louder, or softer with a negative number, in steps of 0.25 dB.",
 )
 @click.option(
     "--shift",
     type=FINITE,
     multiple=True,
     metavar=SECONDS,
-    help="Delay everything, making it longer; below 0: cut so much off the start.",
+    help="Delay all events, which makes the sound longer. A negative number cuts off as much at the start.",
 )
-@click.option("--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Keep what comes from here on.")
-@click.option("--end", type=POSITIVE, multiple=True, metavar=SECONDS, help="Keep what comes before this.")
+@click.option("--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Cut off everything before this time.")
+@click.option("--end", type=POSITIVE, multiple=True, metavar=SECONDS, help="Cut off everything from this time on.")
 @click.option(
     "--keep",
     type=Keep(),
     multiple=True,
     metavar="N|P%",
-    help="Keep the N events, or P % of them, worth most.",
+    help="Keep the N events, or the P % of all events, that matter most for the sound.",
 )
 @output_options
 @click.pass_context
@@ -139,7 +132,7 @@ def command(
     quiet: bool,
     **given: tuple[Any, ...],
 ) -> None:
-    """Edit events: time, pitch, level, length, number.
+    """Edit events: their time, pitch, level and number.
 
     \b
     Examples:
@@ -148,15 +141,16 @@ def command(
       sic transform talk.sic part.sic --start 12.5 --end 20
       sic transform talk.sic sketch.sic --keep 50%
 
-    Edits are applied in the order given, and may be repeated. Each takes the times that the edits before it
-    left: '--stretch 2 --start 1' cuts at 1 s of the stretched sound, '--start 1 --stretch 2' at 1 s of the
-    source. --start and --end next to each other are one cut, with both times counted before it.
+    Edits are applied in the order given, each to the result of the edits before it: '--stretch 2 --start 1' cuts at
+    1 s of the stretched sound, '--start 1 --stretch 2' at 1 s of IN. An edit may be given several times. --start
+    and --end next to each other are one cut: both times refer to the sound before the cut.
     """
     edits = merge_crops(ctx.meta[EDITS_KEY])
     if not edits:
         raise click.UsageError("Give at least one edit, such as --stretch 1.5.")
 
     from sparsecodec_cli.errors import about
+    from sparsecodec_cli.io.files import open_output
     from sparsecodec_cli.io.progress import note
     from sparsecodec_cli.io.sic_files import read_table, write_table
 
@@ -164,6 +158,7 @@ def command(
 
     table = read_table(input_path)
     with about(input_path):
-        table = apply(table, edits)
-    n_bytes = write_table(table, output_path, force=force, input_path=input_path)
+        table = api.transform(table, calls(edits))
+    with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
+        n_bytes = write_table(table, out)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)

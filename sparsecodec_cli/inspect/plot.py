@@ -17,6 +17,7 @@ from .event_map import event_map, normalised
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from .inspection import Inspection
 
@@ -34,25 +35,28 @@ NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDa
 
 
 def draw(file: BinaryIO, inspection: Inspection, name: str, file_format: str) -> None:
-    """Write a picture in one of FORMATS: the vectors above, below them the events over time. `name` goes to the title.
-
-    The same file gives the same bytes.
-    """
+    """Write the picture of `figure_of` in one of FORMATS; the same file gives the same bytes."""
     from matplotlib import style
+
+    with style.context(["default", CLEAN]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font does not have
+        figure = figure_of(inspection, name)
+        figure.savefig(file, format=file_format, metadata=NO_DATE.get(file_format))
+
+
+def figure_of(inspection: Inspection, name: str) -> Figure:
+    """The vectors above, below them the events over time; `name` goes to the title."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    table = inspection.table
-    with style.context(["default", CLEAN]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font does not have
-        figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        # names may hold $, which is no formula
-        figure.suptitle(f"{shortened(name)}\n{facts(inspection)}", parse_math=False, fontsize=12)
-        upper, lower = figure.subplots(2, 1, height_ratios=(1.15, 1.0))
-        draw_vectors(upper, table, inspection.layout)
-        draw_map(lower, table, inspection.layout)
-        figure.savefig(file, format=file_format, metadata=NO_DATE.get(file_format))
+    figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    # names may hold $, which is no formula
+    figure.suptitle(f"{shortened(name)}\n{facts(inspection)}", parse_math=False, fontsize=12)
+    upper, lower = figure.subplots(2, 1, height_ratios=(1.15, 1.0))
+    draw_vectors(upper, inspection.table, inspection.layout)
+    draw_map(lower, inspection.table, inspection.layout)
+    return figure
 
 
 def facts(inspection: Inspection) -> str:

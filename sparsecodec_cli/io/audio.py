@@ -64,7 +64,7 @@ class SoundFileSource:
             block: Audio = self._sound.read(n, dtype="float32", always_2d=True)
         if len(block) < n:
             raise CliError(
-                f"{shown(self.path)}: breaks off after {self._n_read + len(block)} of {self.n_samples}"
+                f"{shown(self.path)}: ends after {self._n_read + len(block)} of {self.n_samples}"
                 " samples; the file is damaged or incomplete"
             )
         if not np.isfinite(block).all():

@@ -128,7 +128,9 @@ def _publish_new(temporary: str, target: str, path: str) -> None:
     try:
         os.link(temporary, target)
     except FileExistsError:
-        raise CliError(f"{shown_output(path)}: came into being meanwhile; use -f to overwrite it") from None
+        raise CliError(
+            f"{shown_output(path)}: was created meanwhile by another program; use -f to overwrite it"
+        ) from None
     except OSError:  # a disk without hard links
         os.replace(temporary, target)
     else:

@@ -74,7 +74,7 @@ def _publish_new(part: Path, target: Path, path: str) -> None:
     except OSError:
         if not target.exists():
             raise
-        raise CliError(f"{shown(path)}: came into being meanwhile; use -f to write into it") from None
+        raise CliError(f"{shown(path)}: was created meanwhile by another program; use -f to write into it") from None
 
 
 def _move_in(part: Path, target: Path, old: Names, force: bool) -> None:
@@ -84,7 +84,9 @@ def _move_in(part: Path, target: Path, old: Names, force: bool) -> None:
     there = {name for name in old | new if os.path.lexists(target / name)}
     for name in sorted(there & new):
         if not force:
-            raise CliError(f"{shown(str(target / name))}: came into being meanwhile; use -f to overwrite it")
+            raise CliError(
+                f"{shown(str(target / name))}: was created meanwhile by another program; use -f to overwrite it"
+            )
         if _is_folder(target / name):
             raise CliError(f"{shown(str(target / name))}: is a folder; move it away, or name another folder")
     aside = part / "old"

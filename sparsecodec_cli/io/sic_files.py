@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from sparsecodec_cli.errors import about
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
 from sparsecodec_formats import container
+from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.table import EventTable
 
-from .files import open_input, open_output
+from .files import open_input, open_seekable_input
+
+
+@contextmanager
+def open_sic(path: str) -> Iterator[BinaryIO]:
+    """The .sic file at `path` ('-': stdin), seekable; expected errors inside get its name."""
+    with open_seekable_input(path, MAGIC) as file:
+        yield file
 
 
 def read_table(path: str) -> EventTable:
@@ -15,10 +26,8 @@ def read_table(path: str) -> EventTable:
         return container.read(file)
 
 
-def write_table(table: EventTable, path: str, *, force: bool, input_path: str) -> int:
-    """Write a .sic file to `path` ('-': stdout), whole or not at all; the number of bytes it takes."""
-    with open_output(path, force=force, input_paths=[input_path]) as file:
-        with about(input_path):
-            data = container.dumps(table)
-        file.write(data)
+def write_table(table: EventTable, file: BinaryIO) -> int:
+    """Write a .sic file, once all its bytes are known, and return how many these are."""
+    data = container.dumps(table)
+    file.write(data)
     return len(data)

@@ -72,7 +72,7 @@ def open_page(path: str, *, force: bool, input_paths: Sequence[str] = ()) -> Ite
             yield file
         with about_store(path):
             if not force and _exists(store, stored_path):
-                raise CliError(f"{shown_place(path)}: came into being meanwhile; use -f to overwrite it")
+                raise CliError(f"{shown_place(path)}: was created meanwhile by another program; use -f to overwrite it")
             _upload(store, temporary, stored_path, path)
 
 
@@ -88,7 +88,7 @@ def pages_below(prefix: str) -> list[StoredPage]:
 
 
 def remove(pages: Iterable[StoredPage]) -> None:
-    """Remove pages; folders stay. One that is no page of `sic report` any more is left.
+    """Remove pages; folders stay. One that is not a page of `sic report` any more is left.
 
     Goes on after a failure; the CliError at the end names the first page that could not be removed, and says how
     many could not.
@@ -134,7 +134,9 @@ def _open_store(url: str) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs
 
     if scheme not in fsspec.available_protocols():
-        raise CliError(f"{shown_place(url)}: {scheme}:// is no store that is known; use one such as s3://, or a path")
+        raise CliError(
+            f"{shown_place(url)}: {scheme}:// is not a known kind of store; use one such as s3://, or a path"
+        )
     store, path = url_to_fs(scheme + url[len(scheme) :], skip_instance_cache=True)
     return store, path
 
@@ -189,7 +191,7 @@ def _local_pages(path: str) -> Iterator[StoredPage]:
     if not stat.S_ISDIR(mode):
         page = _local_page(path)
         if page is None:
-            raise CliError(f"{one_line(path)}: is no page of sic report; name one, or a folder")
+            raise CliError(f"{one_line(path)}: is not a page of sic report; name one, or a folder")
         yield page
         return
 

@@ -26,7 +26,7 @@ _NO_BUCKET = "no such bucket; check the name, or make the bucket first"
 # S3's codes, and names of exceptions; botocore is not imported for them, as it may not be there.
 _REASONS = {
     "NoSuchBucket": _NO_BUCKET,
-    "InvalidBucketName": "this is no name of a bucket; check it",
+    "InvalidBucketName": "this is not a valid name of a bucket; check it",
     "InvalidAccessKeyId": _BAD_CREDENTIALS,
     "SignatureDoesNotMatch": _BAD_CREDENTIALS,
     "AuthorizationHeaderMalformed": "credentials or region do not fit; check AWS_ACCESS_KEY_ID and AWS_DEFAULT_REGION",
@@ -145,7 +145,7 @@ def _reason(error: Exception, url: str) -> str:
         return os_reason(PermissionError(errno.EACCES, ""))
     said = _without_secrets(str(error) or type(error).__name__, url)
     if "Invalid endpoint" in said:
-        return "AWS_ENDPOINT_URL is no URL; set it to one such as https://host:9000"
+        return "AWS_ENDPOINT_URL is not a URL; set it to one such as https://host:9000"
     return f"the store refuses: {one_line(said).rstrip('.')}; check the URL and the store's settings"
 
 

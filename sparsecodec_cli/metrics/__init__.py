@@ -1,5 +1,1 @@
-"""How near one recording is to another, by the measures that codecs are judged with: `compare`."""
-
-from .measure import compare
-
-__all__ = ["compare"]
+"""How near one recording is to another, by the measures that codecs are judged with."""

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli.errors import CliError, about, shown
-from sparsecodec_cli.io.audio import SoundFileSource, pcm16
-from sparsecodec_cli.io.files import open_seekable_input
-from sparsecodec_formats import container
-from sparsecodec_formats.container.header_bytes import MAGIC
+from sparsecodec_cli import api
+from sparsecodec_cli.errors import CliError, shown
+from sparsecodec_cli.io.audio import pcm16
+from sparsecodec_cli.io.progress import Progress
+from sparsecodec_cli.io.sounds import InputSound
+from sparsecodec_formats.table import EventTable
 
-from .measure import NOT_INSTALLED, compare, mixed
+from .measure import NOT_INSTALLED, mixed
 from .mel_distance import SAMPLE_RATE
 from .scores import SCORES
+
+if TYPE_CHECKING:
+    from sparsecodec_models import AudioSource
 
 BLOCK = 1 << 16
 FAR_APART_S = 0.5
@@ -34,7 +36,6 @@ MEANINGS = {
 TITLES = {score.key: score.title for score in SCORES} | {"mel": "mel"}
 
 Audio = NDArray[np.float32]
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -47,81 +48,56 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Recording:
-    """mono: float32 [n], full scale 1; n_bytes: of its file. CliError when it has no length to speak of."""
+class ComparedSound:
+    """One of the two sounds: mono float32 [n], full scale 1. CliError when it is too short to compare."""
 
     path: str
     mono: Audio
     facts: Facts
-    n_bytes: int
 
     def __post_init__(self) -> None:
         if self.facts.duration_s * SAMPLE_RATE < 1:
             raise CliError(f"{shown(self.path)}: is too short to compare; name a longer recording")
 
 
-def read_reference(path: str) -> Recording:
-    """The recording at `path` ('-': stdin); CliError when it is none."""
-    with open_seekable_input(path) as file:
-        return _read_audio(file, path)
-
-
-def read_other(path: str, *, model: str | None, device: str, progress: Progress | None) -> Recording:
-    """The recording at `path` ('-': stdin), or what its .sic file sounds like; CliError when it is neither.
-
-    model: weights to decode with; None: the file's own.
-    """
-    with open_seekable_input(path) as file:
-        is_sic = file.read(len(MAGIC)) == MAGIC or path.lower().endswith(".sic")
-        file.seek(0)
-        if is_sic:
-            return _read_sic(file, path, model, device, progress)
-        if model is not None:
-            raise CliError(f"{shown(path)}: is not a .sic file; leave out --model, which is for these")
-        return _read_audio(file, path)
-
-
-def _read_audio(file: BinaryIO, path: str) -> Recording:
-    source = SoundFileSource(file, path)
+def recorded(path: str, source: AudioSource) -> ComparedSound:
+    """A recording; path: for messages."""
     blocks = [mixed(source.read(BLOCK)) for _ in range(0, source.n_samples, BLOCK)]
     facts = Facts(source.n_samples / source.sample_rate, source.sample_rate, source.channels)
-    return Recording(path, np.concatenate(blocks), facts, file.seek(0, os.SEEK_END))
+    return ComparedSound(path, np.concatenate(blocks), facts)
 
 
-def _read_sic(file: BinaryIO, path: str, model: str | None, device: str, progress: Progress | None) -> Recording:
-    table = container.read(file)
-    header = table.header
+def heard(sound: InputSound, *, model: str | None, device: str, progress: Progress | None) -> ComparedSound:
+    """A recording, or what events sound like; model, device: of decoding, as for `decode`."""
+    if not isinstance(sound.sound, EventTable):
+        return recorded(sound.path, sound.sound)
+    header = sound.sound.header
     if not header.n_samples:
-        raise CliError(f"{shown(path)}: has no samples; name a recording that has some")
-    from sparsecodec_cli.api import resolve_device
-    from sparsecodec_models import codec_for
-
-    with about(path):
-        codec = codec_for(header, resolve_device(device), model)
-        # In 16 bits, as 'sic decode' writes WAV, so that both are judged alike.
-        blocks = [
-            mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768)) for block in codec.decode(table, progress=progress)
-        ]
-    facts = Facts(header.duration_s, header.sample_rate, header.channels)
-    return Recording(path, np.concatenate(blocks), facts, file.seek(0, os.SEEK_END))
+        raise CliError(f"{shown(sound.path)}: has no samples; name a recording that has some")
+    blocks = api.decode_blocks(sound.sound, model=model, device=device, progress=progress)
+    # In 16 bits, as 'sic decode' writes WAV, so that both are judged alike.
+    mono = np.concatenate([mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768)) for block in blocks])
+    return ComparedSound(sound.path, mono, Facts(header.duration_s, header.sample_rate, header.channels))
 
 
-def compared(reference: Recording, other: Recording, *, progress: Progress | None) -> dict[str, Any]:
-    """What `--json` prints; docs/cli.md lists the keys, which stay the same."""
+def compared(
+    reference: ComparedSound, other: ComparedSound, n_bytes: int, *, progress: Progress | None
+) -> dict[str, Any]:
+    """What `--json` prints; n_bytes: of the other's file. docs/cli.md lists the keys, which stay the same."""
     facts = reference.facts
     pcm_bytes = 2 * facts.channels * round(facts.duration_s * facts.sample_rate_hz)
-    found = compare(reference.mono, facts.sample_rate_hz, other.mono, other.facts.sample_rate_hz, progress=progress)
+    found = api.compare(reference.mono, facts.sample_rate_hz, other.mono, other.facts.sample_rate_hz, progress=progress)
     return {
         "reference": asdict(facts),
         "other": asdict(other.facts),
-        "bytes": other.n_bytes,
-        "bitrate_kbps": 8e-3 * other.n_bytes / facts.duration_s,
-        "ratio": pcm_bytes / other.n_bytes,
+        "bytes": n_bytes,
+        "bitrate_kbps": 8e-3 * n_bytes / facts.duration_s,
+        "ratio": pcm_bytes / n_bytes,
     } | found
 
 
-def warnings_of(reference: Recording, other: Recording, found: dict[str, Any]) -> list[str]:
-    """Lines for stderr: lengths that do not belong together, and packages that are missing."""
+def warnings_of(reference: ComparedSound, other: ComparedSound, found: dict[str, Any]) -> list[str]:
+    """Lines for stderr: lengths that differ much, and packages that are missing."""
     lines = []
     lengths = reference.facts.duration_s, other.facts.duration_s
     if abs(lengths[0] - lengths[1]) > FAR_APART_S:
@@ -141,7 +117,7 @@ def as_json(found: dict[str, Any]) -> str:
     return json.dumps(rounded, indent=2, allow_nan=False)
 
 
-def as_text(reference: Recording, other: Recording, found: dict[str, Any]) -> str:
+def as_text(reference: ComparedSound, other: ComparedSound, found: dict[str, Any]) -> str:
     """A line for each measure; those whose package is missing are passed over."""
     lines = [
         f"{shown(other.path)} beside {shown(reference.path)}",

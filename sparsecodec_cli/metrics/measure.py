@@ -25,31 +25,17 @@ PART_S = 15
 Audio = NDArray[np.float32]
 
 
-def compare(
+def measure(
     reference: NDArray[np.floating],
     sample_rate: int,
     other: NDArray[np.floating],
-    other_rate: int | None = None,
+    other_rate: int,
     *,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """How near `other` is to `reference`.
-
-    Args:
-        reference: [n] or [n, channels], full scale 1; channels are mixed.
-        sample_rate: Hz.
-        other: [m] or [m, channels], of any length; it is shifted by up to half a second to where it fits, then
-            cut or filled up with silence to the length of `reference`. Its level stays.
-        other_rate: Hz; None: `sample_rate`.
-        progress: is called with the fraction done.
-
-    The result has `lag_ms` (above 0: `other` was late), `mel`, `estoi`, `pesq_wb`, `pesq_nb`, `visqol` and
-    `distillmos`; what each is, is told in `metrics.spectra` and `metrics.scores`. Those that cannot be had are
-    None, and `left_out` tells by their names why.
-    Raises SicError when there is nothing to compare.
-    """
+    """See `sparsecodec_cli.api.compare`."""
     x = _at_mel_rate("the reference", reference, sample_rate)
-    y = _at_mel_rate("the other recording", other, other_rate or sample_rate)
+    y = _at_mel_rate("the other recording", other, other_rate)
     silent = next((name for name, audio in (("REF", x), ("X", y)) if _is_silent(audio)), None)
     lag = 0 if silent else find_lag(x, y)
     y = shifted(y, lag, len(x))

@@ -17,7 +17,7 @@ from sparsecodec_cli.inspect.event_map import event_map, normalised
 from sparsecodec_formats.header import N_DIMS, Header
 from sparsecodec_formats.presets import layout_of
 
-from .inputs import Recording
+from .inputs import MeasuredSound
 from .media import colours, data_uri, png
 
 BIBTEX = """\
@@ -30,7 +30,7 @@ BIBTEX = """\
 }"""
 
 
-def page(recordings: Sequence[Recording], seed: int) -> str:
+def page(recordings: Sequence[MeasuredSound], seed: int) -> str:
     """HTML of one or several recordings, all of one preset; seed: of the map of events."""
     pictures = _place(recordings, seed)
     room = files("sparsecodec_cli.report")
@@ -70,13 +70,13 @@ def _dims(header: Header) -> dict[str, Any]:
     return {"named_dims": named, "dim_groups": groups}
 
 
-def _title(recordings: Sequence[Recording]) -> str:
+def _title(recordings: Sequence[MeasuredSound]) -> str:
     if len(recordings) == 1:
         return recordings[0].name
     return f"{len(recordings)} recordings"
 
 
-def _place(recordings: Sequence[Recording], seed: int) -> dict[str, str]:
+def _place(recordings: Sequence[MeasuredSound], seed: int) -> dict[str, str]:
     """Give all events their places and colours, in one map; the pictures of the examples' vectors, by key."""
     shown = [_rows_shown(recording) for recording in recordings]
     vectors = [recording.table.vector[rows] for recording, rows in zip(recordings, shown, strict=True)]
@@ -93,14 +93,14 @@ def _place(recordings: Sequence[Recording], seed: int) -> dict[str, str]:
     return pictures
 
 
-def _rows_shown(recording: Recording) -> NDArray[np.int64]:
+def _rows_shown(recording: MeasuredSound) -> NDArray[np.int64]:
     """Of its table, ascending."""
     if recording.overview is not None:
         return np.arange(len(recording.table))
     return np.concatenate([np.zeros(0, np.int64), *(example.rows for example in recording.examples)])
 
 
-def _events_of(i: int, recording: Recording) -> Iterator[tuple[str, dict[str, Any], NDArray[np.int64]]]:
+def _events_of(i: int, recording: MeasuredSound) -> Iterator[tuple[str, dict[str, Any], NDArray[np.int64]]]:
     """(Key on the page, columns, rows of the table) of all that shows events of the i-th recording."""
     for j, example in enumerate(recording.examples):
         yield f"example-{i}-{j}", example.columns, example.rows
@@ -114,7 +114,7 @@ def _vectors_image(shades: NDArray[np.float64]) -> str:
     return data_uri("image/png", png(np.ascontiguousarray(pixels), colours("viridis")))
 
 
-def _data(recordings: Sequence[Recording]) -> dict[str, Any]:
+def _data(recordings: Sequence[MeasuredSound]) -> dict[str, Any]:
     """What the script draws and plays."""
     examples, wholes = {}, {}
     for i, recording in enumerate(recordings):

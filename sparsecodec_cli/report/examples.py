@@ -1,4 +1,4 @@
-"""Excerpts as the page shows them: sounds and pictures as data URIs, events as columns of short numbers."""
+"""Parts of recordings as the page shows them: sounds and pictures as data URIs, events as columns of numbers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 from . import mel_images
-from .excerpts import Excerpt
 from .media import colours, data_uri, flac, opus, peaks, png, waveform_path
+from .parts import MeasuredPart
 
 if TYPE_CHECKING:
     from sparsecodec_models.events.sounds import EventSound
@@ -51,7 +51,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Example:
-    """What the page holds of an excerpt. `rows`: of its recording's table; the event map comes later, as it is of all
+    """What the page holds of a part. `rows`: of its recording's table; the event map comes later, as it is of all
     examples together."""
 
     start_s: float
@@ -71,38 +71,38 @@ class Example:
         return len(self.rows)
 
 
-def example_of(excerpt: Excerpt, table: EventTable, pitched: NDArray[np.bool_], seed: int) -> Example:
+def example_of(part: MeasuredPart, table: EventTable, pitched: NDArray[np.bool_], seed: int) -> Example:
     """pitched: which events of the table have a pitch, bool [n]; seed: of what is drawn anew."""
-    rate, source_rate = excerpt.sample_rate, table.header.sample_rate
-    start_s = excerpt.span.start / source_rate
-    full = mel_images.loudest(excerpt.start, rate)
-    original = [] if excerpt.original is None else [("Original", "the recording", excerpt.original, source_rate)]
-    heard = [*original, ("Reconstruction", "what the events sound like together", excerpt.decoded, rate)]
+    rate, source_rate = part.sample_rate, table.header.sample_rate
+    start_s = part.span.start / source_rate
+    full = mel_images.loudest(part.before, rate)
+    original = [] if part.original is None else [("Original", "the recording", part.original, source_rate)]
+    heard = [*original, ("Reconstruction", "what the events sound like together", part.decoded, rate)]
     drawn_anew = [
-        ("Randomised vectors", f"other sounds at the same times, seed {seed}", excerpt.other_vectors, rate),
-        ("Randomised times", f"the same sounds at other times, seed {seed}", excerpt.other_times, rate),
+        ("Randomised vectors", f"other sounds at the same times, seed {seed}", part.other_vectors, rate),
+        ("Randomised times", f"the same sounds at other times, seed {seed}", part.other_times, rate),
     ]
-    lanes, places = _lanes(excerpt.sounds, len(excerpt.decoded), rate)
-    position = {row: i for i, row in enumerate(excerpt.rows.tolist())}
+    lanes, places = _lanes(part.sounds, len(part.decoded), rate)
+    position = {row: i for i, row in enumerate(part.rows.tolist())}
     return Example(
         start_s=start_s,
-        duration_s=(excerpt.span.stop - excerpt.span.start) / source_rate,
-        tracks=_tracks(heard, excerpt, full, FLAC_BYTES_PER_S["tracks"]),
-        drawn_anew=_tracks(drawn_anew, excerpt, full, 0),
+        duration_s=(part.span.stop - part.span.start) / source_rate,
+        tracks=_tracks(heard, part, full, FLAC_BYTES_PER_S["tracks"]),
+        drawn_anew=_tracks(drawn_anew, part, full, 0),
         ticks=mel_images.ticks(rate),
-        film=_film(excerpt, full, position),
+        film=_film(part, full, position),
         lanes=lanes,
-        rows=excerpt.rows,
-        columns=columns_of(table, excerpt.rows, pitched)
+        rows=part.rows,
+        columns=columns_of(table, part.rows, pitched)
         | {
-            "share": [round(100 * share, 2) for share in excerpt.energy_removed.tolist()],
-            "radius": _radii([_energy_db(sound) for sound in excerpt.sounds]),
+            "share": [round(100 * share, 2) for share in part.energy_removed.tolist()],
+            "radius": _radii([_energy_db(sound) for sound in part.sounds]),
             "lane": [lane for lane, _, _ in places],
             "begin_s": [round(begin / rate, 5) for _, begin, _ in places],
             "length_s": [round(length / rate, 5) for _, _, length in places],
         },
-        removed=float(excerpt.energy_removed.sum()),
-        redundancy=excerpt.redundancy,
+        removed=float(part.energy_removed.sum()),
+        redundancy=part.redundancy,
     )
 
 
@@ -131,21 +131,21 @@ def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.b
 
 
 def _tracks(
-    sounds: Sequence[tuple[str, str, Audio, int]], excerpt: Excerpt, full: float, flac_bytes_per_s: float
+    sounds: Sequence[tuple[str, str, Audio, int]], part: MeasuredPart, full: float, flac_bytes_per_s: float
 ) -> list[Track]:
     """Of (title, note, audio, rate) each."""
     from sparsecodec_models.events.decomposition import magnitudes
 
     limited = [(title, note, *playable(audio, rate)) for title, note, audio, rate in sounds]
-    seconds = len(excerpt.decoded) / excerpt.sample_rate
+    seconds = len(part.decoded) / part.sample_rate
     uris = _uris([(audio, rate) for _, _, audio, rate in limited], seconds * flac_bytes_per_s)
     palette = colours("magma")
     tracks = []
     for (title, note, audio, _), uri in zip(limited, uris, strict=True):
         # what was removed from is the original, at the rate of the others
-        shown = excerpt.start if title == "Original" else magnitudes(excerpt.stft, audio)
+        shown = part.before if title == "Original" else magnitudes(part.stft, audio)
         extremes = peaks(audio, WAVEFORM_POINTS)
-        picture = mel_images.narrowed(mel_images.levels(shown, excerpt.sample_rate, full), SPECTROGRAM_COLUMNS)
+        picture = mel_images.narrowed(mel_images.levels(shown, part.sample_rate, full), SPECTROGRAM_COLUMNS)
         tracks.append(Track(title, note, uri, waveform_path(extremes), len(extremes), _image(picture, palette)))
     return tracks
 
@@ -177,22 +177,22 @@ def _uris(sounds: Iterable[tuple[Audio, int]], most_bytes: float) -> list[str]:
     return [data_uri("audio/ogg", opus(audio, rate)) for audio, rate in sounds]
 
 
-def _film(excerpt: Excerpt, full: float, position: dict[int, int]) -> dict[str, Any]:
-    """The residual's spectrogram at first, and after each step the frames that it changed, in one long strip that is
-    wrapped into a picture; steps: [event, first frame, frames]; left: share of the energy that is left."""
-    rate = excerpt.sample_rate
-    values = (excerpt.start, *(step.residual for step in excerpt.steps))
+def _film(part: MeasuredPart, full: float, position: dict[int, int]) -> dict[str, Any]:
+    """The residual's spectrogram at first, and after each removal the frames that it changed, in one long strip that
+    is wrapped into a picture; removals: [event, first frame, frames]; left: share of the energy that is left."""
+    rate = part.sample_rate
+    values = (part.before, *(removal.residual for removal in part.removals))
     pieces = [mel_images.levels(residual, rate, full, FILM_DEPTH_DB) for residual in values]
     strip = np.concatenate(pieces, axis=1)
     strip = np.pad(strip, ((0, 0), (0, -strip.shape[1] % STRIP_FRAMES)))
     rows = [strip[:, i : i + STRIP_FRAMES] for i in range(0, strip.shape[1], STRIP_FRAMES)]
-    left = 1 - np.cumsum([0.0, *(step.energy_removed for step in excerpt.steps)])
+    left = 1 - np.cumsum([0.0, *(removal.energy_removed for removal in part.removals)])
     return {
         "picture": _image(np.concatenate(rows) if rows else strip),
         "strip_frames": STRIP_FRAMES,
         "rows": mel_images.ROWS,
-        "frames": len(excerpt.start),
-        "steps": [[position[s.row], s.first, len(s.residual)] for s in excerpt.steps],
+        "frames": len(part.before),
+        "removals": [[position[r.row], r.first, len(r.residual)] for r in part.removals],
         "left": [round(100 * share, 2) for share in left.tolist()],
     }
 

@@ -1,31 +1,28 @@
-"""From files to what the page shows of them: encoded where they are recordings, measured part by part."""
+"""From sounds to what the page shows of them: encoded where they are recordings, measured part by part."""
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli.errors import CliError, about, shown
-from sparsecodec_cli.io.audio import SoundFileSource
-from sparsecodec_cli.io.files import SPOOL_BYTES, open_seekable_input
+from sparsecodec_cli import api
+from sparsecodec_cli.errors import about
+from sparsecodec_cli.io.files import SPOOL_BYTES
+from sparsecodec_cli.io.progress import Progress
+from sparsecodec_cli.io.sounds import InputSound
 from sparsecodec_formats import container
-from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.table import EventTable
 
 from .examples import Example, columns_of, example_of
-from .excerpts import Audio, Span, measure, spans
 from .media import OpusWriter, data_uri, peaks, waveform_path
+from .parts import Audio, Span, measure, spans
 
 if TYPE_CHECKING:
-    from sparsecodec_models import Codec
-
-Progress = Callable[[float], None]
+    from sparsecodec_models import AudioSource, Codec
 
 READ_SAMPLES = 1 << 16
 ENCODING_SHARE = 0.8  # of the work on a recording
@@ -34,11 +31,8 @@ SMALLEST_PIECE = 256  # samples for one point of an overview's waveform, at leas
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked for: how recordings are coded, and how much of each is shown.
-
-    effort, bitrate_kbps, model, device: as for `encode`. max_seconds: of an example. seed: of what is drawn anew.
-    """
+class ReportOptions:
+    """How recordings are encoded, and how much of each is shown; see `api.render_report`."""
 
     effort: int | None
     bitrate_kbps: float | None
@@ -59,9 +53,9 @@ class Overview:
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One input. parameters: of its model (all, the encoder's, the decoder's). overview: where it is longer than an
-    example may be."""
+class MeasuredSound:
+    """One input of a page. n_bytes: of its .sic file. parameters: of its model (all, the encoder's, the decoder's).
+    overview: where it is longer than an example may be."""
 
     name: str
     table: EventTable
@@ -76,95 +70,61 @@ def examples_of_each(n_examples: int, n_inputs: int) -> list[int]:
     return [n_examples // n_inputs + (i < n_examples % n_inputs) for i in range(n_inputs)]
 
 
-def read_recording(path: str, asked: Asked, n_examples: int, progress: Progress | None) -> Recording:
-    """The input at `path` ('-': stdin), a recording or a .sic file; CliError when it is neither."""
+def measure_sound(
+    sound: InputSound, options: ReportOptions, n_examples: int, progress: Progress | None
+) -> MeasuredSound:
+    """Encode a sound if it is a recording, and measure its events; CliError when that fails."""
     tell = progress or (lambda share: None)
-    with open_seekable_input(path) as file:
-        is_sic = file.read(len(MAGIC)) == MAGIC or path.lower().endswith(".sic")
-        file.seek(0)
-        if is_sic:
-            _refuse_coding(path, asked)
-            table = container.read(file)
-            n_bytes = file.seek(0, os.SEEK_END)
-            with about(path):
-                codec = _codec_for(table, asked)
-                return _measured(path, codec, table, n_bytes, None, asked, n_examples, tell)
-        source = SoundFileSource(file, path)
-        codec, table, n_bytes = _encoded(source, path, asked, lambda share: tell(ENCODING_SHARE * share))
-        with about(path):
-            return _measured(
-                path,
-                codec,
-                table,
-                n_bytes,
-                source,
-                asked,
-                n_examples,
-                lambda share: tell(ENCODING_SHARE + (1 - ENCODING_SHARE) * share),
-            )
+    with about(sound.path):
+        if isinstance(sound.sound, EventTable):
+            codec = api.codec_for(sound.sound, options.model, device=options.device)
+            return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
+        codec = api.load_codec(options.model, device=options.device)
+        table, n_bytes = _encoded(codec, sound.sound, options, lambda share: tell(ENCODING_SHARE * share))
+
+        def tell_rest(share: float) -> None:
+            tell(ENCODING_SHARE + (1 - ENCODING_SHARE) * share)
+
+        return _measured(sound.name, codec, table, n_bytes, sound.sound, options, n_examples, tell_rest)
 
 
-def _refuse_coding(path: str, asked: Asked) -> None:
-    """CliError where options are given that would do nothing."""
-    for option, value in (("--effort", asked.effort), ("--bitrate", asked.bitrate_kbps)):
-        if value is not None:
-            raise CliError(f"{shown(path)}: is coded already; leave out {option}, which is for recordings")
-
-
-def _codec_for(table: EventTable, asked: Asked) -> Codec:
-    from sparsecodec_cli.api import resolve_device
-    from sparsecodec_models import codec_for
-
-    return codec_for(table.header, resolve_device(asked.device), asked.model)
-
-
-def _encoded(source: SoundFileSource, path: str, asked: Asked, tell: Progress) -> tuple[Codec, EventTable, int]:
-    """The codec, the events as a file gives them back, and its bytes."""
-    from sparsecodec_cli.api import resolve_device
-    from sparsecodec_models import load_codec
-
-    codec = load_codec(asked.model or "speech", resolve_device(asked.device))
-    with about(path):
-        table = codec.encode(
-            source,
-            effort=codec.default_effort if asked.effort is None else asked.effort,
-            bitrate_kbps=asked.bitrate_kbps,
-            progress=tell,
-        )
+def _encoded(codec: Codec, source: AudioSource, options: ReportOptions, progress: Progress) -> tuple[EventTable, int]:
+    """The events as their .sic file gives them back, and its bytes."""
+    table = api.encode(source, model=codec, effort=options.effort, bitrate_kbps=options.bitrate_kbps, progress=progress)
     data = container.dumps(table)
-    return codec, container.loads(data), len(data)
+    return container.loads(data), len(data)
 
 
 def _measured(
-    path: str,
+    name: str,
     codec: Codec,
     table: EventTable,
     n_bytes: int,
-    source: SoundFileSource | None,
-    asked: Asked,
+    source: AudioSource | None,
+    options: ReportOptions,
     n_examples: int,
     tell: Progress,
-) -> Recording:
+) -> MeasuredSound:
     from sparsecodec_models import n_parameters
     from sparsecodec_models.events.redundancy import has_pitch
 
     header, pitched = table.header, has_pitch(codec, table)
-    parts = spans(header.n_samples, header.sample_rate, n_examples, asked.max_seconds)
-    is_long = header.duration_s > asked.max_seconds
-    originals = [None] * len(parts) if source is None else _excerpts_of(source, parts)
+    parts = spans(header.n_samples, header.sample_rate, n_examples, options.max_seconds)
+    is_long = header.duration_s > options.max_seconds
+    originals = [None] * len(parts) if source is None else _samples_of(source, parts)
     examples = []
-    for i, (part, original) in enumerate(zip(parts, originals, strict=True)):
-        examples.append(example_of(measure(codec, table, part, original, asked.seed), table, pitched, asked.seed))
+    for i, (span, original) in enumerate(zip(parts, originals, strict=True)):
+        part = measure(codec, table, span, original, options.seed)
+        examples.append(example_of(part, table, pitched, options.seed))
         tell((i + 1) / (len(parts) + is_long))
     overview = None
     if is_long:
         begun = len(parts) / (len(parts) + 1)
         overview = _overview(codec, table, pitched, lambda share: tell(begun + (1 - begun) * share))
-    name = "stdin" if path == "-" else shown(os.path.basename(path))
-    return Recording(name, table, n_bytes, n_parameters(codec), examples, overview)
+    return MeasuredSound(name, table, n_bytes, n_parameters(codec), examples, overview)
 
 
-def _excerpts_of(source: SoundFileSource, parts: list[Span]) -> list[Audio | None]:
+def _samples_of(source: AudioSource, parts: list[Span]) -> list[Audio | None]:
     """The samples of ascending spans: float32 [span, channels] each."""
     source.rewind()
     pieces: list[list[Audio]] = [[] for _ in parts]
@@ -188,7 +148,7 @@ def _overview(codec: Codec, table: EventTable, pitched: NDArray[np.bool_], tell:
     rest = np.zeros((0, header.channels), np.float32)
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
         with OpusWriter(file, rate, header.channels) as writer:
-            for block in codec.decode(table, sample_rate=rate, progress=tell):
+            for block in api.decode_blocks(table, sample_rate=rate, model=codec, progress=tell):
                 writer.write(block)
                 rest = np.concatenate([rest, block])
                 whole = len(rest) // size

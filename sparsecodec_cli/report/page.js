@@ -115,7 +115,7 @@ function describe(source, i) {
 class Film {
   constructor(element) {
     const source = data.examples[element.dataset.example];
-    Object.assign(this, { source, film: source.film, step: 0, shown: -1, timer: null });
+    Object.assign(this, { source, film: source.film, removed: 0, shown: -1, timer: null });
     this.canvas = element.querySelector("canvas");
     this.button = element.querySelector("button");
     this.slider = element.querySelector("input");
@@ -123,9 +123,9 @@ class Film {
     this.canvas.width = Math.max(1, this.film.frames);
     this.canvas.height = this.film.rows;
     this.palette = bytesOf(data.palette);
-    this.offsets = [0];  // where each step's frames are in the strip
+    this.offsets = [0];  // where the frames of each removal are in the strip
     let at = this.film.frames;
-    for (const [, , frames] of this.film.steps) { this.offsets.push(at); at += frames; }
+    for (const [, , frames] of this.film.removals) { this.offsets.push(at); at += frames; }
     this.button.addEventListener("click", () => (this.timer === null ? this.play() : this.pause()));
     this.slider.addEventListener("input", () => { this.pause(); this.show(Number(this.slider.value)); });
     this.ready = this.load();
@@ -157,34 +157,34 @@ class Film {
     }
   }
 
-  show(step) {
-    const { steps, left, frames } = this.film;
-    this.step = clamp(step, 0, steps.length);
-    if (this.shown < 0 || this.shown > this.step) { this.paint(0, 0, frames); this.shown = 0; }
-    for (; this.shown < this.step; this.shown++) {
-      const [, first, n] = steps[this.shown];
+  show(removed) {
+    const { removals, left, frames } = this.film;
+    this.removed = clamp(removed, 0, removals.length);
+    if (this.shown < 0 || this.shown > this.removed) { this.paint(0, 0, frames); this.shown = 0; }
+    for (; this.shown < this.removed; this.shown++) {
+      const [, first, n] = removals[this.shown];
       this.paint(this.offsets[this.shown + 1], first, n);
     }
     this.canvas.getContext("2d").putImageData(this.pixels, 0, 0);
-    this.slider.value = this.step;
-    const rest = `${left[this.step].toFixed(1)} % of the energy is left`;
+    this.slider.value = this.removed;
+    const rest = `${left[this.removed].toFixed(1)} % of the energy is left`;
     let text = `Nothing is taken out yet: ${rest}.`;
-    if (this.step) {
-      const i = steps[this.step - 1][0], events = this.source.events;
-      text = `Step ${this.step} of ${steps.length}: event ${events.index[i]}, at ${events.time_s[i].toFixed(3)} s, ${shareText(events.share[i])}; ${rest}.`;
+    if (this.removed) {
+      const i = removals[this.removed - 1][0], events = this.source.events;
+      text = `Removal ${this.removed} of ${removals.length}: event ${events.index[i]}, at ${events.time_s[i].toFixed(3)} s, ${shareText(events.share[i])}; ${rest}.`;
     }
     this.output.textContent = text;
     this.slider.setAttribute("aria-valuetext", text);
   }
 
   play() {
-    if (this.step === this.film.steps.length) this.show(0);
+    if (this.removed === this.film.removals.length) this.show(0);
     this.button.textContent = "Pause";
     this.button.setAttribute("aria-pressed", "true");
-    const every = clamp(20000 / Math.max(1, this.film.steps.length), 40, 500);
+    const every = clamp(20000 / Math.max(1, this.film.removals.length), 40, 500);
     this.timer = setInterval(() => {
-      this.show(this.step + 1);
-      if (this.step === this.film.steps.length) this.pause();
+      this.show(this.removed + 1);
+      if (this.removed === this.film.removals.length) this.pause();
     }, every);
   }
 

@@ -29,7 +29,7 @@ def clear_pages(prefix: str, yes: bool, quiet: bool = False) -> None:
     UsageError where there is no terminal to ask on; CliError when the answer is no, or a page cannot be removed.
     """
     if not yes and not _can_ask():
-        raise click.UsageError("stdin is no terminal to ask on; give --yes to remove without asking.")
+        raise click.UsageError("stdin is not a terminal, so nobody can be asked; give --yes to remove without asking.")
     pages = pages_below(prefix)
     if not pages:
         note(_none_below(prefix), quiet=quiet)

@@ -1,40 +1,48 @@
-"""From inputs to a page in a file."""
+"""From sounds to a page in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from sparsecodec_cli.errors import CliError, shown
 from sparsecodec_cli.extras import check_installed
+from sparsecodec_cli.io.progress import Progress
+from sparsecodec_cli.io.sounds import InputSound
 
-from .inputs import Asked, Progress, Recording, examples_of_each, read_recording
+from .inputs import MeasuredSound, ReportOptions, examples_of_each, measure_sound
 
 LAST_SHARE = 0.05  # of the work: the map of all events, and the page
 
 
-def write_page(
-    file: BinaryIO, input_paths: Sequence[str], n_examples: int, asked: Asked, progress: Progress | None
-) -> str:
-    """Write the page of inputs ('-': stdin) to `file`; a few words on what is on it.
+@dataclass(frozen=True)
+class PageFacts:
+    """What is on a page, and its size."""
 
-    CliError when an input cannot be used, or a package is missing.
-    """
+    n_events: int
+    n_examples: int
+    n_bytes: int
+
+
+def write_page(
+    file: BinaryIO, sounds: Sequence[InputSound], n_examples: int, options: ReportOptions, progress: Progress | None
+) -> PageFacts:
+    """See `api.render_report`."""
     check_installed("a report", "report")
-    recordings: list[Recording] = []
-    shares = examples_of_each(n_examples, len(input_paths))
-    for i, (path, n) in enumerate(zip(input_paths, shares, strict=True)):
-        recordings.append(read_recording(path, asked, n, _part(progress, i, len(input_paths))))
-        _same_model(input_paths[0], recordings[0], path, recordings[-1])
+    measured: list[MeasuredSound] = []
+    shares = examples_of_each(n_examples, len(sounds))
+    for i, (sound, n) in enumerate(zip(sounds, shares, strict=True)):
+        measured.append(measure_sound(sound, options, n, _part(progress, i, len(sounds))))
+        _same_model(sounds[0].path, measured[0], sound.path, measured[-1])
     from .build import page
 
-    data = page(recordings, asked.seed).encode()
+    data = page(measured, options.seed).encode()
     file.write(data)
     if progress:
         progress(1.0)
-    n_events = sum(len(recording.table) for recording in recordings)
-    n_shown = sum(len(recording.examples) for recording in recordings)
-    return f"{n_events} events, {n_shown} example{'s' * (n_shown != 1)}, {len(data) / 1e6:.1f} MB"
+    n_events = sum(len(sound.table) for sound in measured)
+    return PageFacts(n_events, sum(len(sound.examples) for sound in measured), len(data))
 
 
 def _part(progress: Progress | None, i: int, n: int) -> Progress | None:
@@ -44,10 +52,10 @@ def _part(progress: Progress | None, i: int, n: int) -> Progress | None:
     return lambda share: progress((1 - LAST_SHARE) * (i + share) / n)
 
 
-def _same_model(first_path: str, first: Recording, path: str, other: Recording) -> None:
+def _same_model(first_path: str, first: MeasuredSound, path: str, other: MeasuredSound) -> None:
     here, there = first.table.header, other.table.header
     if (here.model, here.weights_hash) != (there.model, there.weights_hash):
         raise CliError(
-            f"{shown(path)}: was coded with another model than {shown(first_path)}, so that their vectors"
-            " cannot be compared; make a page for each"
+            f"{shown(path)}: was encoded with another model than {shown(first_path)}, so their vectors cannot be"
+            " compared; make a page for each"
         )

@@ -15,9 +15,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from sparsecodec_cli import api
 from sparsecodec_cli.errors import shown
 from sparsecodec_cli.io.audio import format_of, write_audio
 from sparsecodec_cli.io.files import open_output
+from sparsecodec_formats import container
 
 if TYPE_CHECKING:
     from sparsecodec_models import Codec
@@ -90,12 +92,10 @@ def write_page(folder: Path, step: int, facts: str, excerpts: Sequence[Excerpt],
 
 def _coded(audio: Audio, codec: Codec) -> tuple[Audio, int, int]:
     """What comes back from a file of these samples [n], its bytes and its events; the network alone, no search."""
-    from sparsecodec_formats import container
-    from sparsecodec_models import ArraySource
-
-    table = codec.encode(ArraySource(audio, codec.model_rate), effort=0)
+    table = api.encode(audio, codec.model_rate, model=codec, effort=0)
     data = container.dumps(table)
-    return np.concatenate(list(codec.decode(container.loads(data))))[:, 0], len(data), len(table)
+    decoded, _ = api.decode(container.loads(data), model=codec)
+    return decoded[:, 0], len(data), len(table)
 
 
 def _write_sound(path: Path, audio: Audio, sample_rate: int) -> None:

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import fake_codec
 import numpy as np
 import pytest
-from cli_support import make_table
+from cli_support import make_table, write_sic
 
 import sparsecodec_cli as sic
-from sparsecodec_cli.api import resolve_device
+from sparsecodec_cli import api
 from sparsecodec_formats import edit
 
-
-@pytest.fixture(autouse=True)
-def codec(monkeypatch: pytest.MonkeyPatch) -> fake_codec.FakeCodec:
-    return fake_codec.install(monkeypatch.setattr, raising=False)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_encode_refuses_samples_that_are_no_numbers(bad: float) -> None:
-    with pytest.raises(sic.SicError, match="NaN"):
-        sic.encode(np.array([0.0, bad]), 8000)
+pytestmark = pytest.mark.usefixtures("fake")
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(sic.SicError, match="no tpu device"):
-        resolve_device("tpu")
-    assert resolve_device("auto") in ("cpu", "cuda", "mps")
+        api.resolve_device("tpu")
+    assert api.resolve_device("auto") in ("cpu", "cuda", "mps")
 
 
 def test_unknown_names_are_refused() -> None:
@@ -62,6 +54,64 @@ def test_encode_and_decode_arrays(shape: tuple[int, ...]) -> None:
     assert decoded.shape == (8000, header.channels) and decoded.dtype == np.float32 and rate == 8000
     part, rate = sic.decode(table, start_s=0.25, end_s=0.5, sample_rate=16000)
     assert part.shape == (4000, header.channels) and rate == 16000
+
+
+def test_encode_takes_a_source_too(tmp_path: Path) -> None:
+    audio = 0.5 * np.sin(np.arange(8000) / 5)
+    source = fake_codec.ArraySource(audio, 8000)
+    assert sic.encode(source) == sic.encode(audio, 8000)
+    source.rewind()
+    assert sic.encode(source, 8000).header.sample_rate == 8000
+    with pytest.raises(sic.SicError, match="8000 Hz, not 16000"):
+        sic.encode(source, 16000)
+    with pytest.raises(sic.SicError, match="sample_rate"):
+        sic.encode(audio)
+
+
+def test_a_codec_may_stand_for_its_model(fake: fake_codec.FakeCodec) -> None:
+    audio, other = 0.5 * np.sin(np.arange(8000) / 5), fake_codec.FakeCodec()
+    table = sic.encode(audio, 8000, model=other, effort=7)
+    assert other.asked["effort"] == 7 and fake.asked == {}
+    sic.decode(table, model=other, seed=8)
+    assert other.asked["seed"] == 8 and fake.asked == {}
+
+
+def test_blocks_are_the_decoded_sound(fake: fake_codec.FakeCodec) -> None:
+    table = make_table(channels=2)
+    blocks = list(sic.decode_blocks(table, events=[1, 2], start_s=0.3, end_s=1.5, sample_rate=16000))
+    audio, _ = sic.decode(table, events=[1, 2], start_s=0.3, end_s=1.5, sample_rate=16000)
+    assert len(blocks) > 1 and np.array_equal(np.concatenate(blocks), audio)
+    with pytest.raises(sic.SicError, match="no event 20"):
+        sic.decode_blocks(table, events=[20])  # at once
+
+
+def test_verify_tells_of_bytes_and_of_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(write_sic(tmp_path / "a.sic"), "rb") as file:
+        assert sic.verify(file) == []
+        file.seek(0)
+        assert sic.verify(file, decode=True) == []
+        monkeypatch.setattr(fake_codec.FakeCodec, "decode", lambda *args, **options: iter([np.full((5, 1), np.nan)]))
+        file.seek(0)
+        assert sic.verify(file, decode=True) == ["decodes to NaN or infinite samples"]
+    (tmp_path / "b.sic").write_bytes((tmp_path / "a.sic").read_bytes()[:-1])
+    with open(tmp_path / "b.sic", "rb") as file:
+        assert len(sic.verify(file)) == 1
+
+
+def test_transform_applies_edits_by_name() -> None:
+    table = make_table()
+    edits = [("crop", (0.5, 1.5)), ("gain", (-6.0,)), ("keep", (3,))]
+    assert api.transform(table, edits) == edit.keep(edit.gain(edit.crop(table, 0.5, 1.5), -6.0), 3)
+    with pytest.raises(ValueError, match="no edit 'solo'"):
+        api.transform(table, [("solo", ([1],))])
+
+
+def test_randomize_draws_what_is_asked() -> None:
+    table = make_table()
+    assert api.randomize(table) == table
+    assert api.randomize(table, times=True, seed=3) == edit.randomize_times(table, 3)
+    both = edit.randomize_vectors(edit.randomize_times(table, 3), 3)
+    assert api.randomize(table, times=True, vectors=True, seed=3) == both
 
 
 def test_decode_some_events() -> None:

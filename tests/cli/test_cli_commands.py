@@ -19,10 +19,7 @@ from hypothesis import strategies as st
 from sparsecodec_cli.commands import transform
 from sparsecodec_formats import EventTable, container, edit
 
-
-@pytest.fixture(autouse=True)
-def codec(monkeypatch: pytest.MonkeyPatch) -> fake_codec.FakeCodec:
-    return fake_codec.install(monkeypatch.setattr, raising=False)
+pytestmark = pytest.mark.usefixtures("fake")
 
 
 @pytest.fixture
@@ -62,11 +59,11 @@ def test_encode_takes_any_length_and_codes_every_channel(n_samples: int, channel
     assert set(table.channel.tolist()) == set(range(channels))
 
 
-def test_encode_hands_its_options_on(tmp_path: Path, codec: fake_codec.FakeCodec) -> None:
+def test_encode_hands_its_options_on(tmp_path: Path, fake: fake_codec.FakeCodec) -> None:
     wav = write_wav(tmp_path / "talk.wav")
     ok("encode", wav)
-    assert codec.asked == {
-        "effort": codec.default_effort,
+    assert fake.asked == {
+        "effort": fake.default_effort,
         "bitrate_kbps": None,
         "events_per_second": None,
         "snr_stop_db": None,
@@ -86,16 +83,16 @@ def test_encode_hands_its_options_on(tmp_path: Path, codec: fake_codec.FakeCodec
         "--tag",
         "d=",
     )
-    assert codec.asked == {"effort": 0, "bitrate_kbps": None, "events_per_second": 21.5, "snr_stop_db": None}
+    assert fake.asked == {"effort": 0, "bitrate_kbps": None, "events_per_second": 21.5, "snr_stop_db": None}
     header = read_sic(tmp_path / "talk.sic").header
     assert header.seed == 7 and header.tags == {"a": "b=c", "d": ""}
     ok("encode", wav, "-f", "--snr-stop", "-3")
-    assert codec.asked["snr_stop_db"] == -3
+    assert fake.asked["snr_stop_db"] == -3
     assert "warning" not in sic("encode", wav, "-f", "--bitrate", "200").stderr
-    assert codec.asked["bitrate_kbps"] == 200
+    assert fake.asked["bitrate_kbps"] == 200
 
 
-def test_encode_says_when_the_header_alone_takes_more(tmp_path: Path, codec: fake_codec.FakeCodec) -> None:
+def test_encode_says_when_the_header_alone_takes_more(tmp_path: Path, fake: fake_codec.FakeCodec) -> None:
     wav = write_wav(tmp_path / "talk.wav")
     result = sic("encode", wav, "--bitrate", "0.01")
     assert result.exit_code == 0 and "too short for 0.01 kbit/s" in result.stderr
@@ -185,11 +182,11 @@ def test_decode_parts_and_rates(args: list[str], frames: int, rate: int, out: st
     assert (info.frames, info.samplerate) == (frames, rate)
 
 
-def test_decode_hands_the_seed_on(talk_sic: Path, codec: fake_codec.FakeCodec) -> None:
+def test_decode_hands_the_seed_on(talk_sic: Path, fake: fake_codec.FakeCodec) -> None:
     ok("decode", talk_sic, "-")
-    assert codec.asked["seed"] == 0
+    assert fake.asked["seed"] == 0
     ok("decode", talk_sic, "-", "--seed", "9")
-    assert codec.asked["seed"] == 9
+    assert fake.asked["seed"] == 9
 
 
 def test_decode_clips_and_says_so_once(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-import fake_codec
 import numpy as np
 import pytest
 import soundfile
@@ -22,14 +21,15 @@ HEAVY = ("visqol", "distillmos")
 SPEECH = ROOT / "tests" / "data" / "only-person-en.flac"
 
 
+pytestmark = pytest.mark.usefixtures("fake")
+
+
 @pytest.fixture(autouse=True)
-def codec(monkeypatch: pytest.MonkeyPatch) -> fake_codec.FakeCodec:
-    """Neither models nor the slow packages."""
+def without_slow_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     for cached in (scores._visqol_model, scores._distillmos_model):
         cached.cache_clear()
     for name in HEAVY:
         monkeypatch.setitem(sys.modules, name, None)
-    return fake_codec.install(monkeypatch.setattr, raising=False)
 
 
 @pytest.fixture

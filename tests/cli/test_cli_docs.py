@@ -54,7 +54,7 @@ def test_examples_are_right_use(name: str) -> None:
     assert examples
     for example in examples:
         args = example.replace("*.sic", "a.sic").split()
-        command_of(name).make_context(name, args, parent=click.Context(cli, info_name="sic"))
+        command_of(name).make_context(name, args, parent=click.Context(cli, info_name="sic", **cli.context_settings))
 
 
 def test_no_command_is_documented_that_is_not_there() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fake_codec
 import pytest
 from cli_support import make_table, sic
 from hypothesis import HealthCheck, given, settings
@@ -19,10 +18,7 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def codec() -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        yield fake_codec.install(patch.setattr, raising=False)
+pytestmark = pytest.mark.usefixtures("fake")
 
 
 @st.composite

@@ -21,9 +21,7 @@ COMMANDS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def codec(monkeypatch: pytest.MonkeyPatch) -> fake_codec.FakeCodec:
-    return fake_codec.install(monkeypatch.setattr, raising=False)
+pytestmark = pytest.mark.usefixtures("fake")
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 from cli_support import assert_refused, make_table, names_in, ok, read_sic, sic, sic_process, write_sic, write_wav
 
-from sparsecodec_cli.report.excerpts import Span, spans
 from sparsecodec_cli.report.inputs import examples_of_each
+from sparsecodec_cli.report.parts import Span, spans
 from sparsecodec_formats import container
 
 RECORDING = Path(__file__).parents[1] / "data" / "only-person-en.flac"

@@ -27,11 +27,6 @@ CLIP = Path(__file__).parents[1] / "data" / "only-person-en.flac"
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> fake_codec.FakeCodec:
-    return fake_codec.install(monkeypatch.setattr, raising=False)
-
-
-@pytest.fixture
 def talk_sic(tmp_path: Path) -> Path:
     return write_sic(tmp_path / "talk.sic", make_table(5, seconds=0.5))
 

@@ -53,7 +53,7 @@ def test_what_came_up_meanwhile_is_kept(there: bool, tmp_path: Path) -> None:
     if there:
         out.mkdir()
     with (
-        pytest.raises(CliError, match="came into being meanwhile"),
+        pytest.raises(CliError, match="was created meanwhile by another program"),
         open_output_folder(str(out), force=False, earlier=lambda _: set()) as folder,
         folder.open("a"),
     ):

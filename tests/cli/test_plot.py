@@ -13,10 +13,12 @@ from cli_support import assert_refused, make_table, names_in, sic, sic_process, 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sparsecodec_cli import api
 from sparsecodec_cli.inspect import plot
 from sparsecodec_cli.inspect.event_map import normalised
-from sparsecodec_formats import LAYOUTS, EventTable
-from sparsecodec_formats.edit import FLOOR_DB
+from sparsecodec_cli.inspect.inspection import Inspection
+from sparsecodec_formats import LAYOUTS, EventTable, container
+from sparsecodec_formats.edit import FLOOR_DB, estimate_energy_db
 
 SPEECH = LAYOUTS["speech"]
 
@@ -78,9 +80,44 @@ def test_the_same_file_gives_the_same_bytes(talk_sic: Path, tmp_path: Path, exte
     ],
     ids=lambda table: f"{len(table)}-{table.header.model}-{table.header.channels}",
 )
-def test_every_table_has_a_picture(tmp_path: Path, table: EventTable) -> None:
-    path = write_sic(tmp_path / "a.sic", table)
-    Image.open(io.BytesIO(plotted(path, tmp_path / "a.png"))).load()
+def test_every_table_has_a_picture(table: EventTable) -> None:
+    found = inspected(table)
+    table = found.table
+    figure = plot.figure_of(found, "a.sic")
+    n = len(table)
+    assert figure.get_suptitle() == f"a.sic\n{plot.facts(found)}"
+    assert f" · {n} event{'s' * (n != 1)}" in figure.get_suptitle()
+    vectors, events = figure.axes[:2]
+    dots = np.concatenate([np.zeros((0, 2)), *(np.asarray(dots.get_offsets()) for dots in events.collections)])
+    np.testing.assert_allclose(np.sort(dots[:, 0]), table.time)
+    if n:
+        (image,) = vectors.images
+        np.testing.assert_allclose(np.asarray(image.get_array()), plot.columns_of(table.vector))
+    for axes in (vectors, events):
+        said = [text.get_text() for text in axes.texts]
+        assert said == ([] if n else ["no events"])
+    (low, high), (bottom, top) = events.get_xlim(), events.get_ylim()
+    assert ((low < dots[:, 0]) & (dots[:, 0] < high) & (bottom < dots[:, 1]) & (dots[:, 1] < top)).all()
+
+
+def test_what_is_drawn_is_seen() -> None:
+    """As coloured pixels, in the upper and in the lower half; text and axes are grey."""
+    coloured = {}
+    for n in (0, 40):
+        file = io.BytesIO()
+        plot.draw(file, inspected(make_table(n)), "a.sic", "png")
+        pixels = np.asarray(Image.open(file).convert("RGB")).astype(int)
+        coloured[n] = np.ptp(pixels, axis=2) > 30
+    assert not coloured[0].any()
+    height = len(coloured[40])
+    title, upper, lower = np.split(coloured[40], [height // 14, 55 * height // 100])
+    assert not title.any() and upper.mean() > 0.6  # a column for each event
+    area = np.pi / 4 * plot.areas(estimate_energy_db(make_table(40))).sum() * (plot.DPI / 72) ** 2
+    assert 0.7 * area < lower.sum() < 1.1 * area  # some dots overlap
+
+
+def inspected(table: EventTable) -> Inspection:
+    return api.inspect(io.BytesIO(container.dumps(table)))
 
 
 def test_events_lie_at_their_times_and_each_channel_has_its_sign() -> None:

@@ -144,7 +144,7 @@ def test_hovering_over_an_event_tells_what_it_is(browser: Browser, report: Path)
         for told in (
             f"{events['time_s'][k]:.3f} s",
             f"level {events['level_db'][k]:.1f} dB",
-            f"attack {events['attack_ms'][k]:.0f} ms",
+            f"attack {1000 * events['attack_s'][k]:.0f} ms",
             f"pitch {events['f0_hz'][k]:.0f} Hz",
             f"removed {events['share'][k]:.2f} % of the energy",
         ):
@@ -229,7 +229,7 @@ def film_pixels(page: Page) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB"))
 
 
-def test_the_film_shows_the_residual_after_each_step(browser: Browser, report: Path) -> None:
+def test_the_film_shows_the_residual_after_each_removal(browser: Browser, report: Path) -> None:
     data = data_of(report)
     film, palette = data["examples"]["example-0-0"]["film"], data["palette"]
     colours = np.frombuffer(base64.b64decode(palette), np.uint8).reshape(256, 3)
@@ -239,11 +239,11 @@ def test_the_film_shows_the_residual_after_each_step(browser: Browser, report: P
     assert picture.shape[1] == wrap
     expected = [strip[:, : film["frames"]]]
     at = film["frames"]
-    for _, first, n in film["steps"]:
+    for _, first, n in film["removals"]:
         expected.append(expected[-1].copy())
         expected[-1][:, first : first + n] = strip[:, at : at + n]
         at += n
-    last = len(film["steps"])
+    last = len(film["removals"])
     with opened(browser, report) as page:
         page.evaluate("() => document.querySelector('.film').film.ready")
         slider, output = page.locator(".film input"), page.locator(".film output")
@@ -253,7 +253,7 @@ def test_the_film_shows_the_residual_after_each_step(browser: Browser, report: P
             assert f"{film['left'][step]:.1f} % of the energy is left" in (output.text_content() or "")
         slider.focus()
         page.keyboard.press("ArrowRight")
-        assert (output.text_content() or "").startswith(f"Step 4 of {last}: ")
+        assert (output.text_content() or "").startswith(f"Removal 4 of {last}: ")
 
 
 def test_the_film_plays_and_pauses(browser: Browser, report: Path) -> None:
@@ -266,7 +266,7 @@ def test_the_film_plays_and_pauses(browser: Browser, report: Path) -> None:
         button.press("Enter")
         stopped = int(slider.input_value())
         assert button.text_content() == "Play" and stopped >= 2
-        assert (page.locator(".film output").text_content() or "").startswith(f"Step {stopped} of ")
+        assert (page.locator(".film output").text_content() or "").startswith(f"Removal {stopped} of ")
 
 
 def test_a_playhead_follows_the_sound_and_a_click_on_the_plot_moves_it(browser: Browser, report: Path) -> None:

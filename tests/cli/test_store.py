@@ -326,7 +326,7 @@ def test_who_may_only_write_writes_with_force(bucket: s3fs.S3FileSystem, monkeyp
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("endpoint, word", [("http://127.0.0.1:9", "cannot be reached"), ("nonsense", "is no URL")])
+@pytest.mark.parametrize("endpoint, word", [("http://127.0.0.1:9", "cannot be reached"), ("nonsense", "is not a URL")])
 def test_wrong_endpoint(endpoint: str, word: str, bucket: s3fs.S3FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     line = refusal("s3://shelf/page.html")
@@ -336,7 +336,7 @@ def test_wrong_endpoint(endpoint: str, word: str, bucket: s3fs.S3FileSystem, mon
 @pytest.mark.parametrize(
     "url, words",
     [
-        ("foo://shelf/page.html", ["foo:// is no store that is known"]),
+        ("foo://shelf/page.html", ["foo:// is not a known kind of store"]),
         ("https://host/page.html", ["cannot be kept over https"]),
         ("zip://page.html::s3://shelf/x.zip", ["'::'"]),
         ("ftp://me:pass@127.0.0.1:9/page.html", ["ftp://127.0.0.1:9/page.html: ", "cannot be reached"]),
@@ -442,7 +442,7 @@ def test_pages_of_others_and_missing_ones(shelf: str, tmp_path: Path) -> None:
     if store.is_url(shelf):  # where a folder is nothing but a part of names
         assert places(f"{shelf}/foreign.html") == places(f"{shelf}/none") == []
         return
-    for name, words in (("foreign.html", "is no page of sic report"), ("none", "no such file or folder")):
+    for name, words in (("foreign.html", "is not a page of sic report"), ("none", "no such file or folder")):
         with pytest.raises(CliError) as caught:
             store.pages_below(f"{shelf}/{name}")
         assert one_line_of(caught.value).startswith(f"{shelf}/{name}: {words}")

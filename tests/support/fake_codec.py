@@ -1,4 +1,4 @@
-"""A codec without a network, for tests of the commands alone.
+"""A codec without a network, for tests of the commands alone; a test compares its signatures with the real ones.
 
 It decodes to a tone in each channel, as loud as the channel's loudest event.
 `python tests/support/fake_codec.py ARGS...` is `sic ARGS...` with this codec. At effort 9 its encoder says "ready" on
@@ -8,13 +8,14 @@ stdout and then waits for stdin to end, so that a test can interrupt it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from sparsecodec_formats import EventTable, Header, SicError, layout_of
+from sparsecodec_formats import LAYOUTS, EventTable, Header, layout_of
+from sparsecodec_formats.errors import UnknownModel, WeightsMismatch
 from sparsecodec_formats.presets import level_db
 
 EVENT_S = 0.1
@@ -24,13 +25,13 @@ LEVEL = 0  # index of level_db in the vectors of `speech`
 
 
 class ArraySource:
-    def __init__(self, array: np.ndarray, sample_rate: int) -> None:
-        self._array = array.astype(np.float32).reshape(len(array), -1)
+    def __init__(self, samples: Any, sample_rate: int) -> None:
+        self._array = np.asarray(samples, np.float32).reshape(len(samples), -1)
         self.sample_rate = sample_rate
         self.n_samples, self.channels = self._array.shape
         self._n_read = 0
 
-    def read(self, n: int) -> np.ndarray:
+    def read(self, n: int, /) -> np.ndarray:
         block = self._array[self._n_read : self._n_read + n]
         self._n_read += len(block)
         return block
@@ -46,23 +47,25 @@ class FakeCodec:
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}
 
-    def header_for(self, source: Any, seed: int = 0, tags: dict[str, str] | None = None) -> Header:
+    def header_for(self, source: Any, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
         steps, unit = (1.0,) * 32, Fraction(64, 22050)
         rate, channels, n_samples = source.sample_rate, source.channels, source.n_samples
-        return Header(rate, channels, n_samples, "speech", bytes(4), unit, steps, seed, tags or {}, 1)
+        statistics = LAYOUTS["speech"].statistics
+        return Header(rate, channels, n_samples, "speech", bytes(4), unit, steps, seed, dict(tags or {}), statistics)
 
     def encode(
         self,
         audio: Any,
         *,
-        effort: int,
+        effort: int | None = None,
         bitrate_kbps: float | None = None,
         events_per_second: float | None = None,
         snr_stop_db: float | None = None,
         seed: int = 0,
-        tags: dict[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> EventTable:
+        effort = self.default_effort if effort is None else effort
         self.asked = {
             "effort": effort,
             "bitrate_kbps": bitrate_kbps,
@@ -94,7 +97,7 @@ class FakeCodec:
         self,
         table: EventTable,
         *,
-        start_s: float = 0.0,
+        start_s: float = 0,
         end_s: float | None = None,
         sample_rate: int | None = None,
         seed: int | None = None,
@@ -114,26 +117,29 @@ class FakeCodec:
                 progress((i + len(t) - first) / (stop - first))
 
 
+CODEC = FakeCodec()
+
+
+def load_codec(name_or_path: str = "speech", device: str = "cpu") -> FakeCodec:
+    if name_or_path != "speech":
+        raise UnknownModel(f"there is no model {name_or_path!r}")
+    return CODEC
+
+
+def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> FakeCodec:
+    if any(header.weights_hash):
+        raise WeightsMismatch(f"needs weights {header.weights_hash.hex()} of 'speech'")
+    return load_codec(model or header.model)
+
+
 def install(set_attribute: Callable[..., None] = setattr, **options: Any) -> FakeCodec:
-    """Put a FakeCodec in the place of every model; `set_attribute` is setattr, or monkeypatch.setattr."""
+    """Put CODEC in the place of every model; `set_attribute` is setattr, or monkeypatch.setattr."""
     import sparsecodec_models
 
-    codec = FakeCodec()
-
-    def load_codec(name_or_path: str = "speech", device: str = "cpu") -> FakeCodec:
-        if name_or_path != "speech":
-            raise SicError(f"there is no model {name_or_path!r}; 'sic models' lists them")
-        return codec
-
-    def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> FakeCodec:
-        if any(header.weights_hash):
-            raise SicError(f"needs weights {header.weights_hash.hex()} of 'speech'; name their file with --model")
-        return load_codec(model or header.model)
-
-    set_attribute(sparsecodec_models, "load_codec", load_codec, **options)
-    set_attribute(sparsecodec_models, "codec_for", codec_for, **options)
-    set_attribute(sparsecodec_models, "ArraySource", ArraySource, **options)
-    return codec
+    for name, value in (("load_codec", load_codec), ("codec_for", codec_for), ("ArraySource", ArraySource)):
+        set_attribute(sparsecodec_models, name, value, **options)
+    CODEC.asked = {}
+    return CODEC
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from sparsecodec_cli import api
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,13 +71,18 @@ def quiet_option(function: F) -> F:
     return click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(function)
 
 
-def model_option(help_text: str, default: str | None = None) -> Callable[[F], F]:
-    return click.option(
-        "--model", metavar="NAME|PATH", default=default, show_default=default is not None, help=help_text
-    )
+def default_of(function: Callable[..., Any], parameter: str) -> Any:
+    """The default of a function's parameter, for the option that sets it."""
+    return inspect.signature(function).parameters[parameter].default
 
 
-def seed_option(help_text: str, default: int | None = 0) -> Callable[[F], F]:
+def model_option(help_text: str) -> Callable[[F], F]:
+    return click.option("--model", metavar="NAME|PATH", help=help_text)
+
+
+def seed_option(help_text: str, function: Callable[..., Any]) -> Callable[[F], F]:
+    """--seed, with the default that `function` has for it."""
+    default = default_of(function, "seed")
     return click.option(
         "--seed",
         type=click.IntRange(0, MAX_SEED),
@@ -89,11 +97,13 @@ def device_option(function: F) -> F:
     return click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-        default="cpu",
+        default=default_of(api.load_codec, "device"),
         show_default=True,
-        help="Where the model runs; 'auto' takes a GPU if there is one.",
+        help="Device that the model runs on; 'auto' takes a GPU if there is one.",
     )(function)
 
 
 def json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON; its keys stay the same.")(function)
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON. Its keys stay the same from version to version."
+    )(function)

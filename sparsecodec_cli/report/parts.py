@@ -1,4 +1,4 @@
-"""A part of a recording, measured: its sounds, those of its events, and what each of these takes out of it."""
+"""Parts of a recording, measured: their sounds, those of their events, and how much energy each event removes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from sparsecodec_cli import api
 from sparsecodec_formats import edit
 from sparsecodec_formats.table import EventTable
 
@@ -29,14 +30,15 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class MeasuredPart:
     """A part of a recording and of its events.
 
     span: at the source's rate. sample_rate: the model's, Hz, which all sounds but the original have.
     original: float32 [n, channels] at the source's rate; None where there is only a .sic file.
     decoded: float32 [m, channels]; other_vectors and other_times: with the events drawn anew (`edit.randomize_…`).
-    rows: of the table, int64 [events]; sounds: one for each, starts counted from the span; steps: in order of removal.
-    start: what has been removed from, float32 [frames, bins]. redundancy: redundant pairs over events.
+    rows: of the table, int64 [events]; sounds: one for each, starts counted from the span.
+    before: magnitudes before the first event is removed, float32 [frames, bins]; removals: of the events, in order.
+    redundancy: redundant pairs over events.
     """
 
     span: Span
@@ -48,14 +50,14 @@ class Excerpt:
     rows: NDArray[np.int64]
     sounds: list[EventSound]
     stft: Stft
-    start: NDArray[np.float32]
-    steps: list[Step]
+    before: NDArray[np.float32]
+    removals: list[Step]
     redundancy: float
 
     @property
     def energy_removed(self) -> NDArray[np.float64]:
         """Of each row, as a share of the energy that there was: float64 [events]."""
-        share = {step.row: step.energy_removed for step in self.steps}
+        share = {removal.row: removal.energy_removed for removal in self.removals}
         return np.array([share[row] for row in self.rows.tolist()], np.float64)
 
 
@@ -70,7 +72,7 @@ def spans(n_samples: int, sample_rate: int, n: int, max_seconds: float) -> list[
     return [Span(start, min(start + size, end)) for start, end in zip(starts, ends, strict=True)]
 
 
-def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None, seed: int) -> Excerpt:
+def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None, seed: int) -> MeasuredPart:
     """The events of a table whose times lie in a span of its source; seed: of what is drawn anew.
 
     original: float32 [span, channels] at the source's rate.
@@ -81,14 +83,14 @@ def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None,
     header, rate = table.header, codec.model_rate
     start_s, end_s = span.start / header.sample_rate, span.stop / header.sample_rate
     decoded = _decoded(codec, table, start_s, end_s)
-    before = decoded
+    audio = decoded
     if original is not None:
-        before = np.asarray(soxr.resample(original, header.sample_rate, rate), np.float32).reshape(-1, header.channels)
+        audio = np.asarray(soxr.resample(original, header.sample_rate, rate), np.float32).reshape(-1, header.channels)
     within = (table.time >= start_s) & (table.time < end_s)
     sounds = _sounds(codec, table, within, round(start_s * rate), len(decoded))
     part = edit.crop(table, start_s, end_s)
     stft = Stft(rate)
-    return Excerpt(
+    return MeasuredPart(
         span=span,
         sample_rate=rate,
         original=original,
@@ -98,15 +100,15 @@ def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None,
         rows=np.flatnonzero(within),
         sounds=sounds,
         stft=stft,
-        start=magnitudes(stft, before),
-        steps=list(decompose(stft, before, sounds)),
+        before=magnitudes(stft, audio),
+        removals=list(decompose(stft, audio, sounds)),
         redundancy=redundancy(codec, part).share,
     )
 
 
 def _decoded(codec: Codec, table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> Audio:
-    blocks = codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate)
-    return np.concatenate([np.zeros((0, table.header.channels), np.float32), *blocks])
+    audio, _ = api.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate, model=codec)
+    return audio
 
 
 def _sounds(codec: Codec, table: EventTable, within: NDArray[np.bool_], start: int, n_samples: int) -> list[EventSound]:
