@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soxr
 import torch
-from speech_support import CLIPS, decode, encode, estoi, recording
+from speech_support import CLIPS, decode, encode, encoded, estoi, recording
 
 from sparsecodec_formats import SicError, container, edit
 from sparsecodec_models import ArraySource, codec_for, list_models, load_codec
@@ -86,7 +86,7 @@ def test_events_are_where_the_sound_is(codec: SpeechCodec) -> None:
 @pytest.mark.parametrize("index", range(len(CLIPS)))
 def test_words_are_understood(codec: SpeechCodec, index: int) -> None:
     audio, rate = recording(index)
-    data = container.dumps(encode(codec, audio, rate, effort=codec.default_effort))
+    data = container.dumps(encoded(codec, index, codec.default_effort))
     assert 8 * len(data) / (len(audio) / rate) < 2800  # bits a second, the whole file; less than 2,400 on average
     heard = decode(codec, container.loads(data))
     assert heard.shape == (len(audio), 1)
@@ -94,9 +94,14 @@ def test_words_are_understood(codec: SpeechCodec, index: int) -> None:
 
 
 def test_effort_pays(codec: SpeechCodec) -> None:
-    audio, rate = recording(1)
-    score = [estoi(audio, decode(codec, encode(codec, audio, rate, effort=e))[:, 0], rate) for e in (0, 4)]
-    assert score[1] > score[0] + 0.02
+    """In the mean: another processor adds up in another order, and one recording's score may move by 0.02."""
+
+    def score(index: int, effort: int) -> float:
+        audio, rate = recording(index)
+        return estoi(audio, decode(codec, encoded(codec, index, effort))[:, 0], rate)
+
+    gain = [score(i, codec.default_effort) - score(i, 0) for i in range(len(CLIPS))]
+    assert min(gain) > 0 and np.mean(gain) > 0.015
 
 
 def test_levels_follow_the_recording(codec: SpeechCodec) -> None:
