@@ -48,7 +48,7 @@ def sic_process(*args: str | os.PathLike[str], fake: bool = False, **options: ob
 
 @contextmanager
 def started(
-    *args: str | os.PathLike[str], fake: bool = False, timeout_s: float = 60, **options: object
+    *args: str | os.PathLike[str], fake: bool = False, timeout_s: float = 120, **options: object
 ) -> Iterator[subprocess.Popen]:
     """A command that runs beside the test; what runs still at the end, or after `timeout_s`, is killed."""
     options = {"env": ENV, "preexec_fn": default_signals} | options
