@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from sparsecodec_models.speech.codec import SpeechCodec
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, one on each core
 
 settings.register_profile("sic", deadline=None)  # a busy machine is not a failure
 settings.load_profile("sic")

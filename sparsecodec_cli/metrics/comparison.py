@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli import api
+from sparsecodec_cli import coding
 from sparsecodec_cli.errors import CliError, shown
 from sparsecodec_cli.io.audio import pcm16
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
 from sparsecodec_formats.table import EventTable
 
-from .measure import NOT_INSTALLED, mixed
+from .measure import NOT_INSTALLED, measure, mixed
 from .mel_distance import SAMPLE_RATE
 from .scores import SCORES
 
@@ -74,7 +74,7 @@ def heard(sound: InputSound, *, model: str | None, device: str, progress: Progre
     header = sound.sound.header
     if not header.n_samples:
         raise CliError(f"{shown(sound.path)}: has no samples; name a recording that has some")
-    blocks = api.decode_blocks(sound.sound, model=model, device=device, progress=progress)
+    blocks = coding.decode_blocks(sound.sound, model=model, device=device, progress=progress)
     # In 16 bits, as 'sic decode' writes WAV, so that both are judged alike.
     mono = np.concatenate([mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768)) for block in blocks])
     return ComparedSound(sound.path, mono, Facts(header.duration_s, header.sample_rate, header.channels))
@@ -86,7 +86,7 @@ def compared(
     """What `--json` prints; n_bytes: of the other's file. docs/cli.md lists the keys, which stay the same."""
     facts = reference.facts
     pcm_bytes = 2 * facts.channels * round(facts.duration_s * facts.sample_rate_hz)
-    found = api.compare(reference.mono, facts.sample_rate_hz, other.mono, other.facts.sample_rate_hz, progress=progress)
+    found = measure(reference.mono, facts.sample_rate_hz, other.mono, other.facts.sample_rate_hz, progress=progress)
     return {
         "reference": asdict(facts),
         "other": asdict(other.facts),

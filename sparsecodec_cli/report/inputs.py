@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli import api
+from sparsecodec_cli import coding
 from sparsecodec_cli.errors import about
 from sparsecodec_cli.io.files import SPOOL_BYTES
 from sparsecodec_cli.io.progress import Progress
@@ -77,9 +77,9 @@ def measure_sound(
     tell = progress or (lambda share: None)
     with about(sound.path):
         if isinstance(sound.sound, EventTable):
-            codec = api.codec_for(sound.sound, options.model, device=options.device)
+            codec = coding.codec_for(sound.sound, options.model, device=options.device)
             return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
-        codec = api.load_codec(options.model, device=options.device)
+        codec = coding.load_codec(options.model, device=options.device)
         table, n_bytes = _encoded(codec, sound.sound, options, lambda share: tell(ENCODING_SHARE * share))
 
         def tell_rest(share: float) -> None:
@@ -90,7 +90,9 @@ def measure_sound(
 
 def _encoded(codec: Codec, source: AudioSource, options: ReportOptions, progress: Progress) -> tuple[EventTable, int]:
     """The events as their .sic file gives them back, and its bytes."""
-    table = api.encode(source, model=codec, effort=options.effort, bitrate_kbps=options.bitrate_kbps, progress=progress)
+    table = coding.encode(
+        source, model=codec, effort=options.effort, bitrate_kbps=options.bitrate_kbps, progress=progress
+    )
     data = container.dumps(table)
     return container.loads(data), len(data)
 
@@ -148,7 +150,7 @@ def _overview(codec: Codec, table: EventTable, pitched: NDArray[np.bool_], tell:
     rest = np.zeros((0, header.channels), np.float32)
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
         with OpusWriter(file, rate, header.channels) as writer:
-            for block in api.decode_blocks(table, sample_rate=rate, model=codec, progress=tell):
+            for block in coding.decode_blocks(table, sample_rate=rate, model=codec, progress=tell):
                 writer.write(block)
                 rest = np.concatenate([rest, block])
                 whole = len(rest) // size

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from sparsecodec_cli import api
+from sparsecodec_cli import coding
 from sparsecodec_formats import edit
 from sparsecodec_formats.table import EventTable
 
@@ -107,7 +107,7 @@ def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None,
 
 
 def _decoded(codec: Codec, table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> Audio:
-    audio, _ = api.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate, model=codec)
+    audio, _ = coding.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate, model=codec)
     return audio
 
 

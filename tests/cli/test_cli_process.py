@@ -18,6 +18,7 @@ from cli_support import (
     make_table,
     names_in,
     sic_process,
+    started,
     write_sic,
     write_wav,
 )
@@ -109,18 +110,21 @@ def test_a_pipeline(tmp_path: Path) -> None:
 @pytest.mark.parametrize("args", [["inspect", "--json"], ["decode", "-"]])
 def test_a_reader_that_has_had_enough(args: list[str], unbuffered: str, tmp_path: Path) -> None:
     path = write_sic(tmp_path / "long.sic", make_table(3000, seconds=100))
-    process = subprocess.Popen(
-        command_line(args[0], path, *args[1:], fake=True),
+    with started(
+        args[0],
+        path,
+        *args[1:],
+        fake=True,
         env=ENV | {"PYTHONUNBUFFERED": unbuffered},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.read(10)
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait(60) == 1
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert process.wait(60) == 1
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -205,15 +209,9 @@ def test_signals_leave_nothing_behind(number: signal.Signals, exit_code: int, ou
     wav, out = write_wav(tmp_path / "talk.wav"), tmp_path / "out.sic"
     if out_exists:
         out.write_bytes(b"precious")
-    process = subprocess.Popen(
-        command_line("encode", wav, out, "-f", "--effort", "9", fake=True),
-        env=ENV,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    with process.stdin, process.stdout, process.stderr:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started("encode", wav, out, "-f", "--effort", "9", fake=True, **pipes) as process:
+        assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline() == b"ready\n"
         assert len(names_in(tmp_path)) == 2 + out_exists  # the temporary file too
         process.send_signal(number)
@@ -221,6 +219,14 @@ def test_signals_leave_nothing_behind(number: signal.Signals, exit_code: int, ou
         assert b"Traceback" not in process.stderr.read()
     assert names_in(tmp_path) == ["out.sic"] * out_exists + ["talk.wav"]
     assert not out_exists or out.read_bytes() == b"precious"
+
+
+def test_signals_reach_a_child_of_a_job_in_the_background(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts `pytest &`
+    try:
+        test_signals_leave_nothing_behind(signal.SIGINT, 130, False, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_tracebacks_on_demand(talk_sic: Path) -> None:

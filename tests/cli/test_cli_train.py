@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from cli_support import ENV, ROOT, assert_refused, command_line, names_in, ok, sic
+from cli_support import ENV, ROOT, assert_refused, command_line, names_in, ok, sic, started
 from click.testing import Result
 from reference_small import TINY
 
@@ -411,15 +411,12 @@ def test_signals_save_first(
 ) -> None:
     out = tmp_path / "run"
     args = (*speech, "--steps", "1000000", "--sample-every", "0", "--workers", "1", out)
-    process = subprocess.Popen(
-        command_line("train", *args), env=ENV, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stderr is not None
-    with process.stderr as stderr:
-        assert any(line.startswith("step 50/") for line in iter(stderr.readline, ""))
+    with started("train", *args, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("step 50/") for line in iter(process.stderr.readline, ""))
         os.killpg(process.pid, number)  # as a terminal does: to the workers too
-        told = stderr.read()
-    assert process.wait(60) == exit_code
+        told = process.stderr.read()
+        assert process.wait(60) == exit_code
     assert "Traceback" not in told
     step = load_checkpoint(out / "checkpoint.pt")["step"]
     assert step >= 50 and f"stopped at step {step} of 1000000; go on with: sic train --resume {out}" in told

@@ -107,4 +107,4 @@ def test_iterates_over_single_events() -> None:
 def test_import_does_not_load_torch() -> None:
     code = "import sys, sparsecodec_formats, sparsecodec_formats.edit; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=60).returncode == 0

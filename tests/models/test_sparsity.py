@@ -264,7 +264,7 @@ def test_there_are_melodies() -> None:
 
 
 def test_melodies_are_what_their_script_makes(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, DATA / "make_melodies.py", tmp_path], check=True)
+    subprocess.run([sys.executable, DATA / "make_melodies.py", tmp_path], check=True, timeout=60)
     for path in MELODIES:
         made, rate = soundfile.read(tmp_path / path.name, dtype="int16")
         kept, kept_rate = soundfile.read(path, dtype="int16")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soxr
 import torch
-from speech_support import CLIPS, decode, encode, estoi, recording
+from speech_support import CLIPS, decode, encode, encoded, estoi, recording
 
 from sparsecodec_formats import SicError, container, edit
 from sparsecodec_models import ArraySource, codec_for, list_models, load_codec
@@ -83,28 +83,25 @@ def test_events_are_where_the_sound_is(codec: SpeechCodec) -> None:
 # what is heard
 
 
-@pytest.fixture(scope="module")
-def understood(codec: SpeechCodec) -> dict[int, list[float]]:
-    """ESTOI of each recording, at the default effort and with the network alone."""
-    score: dict[int, list[float]] = {}
-    for effort in (0, codec.default_effort):
-        for index in range(len(CLIPS)):
-            audio, rate = recording(index)
-            data = container.dumps(encode(codec, audio, rate, effort=effort))
-            assert 8 * len(data) / (len(audio) / rate) < 2800  # bits a second, the whole file
-            heard = decode(codec, container.loads(data))
-            assert heard.shape == (len(audio), 1)
-            score.setdefault(effort, []).append(estoi(audio, heard[:, 0], rate))
-    return score
+@pytest.mark.parametrize("index", range(len(CLIPS)))
+def test_words_are_understood(codec: SpeechCodec, index: int) -> None:
+    audio, rate = recording(index)
+    data = container.dumps(encoded(codec, index, codec.default_effort))
+    assert 8 * len(data) / (len(audio) / rate) < 2800  # bits a second, the whole file; less than 2,400 on average
+    heard = decode(codec, container.loads(data))
+    assert heard.shape == (len(audio), 1)
+    assert estoi(audio, heard[:, 0], rate) > 0.85  # measured .87 to .90; another processor may differ by .02
 
 
-def test_words_are_understood(codec: SpeechCodec, understood: dict[int, list[float]]) -> None:
-    assert min(understood[codec.default_effort]) > 0.85  # measured .87 to .90; other processors may differ by .02
+def test_effort_pays(codec: SpeechCodec) -> None:
+    """In the mean: another processor adds up in another order, and one recording's score may move by .02."""
 
+    def score(index: int, effort: int) -> float:
+        audio, rate = recording(index)
+        return estoi(audio, decode(codec, encoded(codec, index, effort))[:, 0], rate)
 
-def test_effort_pays(codec: SpeechCodec, understood: dict[int, list[float]]) -> None:
-    # of one recording the difference may be .005, for processors round otherwise and other events are chosen
-    assert np.mean(understood[codec.default_effort]) > np.mean(understood[0]) + 0.008
+    gain = [score(i, codec.default_effort) - score(i, 0) for i in range(len(CLIPS))]
+    assert np.mean(gain) > 0.008  # measured .015
 
 
 def test_levels_follow_the_recording(codec: SpeechCodec) -> None:

@@ -1,10 +1,14 @@
-"""What the tests of the commands share: small recordings and .sic files, and two ways to run `sic`."""
+"""What the tests of the commands share: small recordings and .sic files, and three ways to run `sic`."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -40,6 +44,28 @@ def sic_process(*args: str | os.PathLike[str], fake: bool = False, **options: ob
     """Run a command in a process of its own; with `fake` with the codec of fake_codec.py."""
     options = {"capture_output": True, "env": ENV, "timeout": 60} | options
     return subprocess.run(command_line(*args, fake=fake), **options)  # type: ignore[call-overload]
+
+
+@contextmanager
+def started(
+    *args: str | os.PathLike[str], fake: bool = False, timeout_s: float = 120, **options: object
+) -> Iterator[subprocess.Popen]:
+    """A command that runs beside the test; what runs still at the end, or after `timeout_s`, is killed."""
+    options = {"env": ENV, "preexec_fn": default_signals} | options
+    with subprocess.Popen(command_line(*args, fake=fake), **options) as process:  # type: ignore[call-overload]
+        watchdog = threading.Timer(timeout_s, process.kill)  # ends reads of its pipes too
+        watchdog.start()
+        try:
+            yield process
+        finally:
+            watchdog.cancel()
+            process.kill()
+
+
+def default_signals() -> None:
+    """For a child about to start: a shell's job in the background ignores SIGINT, and so would its children."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def command_line(*args: str | os.PathLike[str], fake: bool = False) -> list[str]:

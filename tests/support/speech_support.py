@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ def recording(index: int = 0) -> tuple[np.ndarray, int]:
 
 def encode(codec: SpeechCodec, audio: np.ndarray, rate: int, **options: object) -> EventTable:
     return codec.encode(ArraySource(audio, rate), **{"effort": 0, **options})  # type: ignore[arg-type]
+
+
+@cache
+def encoded(codec: SpeechCodec, index: int, effort: int) -> EventTable:
+    """A whole recording, encoded once for all tests of a process."""
+    return encode(codec, *recording(index), effort=effort)
 
 
 def decode(codec: SpeechCodec, table: EventTable, **options: object) -> np.ndarray:
