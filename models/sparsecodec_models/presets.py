@@ -14,6 +14,7 @@ from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.speech.codec import SpeechCodec
 
 from .codec import Codec
+from .weights import preset_of
 
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = {"speech": WEIGHTS / "speech.safetensors"}
@@ -49,7 +50,7 @@ def load_codec(name_or_path: str = "speech", device: str = "cpu") -> Codec:
     except OSError as error:
         raise SicError(f"{path}: weights cannot be read ({error.strerror}); 'sic models' lists the presets") from error
     try:
-        if ReferenceModel.made(data):
+        if preset_of(data) == ReferenceCodec.name:
             return ReferenceCodec.from_bytes(data, device=device)
         return SpeechCodec.from_bytes(data, device=device)
     except SicError as error:

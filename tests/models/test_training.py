@@ -24,6 +24,7 @@ from sparsecodec_models.training.klt import fit_klt
 from sparsecodec_models.training.loop import Schedule, Watch, load_checkpoint, train
 from sparsecodec_models.training.reference_task import ReferenceTask
 from sparsecodec_models.training.run import TrainingPlan, klt_of
+from sparsecodec_models.weights import preset_of
 
 SCHEDULE = Schedule(4, learning_rate=1e-3, last_rate=1e-5, warmup=1)
 ONE_STEP = replace(SCHEDULE, max_hours=0)  # the same run, broken off after its next step
@@ -255,7 +256,7 @@ def test_training_resumes_exactly(windows: Windows, tmp_path: Path) -> None:
     whole, parts = ((tmp_path / run / "weights.safetensors").read_bytes() for run in ("whole", "parts"))
     assert parts == whole
     assert whole != task_of(windows).export()
-    assert ReferenceModel.made(whole)
+    assert preset_of(whole) == "reference"
 
 
 def test_a_run_tells_what_it_does_and_stops_when_asked(windows: Windows, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ chance.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -19,13 +18,14 @@ from torch import Tensor
 from sparsecodec_formats.edit import keep_bytes
 from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_models import weights
 from sparsecodec_models.codec import Blocks, Codec, Wish
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
 
-from .config import ReferenceConfig
+from .config import PRESET, ReferenceConfig
 from .decoder import draw_noise
 from .encoder import magnitudes
-from .model import MODEL_NAME, ReferenceModel
+from .model import ReferenceModel
 
 NOMINAL_STEP = 0.02  # the range that weights are drawn from; training has yet to find steps of its own
 RENDER_BATCH = 4  # events rendered at once: about 40 MiB at the published sizes
@@ -38,7 +38,7 @@ class ReferenceCodec(Codec):
     the author's 10.77. The time unit is one frame (256 / 22,050 s).
     """
 
-    name = MODEL_NAME
+    name = PRESET
     model: ReferenceModel
     default_effort = 0
 
@@ -55,7 +55,7 @@ class ReferenceCodec(Codec):
         weights_hash: 8 bytes that files carry and `decode` checks; default, those of `model.to_bytes()`.
         """
         if weights_hash is None:
-            weights_hash = _hash(model.to_bytes()) if model else bytes(8)
+            weights_hash = weights.hash_of(model.to_bytes()) if model else weights.NO_WEIGHTS
         self.model = (model or ReferenceModel().draw_weights(0)).to(device).eval().requires_grad_(False)
         self.config: ReferenceConfig = self.model.config
         self.weights_hash = weights_hash
@@ -74,7 +74,7 @@ class ReferenceCodec(Codec):
     @classmethod
     def from_bytes(cls, data: bytes, *, device: str = "cpu") -> ReferenceCodec:
         """The codec of a safetensors file's bytes; SicError when they are not this preset's weights."""
-        return cls(ReferenceModel.from_bytes(data), weights_hash=_hash(data), device=device)
+        return cls(ReferenceModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
 
     def removal(self, events_per_half: float, snr_stop_db: float | None = None, seed: int = 0) -> StreamingRemoval:
         """The analysis of one mono stream at the model's rate, to be watched event by event."""
@@ -163,7 +163,3 @@ class ReferenceCodec(Codec):
         """float32 [n, dims], [n, envelope_samples] → [n, hop + window], at unit height."""
         samples: Tensor = self.model.decoder(vector, torch.from_numpy(noise).to(self.device))
         return samples
-
-
-def _hash(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()[:8]

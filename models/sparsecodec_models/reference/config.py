@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sparsecodec_formats.errors import SicError
+PRESET = "reference"
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,3 @@ class ReferenceConfig:
     def events_per_second(self) -> float:
         """The author's rate: `events_per_window` for every half window (10.77 a second)."""
         return self.events_per_window * self.sample_rate / (self.window // 2)
-
-    @staticmethod
-    def from_fields(fields: dict[str, Any]) -> ReferenceConfig:
-        """The config whose `dataclasses.asdict` this is, through JSON or not; SicError when there is none."""
-        try:
-            return ReferenceConfig(**{**fields, "dilations": tuple(fields["dilations"])})
-        except (ValueError, TypeError, KeyError, ZeroDivisionError) as error:
-            raise SicError(f"the configuration of the reference weights is damaged: {error!r}") from None

@@ -15,6 +15,7 @@ from sparsecodec_formats.edit import keep_bytes, only
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_formats.table import EventTable, Header
+from sparsecodec_models import weights
 from sparsecodec_models.codec import Blocks, Codec, Wish
 from sparsecodec_models.speech.analysis.candidates import CandidateFinder, Candidates
 from sparsecodec_models.speech.analysis.fit import Events
@@ -37,6 +38,7 @@ from sparsecodec_models.speech.synthesis.voices import (
     spectra,
 )
 
+from .config import PRESET
 from .model import SpeechModel
 
 BLOCK = 2**16  # samples rendered at once
@@ -49,23 +51,23 @@ GROWTH = 1.17  # of a file by the fit, on validation
 class SpeechCodec(Codec):
     """The default preset."""
 
-    name = "speech"
+    name = PRESET
     model: SpeechModel
     default_effort = 4
-    time_unit: Fraction = LAYOUTS["speech"].time_unit
+    time_unit: Fraction = LAYOUTS[PRESET].time_unit
 
-    def __init__(self, model: SpeechModel, *, device: str = "cpu") -> None:
-        """model is taken over: frozen and moved."""
+    def __init__(self, model: SpeechModel, *, weights_hash: bytes = weights.NO_WEIGHTS, device: str = "cpu") -> None:
+        """model is taken over: frozen and moved. weights_hash: of its file, if it has one."""
         self.device = torch.device(device)
         self.model = model.to(self.device).eval().requires_grad_(False)
-        self.weights_hash = model.weights_hash
+        self.weights_hash = weights_hash
         self.model_rate = model.config.sample_rate
         self.step = (point(DEFAULT_EIGHTH).step,) * model.config.vector_dims
 
     @staticmethod
     def from_bytes(data: bytes, *, device: str = "cpu") -> SpeechCodec:
         """The codec of a weights file's bytes; SicError when they are not this preset's."""
-        return SpeechCodec(SpeechModel.from_bytes(data), device=device)
+        return SpeechCodec(SpeechModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
 
     def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
         steps, n_bytes = EFFORT_STEPS[effort], wish.n_bytes(header)

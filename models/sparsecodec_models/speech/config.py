@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+PRESET = "speech"
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,3 @@ class SpeechConfig:
     pitch_bins_per_octave: int = 32
     channels: int = 192
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> SpeechConfig:
-        fields = json.loads(text)
-        fields["dilations"] = tuple(fields["dilations"])
-        return SpeechConfig(**fields)

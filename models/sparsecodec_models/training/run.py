@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_models.reference.config import ReferenceConfig
 from sparsecodec_models.reference.model import ReferenceModel
-from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 
@@ -159,13 +155,11 @@ class Training:
         config = self._checkpoint["about"]["config"] if self._checkpoint is not None else None
         if self.plan.preset == "reference":
             if config is not None:
-                return ReferenceModel(ReferenceConfig.from_fields(config))
+                return ReferenceModel.of_fields(config)
             return ReferenceModel().draw_weights(0) if weights is None else ReferenceModel.from_bytes(weights)
         if config is None and weights is not None:
             return SpeechModel.from_bytes(weights)
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            return SpeechModel(None if config is None else SpeechConfig.from_json(json.dumps(config)))
+        return SpeechModel.drawn(0) if config is None else SpeechModel.of_fields(config)
 
     def _speech(self, model: SpeechModel) -> SpeechTask:
         klt = None  # made from the recordings
