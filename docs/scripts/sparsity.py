@@ -26,7 +26,6 @@ from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
 from sparsecodec_models.events.redundancy import (
     Note,
-    has_pitch,
     in_silence,
     melody_errors,
     redundancy,
@@ -142,7 +141,7 @@ def main() -> None:
         notes = [Note(**note) for note in json.loads(path.with_suffix(".json").read_text())]
         for name, (codec, encode) in table.items():
             events = encode(audio, rate)
-            errors = melody_errors(events, notes, has_pitch(codec, events))
+            errors = melody_errors(events, notes, codec.has_pitch(events))
             fade = np.abs(errors.fade_error_s)
             print(
                 f"{path.stem:26}{name:10}{errors.events_per_note.mean():8.1f}"

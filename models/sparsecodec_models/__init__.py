@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .codec import ArraySource, AudioSource, Codec
-    from .presets import ModelInfo, codec_for, list_models, load_codec, n_parameters
+    from .presets import ModelInfo, codec_for, list_models, load_codec
 
 _HOMES = {
     "ArraySource": "codec",
@@ -17,9 +17,8 @@ _HOMES = {
     "codec_for": "presets",
     "list_models": "presets",
     "load_codec": "presets",
-    "n_parameters": "presets",
 }
-__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec", "n_parameters"]
+__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec"]
 
 
 def __getattr__(name: str) -> Any:

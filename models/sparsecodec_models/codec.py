@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import soxr
@@ -24,6 +24,7 @@ that are done before and after it."""
 RESAMPLER_MARGIN = 4096  # model samples on either side of a span, so that soxr's filter sees true neighbours
 READ_SAMPLES = 2**15
 MAX_BLOCK = 2**16  # samples in a block of decoded audio
+LATEST_S = 2.0**40  # events after that are counted as if they were there, so that samples fit in 64 bits
 
 
 class AudioSource(Protocol):
@@ -100,8 +101,21 @@ class Wish:
         return None if self.bitrate_kbps is None else int(125 * self.bitrate_kbps * header.duration_s)
 
 
+Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""First and one past the last sample of each of n events, int64 [n] each."""
+FOREVER = 2**62  # samples
+
+
+class ParameterCounts(NamedTuple):
+    """Numbers in a model's weights. encoder: all that is not the decoder's."""
+
+    whole: int
+    encoder: int
+    decoder: int
+
+
 class Codec(ABC):
-    """A preset with its weights.
+    """A preset with its weights. What differs from preset to preset is a method here.
 
     Attributes: name; model, with an `encoder` and a `decoder`; default_effort, 0 … 9; model_rate, Hz; weights_hash,
     8 bytes that files carry; device; time_unit, s, and step, of the 32 dims, as in `Header`.
@@ -115,6 +129,33 @@ class Codec(ABC):
     device: torch.device
     time_unit: Fraction
     step: tuple[float, ...]
+
+    @classmethod
+    @abstractmethod
+    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> Self:
+        """The codec of a weights file's bytes; SicError when they are not this preset's."""
+
+    @classmethod
+    @abstractmethod
+    def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
+        """Weights drawn from a seed."""
+
+    def parameters(self) -> ParameterCounts:
+        whole = sum(p.numel() for p in self.model.parameters())
+        decoder = sum(p.numel() for p in self.model.get_submodule("decoder").parameters())
+        return ParameterCounts(whole, whole - decoder, decoder)
+
+    def event_spans(self, table: EventTable) -> Spans:
+        """Samples at the model's rate outside of which each event is silent. A preset that cannot tell: none are."""
+        return np.zeros(len(table), np.int64), np.full(len(table), FOREVER)
+
+    def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
+        """Events with a pitch of their own, bool [n]. A preset that cannot tell: none."""
+        return np.zeros(len(table), bool)
+
+    def event_samples(self, table: EventTable) -> NDArray[np.int64]:
+        """The sample at the model's rate that each event's time is nearest to, int64 [n]."""
+        return np.round(np.minimum(table.time, LATEST_S) * self.model_rate).astype(np.int64)
 
     def header_for(self, source: AudioSource, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
         """The header of a file that codes `source`."""

@@ -22,6 +22,23 @@ COUNT = click.IntRange(min=1)
 NOT_NEGATIVE_COUNT = click.IntRange(min=0)
 
 
+class PresetChoice(click.ParamType):
+    """One of the presets, whose table is read only when it is needed: `sic --help` imports no models."""
+
+    name = "preset"
+
+    def _choice(self) -> click.Choice[str]:
+        from sparsecodec_models.presets import PRESETS
+
+        return click.Choice(list(PRESETS))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self._choice().get_metavar(param, ctx)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return self._choice().convert(value, param, ctx)
+
+
 @click.command(name="train")
 @click.argument("out", metavar="OUT")
 @click.option("--data", multiple=True, metavar="DIR", help="A folder of recordings to train on; repeatable.")
@@ -31,7 +48,7 @@ NOT_NEGATIVE_COUNT = click.IntRange(min=0)
     metavar="DIR",
     help="A folder to validate on, which may lie in DATA; repeatable. [default: some of DATA is held out]",
 )
-@click.option("--preset", type=click.Choice(["speech", "reference"]), help="What to train. [default: speech]")
+@click.option("--preset", type=PresetChoice(), help="What to train. [default: speech]")
 @click.option(
     "--from",
     "weights",
@@ -126,10 +143,9 @@ def command(
         raise click.UsageError("Give --resume or --force, not both.")
     if not (resume or data):
         raise click.UsageError("Name a folder of recordings with --data, or go on with a run with --resume.")
-    if shape["preset"] == "reference":
-        for option, value in (("--seconds", shape["seconds"]), ("--imitation-steps", shape["imitation_steps"])):
-            if value is not None:
-                raise click.UsageError(f"{option} is for --preset speech alone.")
+    for name in ("seconds", "imitation_steps"):
+        if shape[name] is not None:
+            _refuse_where_it_is_of_other_presets(name, shape["preset"])
 
     from sparsecodec_cli.errors import about_os, shown
     from sparsecodec_cli.io.progress import note
@@ -140,7 +156,8 @@ def command(
 
         from sparsecodec_cli.api import resolve_device
         from sparsecodec_models.training.corpus import find_corpus
-        from sparsecodec_models.training.run import Training, TrainingPlan
+        from sparsecodec_models.training.plan import TrainingPlan
+        from sparsecodec_models.training.run import Training
 
         device = resolve_device(device)
         processors = os.cpu_count() or 1
@@ -175,6 +192,13 @@ def command(
     note(f"{shown(out)}: {how}", quiet=quiet and signal_number is None)
     if signal_number is not None:
         ctx.exit(128 + signal_number)
+
+
+def _refuse_where_it_is_of_other_presets(name: str, preset: str | None) -> None:
+    from sparsecodec_models.presets import DEFAULT_PRESET, presets_with
+
+    if (preset or DEFAULT_PRESET) not in presets_with(name):
+        raise click.UsageError(f"--{name.replace('_', '-')} is for --preset {' or '.join(presets_with(name))} alone.")
 
 
 def _told(corpus: Corpus) -> str:

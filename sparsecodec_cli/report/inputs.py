@@ -145,10 +145,7 @@ def _measured(
     n_examples: int,
     tell: Progress,
 ) -> Recording:
-    from sparsecodec_models import n_parameters
-    from sparsecodec_models.events.redundancy import has_pitch
-
-    header, pitched = table.header, has_pitch(codec, table)
+    header, pitched = table.header, codec.has_pitch(table)
     parts = spans(header.n_samples, header.sample_rate, n_examples, asked.max_seconds)
     is_long = header.duration_s > asked.max_seconds
     originals = [None] * len(parts) if source is None else _excerpts_of(source, parts)
@@ -161,7 +158,7 @@ def _measured(
         begun = len(parts) / (len(parts) + 1)
         overview = _overview(codec, table, pitched, lambda share: tell(begun + (1 - begun) * share))
     name = "stdin" if path == "-" else shown(os.path.basename(path))
-    return Recording(name, table, n_bytes, n_parameters(codec), examples, overview)
+    return Recording(name, table, n_bytes, codec.parameters(), examples, overview)
 
 
 def _excerpts_of(source: SoundFileSource, parts: list[Span]) -> list[Audio | None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sparsecodec_cli.errors import CliError, about, about_os, shown
 
 if TYPE_CHECKING:
-    from sparsecodec_models.training.run import TrainingPlan
+    from sparsecodec_models.training.plan import TrainingPlan
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
@@ -62,7 +62,7 @@ def clear(folder: Path) -> None:
 def load_run(folder: Path) -> tuple[dict[str, Any], TrainingPlan]:
     """The run's last checkpoint, and its plan; CliError when there is none that can be read."""
     from sparsecodec_models.training.loop import load_checkpoint
-    from sparsecodec_models.training.run import TrainingPlan
+    from sparsecodec_models.training.plan import TrainingPlan
 
     path = folder / CHECKPOINT
     with about(os.fspath(path)), about_os(os.fspath(path)):
@@ -102,14 +102,16 @@ def _text(value: Any) -> str:
 
 def weights_name(name_or_path: str | None) -> str | None:
     """As a run keeps it: a shipped model's name, or a file's whole path."""
-    from sparsecodec_models.presets import SHIPPED
+    from sparsecodec_models.presets import shipped_weights
 
-    return name_or_path if name_or_path is None or name_or_path in SHIPPED else os.path.abspath(name_or_path)
+    if name_or_path is None or shipped_weights(name_or_path) != Path(name_or_path):
+        return name_or_path
+    return os.path.abspath(name_or_path)
 
 
 def read_weights(name_or_path: str) -> bytes:
     """The bytes of a shipped model's weights, or of a file."""
-    from sparsecodec_models.presets import SHIPPED
+    from sparsecodec_models.presets import shipped_weights
 
     with about_os(name_or_path, always=True):
-        return SHIPPED.get(name_or_path, Path(name_or_path)).read_bytes()
+        return shipped_weights(name_or_path).read_bytes()

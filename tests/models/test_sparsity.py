@@ -21,7 +21,6 @@ from sparsecodec_models.codec import Codec
 from sparsecodec_models.events.redundancy import (
     Note,
     event_onsets,
-    has_pitch,
     in_silence,
     melody_errors,
     redundancy,
@@ -311,7 +310,7 @@ def test_events_that_are_the_notes_have_no_errors(codec: SpeechCodec) -> None:
         for note in notes
     ]
     table = events(codec, *rows, seconds=5.0)
-    errors = melody_errors(table, notes, has_pitch(codec, table))
+    errors = melody_errors(table, notes, codec.has_pitch(table))
     assert errors.events_per_note.tolist() == [1.0] * len(notes)
     assert errors.onset_worst_s == pytest.approx(0.0, abs=1e-6)
     assert errors.fade_error_s == pytest.approx([-0.01] * len(notes), abs=1e-6)
@@ -328,7 +327,7 @@ def test_errors_are_measured(codec: SpeechCodec) -> None:
     ]
     table = events(codec, *rows)
     assert event_onsets(table) == pytest.approx([0.51, 0.65, 0.77, 0.95])
-    errors = melody_errors(table, notes, has_pitch(codec, table))
+    errors = melody_errors(table, notes, codec.has_pitch(table))
     assert errors.events_per_note.tolist() == [2.0, 1.0]
     assert errors.time_error_s == pytest.approx([0.06, 0.02])
     assert errors.fade_error_s == pytest.approx([0.01, -0.03])
@@ -352,7 +351,7 @@ def test_errors_of_no_events_are_nan(codec: SpeechCodec) -> None:
 def test_a_preset_without_names_has_times_only() -> None:
     codec = ReferenceCodec(ReferenceModel(TINY).draw_weights(0))
     table = table_of(codec, [0.1, 0.5], 22050)
-    errors = melody_errors(table, [Note(0.45, 0.3, 220.0)], has_pitch(codec, table))
+    errors = melody_errors(table, [Note(0.45, 0.3, 220.0)], codec.has_pitch(table))
     assert errors.time_error_s == errors.fade_error_s == pytest.approx([0.05]) and len(errors.pitch_error_cents) == 0
 
 
@@ -360,7 +359,7 @@ def test_shipped_events_follow_a_melody(shipped: Codec) -> None:
     path = DATA / "melodies" / "au-clair-de-la-lune-reed.flac"
     audio, rate = soundfile.read(path, dtype="float32")
     table = shipped.encode(ArraySource(audio, rate), effort=0)
-    errors = melody_errors(table, truth(path), has_pitch(shipped, table))
+    errors = melody_errors(table, truth(path), shipped.has_pitch(table))
     assert (errors.events_per_note >= 1).all()
     assert errors.onset_median_s < 0.03
     assert errors.pitch_median_cents < 50

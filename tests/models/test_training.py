@@ -20,10 +20,10 @@ from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 from sparsecodec_models.training.corpus import find_corpus
 from sparsecodec_models.training.data import SPEED_OCTAVES, Windows, find_recordings, load
-from sparsecodec_models.training.klt import fit_klt
+from sparsecodec_models.training.klt import fit_klt, klt_of
 from sparsecodec_models.training.loop import Schedule, Watch, load_checkpoint, train
+from sparsecodec_models.training.plan import TrainingPlan
 from sparsecodec_models.training.reference_task import ReferenceTask
-from sparsecodec_models.training.run import TrainingPlan, klt_of
 from sparsecodec_models.weights import preset_of
 
 SCHEDULE = Schedule(4, learning_rate=1e-3, last_rate=1e-5, warmup=1)

@@ -46,6 +46,12 @@ class FakeCodec:
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}
 
+    def event_spans(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(table), np.int64), np.full(len(table), 2**62)
+
+    def has_pitch(self, table: EventTable) -> np.ndarray:
+        return np.zeros(len(table), bool)
+
     def header_for(self, source: Any, seed: int = 0, tags: dict[str, str] | None = None) -> Header:
         steps, unit = (1.0,) * 32, Fraction(64, 22050)
         rate, channels, n_samples = source.sample_rate, source.channels, source.n_samples

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from sparsecodec_formats.edit import keep_bytes
 from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable, Header
 from sparsecodec_models import weights
-from sparsecodec_models.codec import Blocks, Codec, Wish
+from sparsecodec_models.codec import Blocks, Codec, Spans, Wish
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
 
 from .config import PRESET, ReferenceConfig
@@ -65,16 +66,20 @@ class ReferenceCodec(Codec):
         self.step = (nearest_step(NOMINAL_STEP),) * self.config.vector_dims
 
     @classmethod
-    def untrained(cls, seed: int = 0, *, config: ReferenceConfig | None = None, device: str = "cpu") -> ReferenceCodec:
+    def untrained(cls, seed: int = 0, *, config: ReferenceConfig | None = None, device: str = "cpu") -> Self:
         """Weights drawn from a seed."""
         if seed == 0 and config in (None, ReferenceConfig()):
             return cls(device=device)
         return cls(ReferenceModel(config).draw_weights(seed), device=device)
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> ReferenceCodec:
+    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> Self:
         """The codec of a safetensors file's bytes; SicError when they are not this preset's weights."""
         return cls(ReferenceModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
+
+    def event_spans(self, table: EventTable) -> Spans:
+        time = self.event_samples(table)
+        return time - self.config.hop, time + self.config.window
 
     def removal(self, events_per_half: float, snr_stop_db: float | None = None, seed: int = 0) -> StreamingRemoval:
         """The analysis of one mono stream at the model's rate, to be watched event by event."""
@@ -133,7 +138,7 @@ class ReferenceCodec(Codec):
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
         hop, window = self.config.hop, self.config.window
         block = window // 2
-        onset = np.round(np.minimum(table.time, 2.0**40) * self.config.sample_rate).astype(np.int64)
+        onset = self.event_samples(table)
         rank = table.rank_in_channel()
         pending = np.flatnonzero((onset + window > start) & (onset - hop < stop) & (table.amplitude > 0))
         # sums from `at` - hop on; what began before the span is added to the first block, without its past

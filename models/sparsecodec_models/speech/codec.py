@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_formats.table import EventTable, Header
 from sparsecodec_models import weights
-from sparsecodec_models.codec import Blocks, Codec, Wish
+from sparsecodec_models.codec import FOREVER, Blocks, Codec, Spans, Wish
 from sparsecodec_models.speech.analysis.candidates import CandidateFinder, Candidates
 from sparsecodec_models.speech.analysis.fit import Events
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, Budget, Point, point, rounded
@@ -64,10 +65,37 @@ class SpeechCodec(Codec):
         self.model_rate = model.config.sample_rate
         self.step = (point(DEFAULT_EIGHTH).step,) * model.config.vector_dims
 
-    @staticmethod
-    def from_bytes(data: bytes, *, device: str = "cpu") -> SpeechCodec:
-        """The codec of a weights file's bytes; SicError when they are not this preset's."""
-        return SpeechCodec(SpeechModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
+    @classmethod
+    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> Self:
+        return cls(SpeechModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
+
+    @classmethod
+    def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
+        return cls(SpeechModel.drawn(seed), device=device)
+
+    @torch.no_grad()
+    def event_spans(self, table: EventTable) -> Spans:
+        """From the frames that an event's voice has between the event before and the one after."""
+        config, time = self.model.config, self.event_samples(table)
+        first, last = np.full(len(table), FOREVER), np.zeros(len(table), np.int64)
+        for channel in np.unique(table.channel):
+            rows = np.flatnonzero(table.channel == channel)
+            controls = self.model.decoder.controls(torch.tensor(table.vector[rows], device=self.device))
+            plan = plan_frames(controls, torch.from_numpy(time[rows]).to(self.device), config)
+            middle = plan.frame.cpu().numpy() * config.frame_hop
+            for which in (plan.before.cpu().numpy(), plan.after.cpu().numpy()):
+                some = which >= 0
+                np.minimum.at(first, rows[which[some]], middle[some] - config.frame_size // 4)
+                np.maximum.at(last, rows[which[some]], middle[some] + config.frame_size // 4)
+            room = int(config.room_seconds * config.sample_rate) * (controls.room_gain > 0).long()
+            last[rows] += np.where(last[rows] > 0, room.cpu().numpy(), 0)
+        return np.minimum(first, last), last
+
+    @torch.no_grad()
+    def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
+        controls = self.model.decoder.controls(torch.tensor(table.vector, device=self.device))
+        voiced: NDArray[np.bool_] = controls.voiced.cpu().numpy()
+        return voiced
 
     def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
         steps, n_bytes = EFFORT_STEPS[effort], wish.n_bytes(header)
