@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_models.dsp.stft import hann, stft_of_array
+
 from .sounds import EventSound
 
 WINDOW_S = 0.0464  # 1024 samples at 22,050 Hz
@@ -57,9 +59,8 @@ class Stft:
         low, high = max(begin, start), min(begin + len(padded), start + len(samples))
         if high > low:
             padded[low - begin : high - begin] = samples[low - start : high - start]
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]
-        window = np.hanning(self.window + 1)[:-1].astype(np.float32)
-        spectrum = np.fft.rfft(frames * window, 2 * self.window)
+        window = hann(self.window)
+        spectrum = stft_of_array(padded, window, self.hop, 2 * self.window)
         return (np.abs(spectrum) * (2 / window.sum())).astype(np.float32)
 
 
