@@ -37,7 +37,7 @@ from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, 
 from sparsecodec_models.speech.analysis.proposals import LEVEL, assemble, measure_pitch
 from sparsecodec_models.speech.codec import EFFORT_STEPS, SpeechCodec
 from sparsecodec_models.speech.network.encoder import Proposals
-from sparsecodec_models.speech.synthesis.voices import noise_spectrum
+from sparsecodec_models.speech.synthesis.frames import noise_spectrum
 
 DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 Encode = Callable[[np.ndarray, int], EventTable]

@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .codec import ArraySource, AudioSource, Codec
+    from .audio_source import ArraySource, AudioSource
+    from .codec import Codec
     from .presets import ModelInfo, codec_for, list_models, load_codec
 
 _HOMES = {
-    "ArraySource": "codec",
-    "AudioSource": "codec",
+    "ArraySource": "audio_source",
+    "AudioSource": "audio_source",
     "Codec": "codec",
     "ModelInfo": "presets",
     "codec_for": "presets",

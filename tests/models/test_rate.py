@@ -12,7 +12,7 @@ from speech_support import CLIPS, decode, encode, estoi, recording
 
 from sparsecodec_formats import EventTable, SicError, container, edit
 from sparsecodec_models import ArraySource
-from sparsecodec_models.codec import Wish
+from sparsecodec_models.codec import RateTarget
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.speech.analysis.operating_points import EIGHTHS, point
 from sparsecodec_models.speech.analysis.ranking import Choice
@@ -34,12 +34,12 @@ def understood(codec: SpeechCodec, table: EventTable, audio: np.ndarray, rate: i
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_what_is_no_rate_is_refused(name: str, value: float) -> None:
     with pytest.raises(SicError, match="must be above 0"):
-        Wish(**{name: value})
+        RateTarget(**{name: value})
 
 
 def test_two_rates_are_refused() -> None:
     with pytest.raises(SicError, match="not both"):
-        Wish(bitrate_kbps=1.0, snr_stop_db=3.0)
+        RateTarget(bitrate_kbps=1.0, snr_stop_db=3.0)
 
 
 # the whole file

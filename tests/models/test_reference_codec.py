@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import layout_of
-from sparsecodec_models.codec import ArraySource
+from sparsecodec_models import ArraySource
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.weights import preset_of

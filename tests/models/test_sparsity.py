@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from reference_small import TINY, decoded, sounding, table_of
 
 from sparsecodec_formats import EventTable
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
+from sparsecodec_models.events.lanes import pack_lanes
 from sparsecodec_models.events.redundancy import (
     Note,
     event_onsets,
@@ -148,6 +151,24 @@ def test_few_events_that_sound_far_apart(codec: SpeechCodec, monkeypatch: pytest
     table = table.replace(amplitude=np.isin(np.arange(60), [0, 1, 30, 59]))
     monkeypatch.setattr("sparsecodec_models.events.sounds.GAP_SAMPLES", 10000)
     check_that_sounds_are_those_of_single_events(codec, table, 1e-4, 44100)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20), st.integers(0, 1)), max_size=30))
+def test_lanes_hold_no_two_sounds_at_once_and_are_few(sounds: list[tuple[int, int, int]]) -> None:
+    first = [begin for begin, _, _ in sounds]
+    last = [begin + length for begin, length, _ in sounds]
+    group = [channel for _, _, channel in sounds]
+    lanes = pack_lanes(first, last, group)
+    assert len(lanes) == len(sounds)
+    for i, j in itertools.combinations(range(len(sounds)), 2):
+        together = first[i] < last[j] and first[j] < last[i]
+        assert not (together and lanes[i] == lanes[j] and group[i] == group[j])
+    at_once = [
+        sum(begin <= t < begin + length and channel == c for begin, length, channel in sounds)
+        for t in range(71)
+        for c in (0, 1)
+    ]
+    assert max(lanes, default=-1) + 1 == max(at_once)
 
 
 # redundancy

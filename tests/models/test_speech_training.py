@@ -19,7 +19,7 @@ from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.network.encoder import Proposals, SpeechEncoder
 from sparsecodec_models.speech.network.prior import EventPrior
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
-from sparsecodec_models.speech.synthesis.voices import render
+from sparsecodec_models.speech.synthesis.samples import render
 from sparsecodec_models.training import teacher
 from sparsecodec_models.training.data import Windows, find_recordings
 from sparsecodec_models.training.klt import fit_klt

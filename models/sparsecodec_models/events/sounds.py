@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.codec import Codec, Spans
 
+from .lanes import pack_lanes
+
 BATCH_SAMPLES = 2**22  # of single sounds held at once
 GAP_SAMPLES = 2**18  # of silence, above which two decodings cost less than one
 RINGING = 256  # samples of the lower rate: what a resampler adds around a sound is below 1e-6 of it from 100 on
@@ -79,19 +81,11 @@ def event_spans(codec: Codec, table: EventTable, sample_rate: int | None = None)
 def _lanes(
     rows: NDArray[np.int64], table: EventTable, first: NDArray[np.int64], last: NDArray[np.int64]
 ) -> list[list[int]]:
-    """The rows in few groups, in each of which no two events of a channel sound at the same time."""
-    lanes: list[list[int]] = []
-    busy: list[dict[int, int]] = []  # until when each lane is, by channel
-    for row in rows[np.argsort(first[rows], kind="stable")].tolist():
-        channel = int(table.channel[row])
-        free = (i for i, until in enumerate(busy) if until.get(channel, 0) <= first[row])
-        index = next(free, len(lanes))
-        if index == len(lanes):
-            lanes.append([])
-            busy.append({})
-        lanes[index].append(row)
-        busy[index][channel] = int(last[row])
-    return lanes
+    """The rows in few groups, in order of their first samples, in each of which no two events of a channel sound at the
+    same time."""
+    rows = rows[np.argsort(first[rows], kind="stable")]
+    lane = pack_lanes(first[rows], last[rows], table.channel[rows])
+    return [rows[np.array(lane) == k].tolist() for k in range(max(lane, default=-1) + 1)]
 
 
 def _runs(lane: list[int], first: NDArray[np.int64], last: NDArray[np.int64]) -> Iterator[list[int]]:

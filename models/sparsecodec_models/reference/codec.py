@@ -20,7 +20,8 @@ from sparsecodec_formats.edit import keep_bytes
 from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable, Header
 from sparsecodec_models import weights
-from sparsecodec_models.codec import Blocks, Codec, Spans, Wish
+from sparsecodec_models.audio_source import ModelRateAudio
+from sparsecodec_models.codec import Codec, RateTarget, Spans
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
 
 from .config import PRESET, ReferenceConfig
@@ -107,14 +108,14 @@ class ReferenceCodec(Codec):
             device=self.device,
         )
 
-    def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
         """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
         `decode`: the table's order is not known yet."""
-        rate = self.config.events_per_second if wish.events_per_second is None else wish.events_per_second
+        rate = self.config.events_per_second if target.events_per_second is None else target.events_per_second
         per_half = rate * self.config.window / 2 / self.config.sample_rate
-        analysers = [self.removal(per_half, wish.snr_stop_db, header.seed) for _ in range(header.channels)]
+        analysers = [self.removal(per_half, target.snr_stop_db, header.seed) for _ in range(header.channels)]
         found: list[list[RemovedEvent]] = [[] for _ in analysers]
-        for block in blocks(0.0, 1.0):
+        for block in audio.blocks():
             for channel, analyser in enumerate(analysers):
                 found[channel] += analyser.push(np.ascontiguousarray(block[:, channel]))
         for channel, analyser in enumerate(analysers):
@@ -130,7 +131,7 @@ class ReferenceCodec(Codec):
             channel=np.array([channel for channel, _ in events], dtype=np.uint8),
             amplitude=np.array([event.amplitude for _, event in events], dtype=np.float32),
         )
-        n_bytes = wish.n_bytes(header)
+        n_bytes = target.n_bytes(header)
         return table if n_bytes is None else keep_bytes(table, n_bytes)
 
     def _synthesise(

@@ -10,14 +10,14 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sparsecodec_formats.edit import keep_bytes, only
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_formats.table import EventTable, Header
 from sparsecodec_models import weights
-from sparsecodec_models.codec import FOREVER, Blocks, Codec, Spans, Wish
+from sparsecodec_models.audio_source import ModelRateAudio
+from sparsecodec_models.codec import FOREVER, Codec, RateTarget, Spans
 from sparsecodec_models.speech.analysis.candidates import CandidateFinder, Candidates
 from sparsecodec_models.speech.analysis.fit import Events
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, Budget, Point, point, rounded
@@ -25,25 +25,13 @@ from sparsecodec_models.speech.analysis.proposals import tidy
 from sparsecodec_models.speech.analysis.ranking import Choice, events_of
 from sparsecodec_models.speech.analysis.snr_stop import SnrStop
 from sparsecodec_models.speech.analysis.stream_fit import StreamFitter
-from sparsecodec_models.speech.synthesis.controls import SpeechControls
-from sparsecodec_models.speech.synthesis.voices import (
-    FramePlan,
-    Tracks,
-    convolve,
-    follow,
-    noise_spectrum,
-    overlap_add,
-    plan_frames,
-    render_frames,
-    room_response,
-    spectra,
-)
+from sparsecodec_models.speech.synthesis.samples import ChannelSound
+from sparsecodec_models.speech.synthesis.voices import plan_frames
 
 from .config import PRESET
 from .model import SpeechModel
 
 BLOCK = 2**16  # samples rendered at once
-FRAMES_AT_ONCE = 2**12  # however many voices sound together, memory is bounded
 EFFORT_STEPS = (0, 4, 8, 16, 26, 36, 50, 70, 100, 140)  # of the fit
 LEAST_STEPS_TWICE = 4  # fits of so many steps are done in two halves
 GROWTH = 1.17  # of a file by the fit, on validation
@@ -97,19 +85,21 @@ class SpeechCodec(Codec):
         voiced: NDArray[np.bool_] = controls.voiced.cpu().numpy()
         return voiced
 
-    def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
-        steps, n_bytes = EFFORT_STEPS[effort], wish.n_bytes(header)
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+        steps, n_bytes = EFFORT_STEPS[effort], target.n_bytes(header)
         looked = 0.1 if steps else 0.9  # share of the work that finding candidates is
-        choice = Choice.of(header, self._candidates(header, blocks(0.0, looked), wish.snr_stop_db), self.model_rate)
+        choice = Choice.of(
+            header, self._candidates(header, audio.blocks(0.0, looked), target.snr_stop_db), self.model_rate
+        )
         budget = None if n_bytes is None else Budget(n_bytes, self.model.decoder, self.model_rate)
         at = point(DEFAULT_EIGHTH) if budget is None else budget.point(choice, GROWTH if steps else 1.0)
-        most = None if wish.events_per_second is None else int(wish.events_per_second * header.duration_s)
+        most = None if target.events_per_second is None else int(target.events_per_second * header.duration_s)
 
         def best(growth: float) -> NDArray[np.bool_]:
             """The candidates that are worth their bits."""
             if budget is not None:
                 return choice.best(budget.count(choice, at, growth))
-            if wish.snr_stop_db is not None:
+            if target.snr_stop_db is not None:
                 return choice.heard
             return choice.best(choice.count_above(at.worth), most)
 
@@ -118,11 +108,11 @@ class SpeechCodec(Codec):
             # vectors first; then, when they are known better, once more which events are worth their bits
             kept = best(GROWTH)
             table = only(choice.table, kept)
-            fitters = self._fitters(table, at, blocks(looked, 0.5), first, last=False)
+            fitters = self._fitters(table, at, audio.blocks(looked, 0.5), first, last=False)
             choice = choice.refitted(kept, _joined(table, fitters), self._missed(choice.table, fitters))
         table = only(choice.table, best(1.0 if first or not steps else GROWTH))
         if steps:
-            fitters = self._fitters(table, at, blocks(0.5 if first else looked, 1.0), steps - first, last=True)
+            fitters = self._fitters(table, at, audio.blocks(0.5 if first else looked, 1.0), steps - first, last=True)
             table = table.replace(vector=_joined(table, fitters))
         else:
             table = rounded(table, at.step, self.model.decoder, self.model_rate)
@@ -190,10 +180,18 @@ class SpeechCodec(Codec):
     def _synthesise(
         self, table: EventTable, start: int, stop: int, seed: int
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        voices = [_Channel(self, table, channel, seed) for channel in range(table.header.channels)]
+        time, sounds = self.event_samples(table), []
+        for channel in range(table.header.channels):
+            mine = table.channel == channel
+            vector, place, amplitude = (
+                torch.tensor(column[mine], device=self.device) for column in (table.vector, time, table.amplitude)
+            )
+            sounds.append(
+                ChannelSound(self.model.decoder, vector, place, seed=seed, channel=channel, amplitude=amplitude)
+            )
         for at in range(start, stop, BLOCK):
             size = min(BLOCK, stop - at)
-            out = torch.stack([voice.samples(at, size) for voice in voices], 1)
+            out = torch.stack([sound.samples(at, size) for sound in sounds], 1)
             yield out.cpu().numpy(), at + size >= stop
 
 
@@ -203,55 +201,3 @@ def _joined(table: EventTable, fitters: list[StreamFitter]) -> NDArray[np.float3
     for channel, fitter in enumerate(fitters):
         vector[table.channel == channel] = fitter.vector.cpu().numpy()
     return vector
-
-
-class _Channel:
-    """The voices of one channel of a table, to be heard from anywhere."""
-
-    def __init__(self, codec: SpeechCodec, table: EventTable, channel: int, seed: int) -> None:
-        self._decoder, self._device = codec.model.decoder, codec.device
-        self._channel, self._seed = channel, seed
-        config = codec.model.config
-        mine = table.select(table.channel == channel)
-        time = np.round(np.minimum(mine.time, 2.0**40) * config.sample_rate).astype(np.int64)
-        self._amplitude = torch.tensor(mine.amplitude, device=self._device)
-        self._controls = self._decoder.controls(torch.tensor(mine.vector, device=self._device))
-        place = torch.from_numpy(time).to(self._device)
-        self._plan = plan_frames(self._controls, place, config)
-        self._tracks = follow(self._controls, place, self._plan, config)
-        self._room = bool((self._controls.room_gain > 0).any())
-
-    def samples(self, start: int, size: int) -> Tensor:
-        """Samples from `start` on: float32 [size]."""
-        config = self._decoder.config
-        response = room_response(config) if self._room else torch.zeros(0)
-        begin, length = start - len(response), size + len(response)  # the room hears what began before
-        hop = config.frame_hop
-        first, last = max(0, (begin - hop) // hop), (begin + length + hop) // hop + 1
-        rows = self._plan.between(first, last)
-        dry = torch.zeros(length, device=self._device)
-        wet = torch.zeros_like(dry)
-        if not len(rows):
-            return dry[:size]
-        noise = noise_spectrum(self._seed, self._channel, first, last - first, config, str(self._device))
-        for part in rows.split(FRAMES_AT_ONCE):
-            plan, tracks, controls, gain = self._part(part)
-            table = spectra(self._decoder, controls, gain)
-            frames = render_frames(self._decoder, table, plan, tracks, noise, first)
-            dry += overlap_add(frames, plan.frame, begin, length, config)
-            if self._room:
-                table = spectra(self._decoder, controls, gain * controls.room_gain)
-                frames = render_frames(self._decoder, table, plan, tracks, noise, first)
-                wet += overlap_add(frames, plan.frame, begin, length, config)
-        return (dry + convolve(wet, response) if self._room else dry)[len(response) :]
-
-    def _part(self, rows: Tensor) -> tuple[FramePlan, Tracks, SpeechControls, Tensor]:
-        """Some rows of the plan, with the controls and amplitudes of only those events that sound in them."""
-        before, after = self._plan.before[rows], self._plan.after[rows]
-        events = torch.unique(torch.cat([before, after]).clamp_min(0))
-
-        def renumbered(event: Tensor) -> Tensor:
-            return torch.where(event >= 0, torch.searchsorted(events, event.clamp_min(0)), event)
-
-        plan = FramePlan(self._plan.frame[rows], renumbered(before), renumbered(after), self._plan.first[rows])
-        return plan, self._tracks[rows], self._controls[events], self._amplitude[events]

@@ -27,7 +27,7 @@ from sparsecodec_models.speech.analysis.proposals import (
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
 from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, SpeechDecoder
-from sparsecodec_models.speech.synthesis.voices import render
+from sparsecodec_models.speech.synthesis.samples import render
 
 from . import teacher
 from .data import Windows

@@ -10,7 +10,8 @@ from torch import Tensor
 from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.network.prior import EventPrior
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
-from sparsecodec_models.speech.synthesis.voices import plan_frames, render
+from sparsecodec_models.speech.synthesis.samples import render
+from sparsecodec_models.speech.synthesis.voices import plan_frames
 
 from .proposals import BEGINS, PHASE, tidy, unheard
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from sparsecodec_formats.table import Header
 from sparsecodec_models.removal import Proposal, energy, remove_events
 from sparsecodec_models.speech.model import SpeechModel
-from sparsecodec_models.speech.synthesis.voices import render
+from sparsecodec_models.speech.synthesis.samples import render
 
 from .candidates import WINDOW, Candidates
 from .fit import Events

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sparsecodec_models.dsp.sample_buffer import Stretch
 from sparsecodec_models.speech.model import SpeechModel
-from sparsecodec_models.speech.synthesis.voices import noise_spectrum, render
+from sparsecodec_models.speech.synthesis.frames import noise_spectrum
+from sparsecodec_models.speech.synthesis.samples import render
 
 from .candidates import WINDOW
 from .fit import Events, fit

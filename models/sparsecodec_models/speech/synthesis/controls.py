@@ -1,4 +1,4 @@
-"""The `speech` decoder, first half: event vectors → controls, named physical quantities with units."""
+"""The `speech` decoder, first part: event vectors → controls, named physical quantities with units."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SpeechControls:
 
 
 class SpeechDecoder(nn.Module):
-    """Maps vectors to controls and holds the tables that the synthesis needs (see `synthesis.py` for the signal).
+    """Maps vectors to controls and holds the tables that the rest of the synthesis needs.
 
     The first eight dims are affine images of the physical controls (`sparsecodec_formats.presets`, so that commands
     without torch can edit them); the rest are coefficients of `shape_basis`, a linear map to band levels and voicing.
