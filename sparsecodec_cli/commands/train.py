@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsecodec_models.training.corpus import Corpus
-    from sparsecodec_models.training.data import Recording
+    from sparsecodec_models.training.data import TrainingRecording
     from sparsecodec_models.training.run import Training
 
 COUNT = click.IntRange(min=1)
@@ -215,7 +215,7 @@ def _told(corpus: Corpus) -> str:
     return text
 
 
-def _counted(recordings: list[Recording]) -> str:
+def _counted(recordings: list[TrainingRecording]) -> str:
     n, seconds = len(recordings), sum(r.seconds for r in recordings)
     units = ((3600, "h"), (60, "min"), (1, "s"))
     unit, name = next((unit for unit in units if seconds >= 2 * unit[0]), units[-1])

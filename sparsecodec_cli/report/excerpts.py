@@ -14,7 +14,7 @@ from sparsecodec_formats.table import EventTable
 
 if TYPE_CHECKING:
     from sparsecodec_models import Codec
-    from sparsecodec_models.events.decomposition import Step, Stft
+    from sparsecodec_models.events.decomposition import Removal, Stft
     from sparsecodec_models.events.sounds import EventSound
 
 Audio = NDArray[np.float32]
@@ -49,7 +49,7 @@ class Excerpt:
     sounds: list[EventSound]
     stft: Stft
     start: NDArray[np.float32]
-    steps: list[Step]
+    steps: list[Removal]
     redundancy: float
 
     @property

@@ -21,7 +21,7 @@ from sparsecodec_cli.io.files import open_output
 
 if TYPE_CHECKING:
     from sparsecodec_models import Codec
-    from sparsecodec_models.training.data import Recording
+    from sparsecodec_models.training.data import TrainingRecording
 
 N_EXCERPTS = 4
 MAX_SECONDS = 6.0
@@ -40,7 +40,7 @@ class Excerpt:
     audio: Audio
 
 
-def pick_excerpts(recordings: Sequence[Recording], sample_rate: int) -> list[Excerpt]:
+def pick_excerpts(recordings: Sequence[TrainingRecording], sample_rate: int) -> list[Excerpt]:
     """Up to four excerpts from the middle of recordings that lie evenly in the list, 6 s at most each; damaged
     recordings are passed over."""
     from sparsecodec_models.training.data import load

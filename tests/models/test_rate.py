@@ -15,7 +15,7 @@ from sparsecodec_models import ArraySource
 from sparsecodec_models.codec import RateTarget
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.speech.analysis.operating_points import EIGHTHS, point
-from sparsecodec_models.speech.analysis.ranking import Choice
+from sparsecodec_models.speech.analysis.ranking import Ranking
 from sparsecodec_models.speech.codec import SpeechCodec
 
 
@@ -125,13 +125,13 @@ def test_a_choice_is_nested(codec: SpeechCodec) -> None:
     vector[:, 6] = np.arange(n) % 9 == 0
     table = EventTable(header, np.arange(n) * 256 / 22050, vector)
     heard = rng.random(n) < 0.8
-    choice = Choice(table, rng.normal(0, 2, n).astype(np.float32), heard)
-    kept = [choice.best(k) for k in range(n + 1)]
+    ranking = Ranking(table, rng.normal(0, 2, n).astype(np.float32), heard)
+    kept = [ranking.best(k) for k in range(n + 1)]
     assert [k.sum() for k in kept] == [min(k, heard.sum()) for k in range(n + 1)]
     assert all((fewer <= more).all() for fewer, more in pairwise(kept))
     assert (kept[-1] == heard).all()
-    least = np.sort(choice.worth[heard])[len(choice.worth[heard]) // 2]
-    assert (choice.best(choice.count_above(least)) == (choice.worth >= least) & heard).all()
+    least = np.sort(ranking.worth[heard])[len(ranking.worth[heard]) // 2]
+    assert (ranking.best(ranking.count_above(least)) == (ranking.worth >= least) & heard).all()
 
 
 @given(st.integers(0, 60), st.floats(0, 800), st.integers(0, 60), st.floats(0.5, 2))

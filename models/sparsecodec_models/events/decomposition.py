@@ -65,7 +65,7 @@ class Stft:
 
 
 @dataclass(frozen=True)
-class Step:
+class Removal:
     """One event is taken out: its row; the frames that it changes, residual float32 [frames, bins] from `first` on, as
     they are afterwards (below 0 where events had more than there was); energy_removed, as a share of the sound's energy
     (below 0 where the event added some)."""
@@ -85,7 +85,9 @@ def magnitudes(stft: Stft, audio: NDArray[np.float32]) -> Magnitudes:
     return np.mean(channels, axis=0, dtype=np.float32)
 
 
-def decompose(stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSound], start: int = 0) -> Iterator[Step]:
+def decompose(
+    stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSound], start: int = 0
+) -> Iterator[Removal]:
     """Take events out of audio float32 [n, channels], those with the most energy first.
 
     sounds: of the events, at the same rate; their starts count from `start` samples before the audio's first.
@@ -98,19 +100,19 @@ def decompose(stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSoun
         begin = sound.start - start
         first, last = (min(max(frame, 0), n_frames) for frame in stft.frames_of(begin, len(sound.samples)))
         if not len(sound.samples) or last <= first:
-            yield Step(sound.row, first, residual[:0], 0.0)
+            yield Removal(sound.row, first, residual[:0], 0.0)
             continue
         taken = stft.magnitudes(sound.samples, begin, first, last) / n_channels
         loud = np.flatnonzero(taken.max(axis=1) > negligible)
         if not len(loud):
-            yield Step(sound.row, first, residual[:0], 0.0)
+            yield Removal(sound.row, first, residual[:0], 0.0)
             continue
         first, taken = first + int(loud[0]), taken[loud[0] : loud[-1] + 1]
         part = residual[first : first + len(taken)]  # a view: writes reach the residual
         before = _energy(part)
         part -= taken
         share = (before - _energy(part)) / whole if whole else 0.0
-        yield Step(sound.row, first, part.copy(), share)
+        yield Removal(sound.row, first, part.copy(), share)
 
 
 def _energy(values: Magnitudes) -> float:

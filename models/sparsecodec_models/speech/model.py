@@ -26,6 +26,10 @@ class SpeechModel(nn.Module):
         self.decoder = SpeechDecoder(self.config)
         self.prior = EventPrior(self.config.vector_dims)
 
+    @property
+    def device(self) -> torch.device:
+        return self.decoder.shape_mean.device
+
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> SpeechModel:
         """A new model of the config whose `dataclasses.asdict` this is, through JSON or not."""

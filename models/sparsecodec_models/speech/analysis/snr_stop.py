@@ -18,7 +18,7 @@ from sparsecodec_models.speech.synthesis.samples import render
 from .candidates import WINDOW, Candidates
 from .fit import Events
 from .proposals import ATTACK, BEGINS, DECAY, LEVEL, tidy
-from .ranking import Choice
+from .ranking import Ranking
 
 LEAD = 36  # frames that an event's spectrogram begins before its frame: attacks reach back
 
@@ -42,8 +42,8 @@ class SnrStop:
         """The same candidates, fewer of them heard. magnitude: float32 [bins, frames] of a window, whose frame 0 is at
         sample `begin` of the stream; candidates lie in its frames first … last-1."""
         header = replace(self._header, channels=1)
-        choice = Choice.of(header, [found], self._model.config.sample_rate)
-        kept = choice.best(choice.count_above(self._worth))
+        ranking = Ranking.of(header, [found], self._model.config.sample_rate)
+        kept = ranking.best(ranking.count_above(self._worth))
         time = torch.from_numpy(found.time[kept]).to(magnitude.device)
         vector = torch.tensor(found.vector[kept], device=magnitude.device)
         events = Events(tidy(self._model.decoder, vector, time), time)
