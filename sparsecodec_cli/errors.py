@@ -57,6 +57,23 @@ def os_reason(error: OSError) -> str:
     return reason or (error.strerror or str(error) or type(error).__name__).lower()
 
 
+def option_for(error: SicError) -> str:
+    """In brackets, the option that mends an error of the models, which know none; else empty."""
+    from sparsecodec_models import errors
+
+    if isinstance(error, errors.WeightsOfAnotherPreset):
+        return f" (--from, with --preset {error.preset})"
+    options = {
+        errors.UnknownModel: "'sic models' lists what there is",
+        errors.OtherWeights: "--model",
+        errors.NothingToHoldOut: "--valid",
+        errors.FolderNotInCorpus: "--half-weight",
+        errors.OtherRecordings: "--data, or --from",
+        errors.WorkerEnded: "--resume, --workers",
+    }
+    return next((f" ({option})" for kind, option in options.items() if isinstance(error, kind)), "")
+
+
 @contextmanager
 def about(path: str) -> Iterator[None]:
     """Expected errors raised inside get `path`'s name in front, as far as they do not name a file already."""
@@ -65,7 +82,7 @@ def about(path: str) -> Iterator[None]:
     except CliError:
         raise
     except SicError as error:
-        raise CliError(f"{shown(path)}: {error}") from error
+        raise CliError(f"{shown(path)}: {error}{option_for(error)}") from error
 
 
 @contextmanager
@@ -87,7 +104,7 @@ def about_os(path: str, *, name: str | None = None, always: bool = False) -> Ite
 def describe(error: BaseException) -> str:
     """The line for any exception that reached the top."""
     if isinstance(error, SicError):
-        return one_line(str(error))
+        return one_line(f"{error}{option_for(error)}")
     if isinstance(error, OSError):
         if isinstance(error.filename, (str, bytes)):
             return f"{shown(os.fsdecode(error.filename))}: {os_reason(error)}"

@@ -18,6 +18,7 @@ from sparsecodec_formats.table import EventTable, Header
 
 from .audio_source import AudioSource, ModelRateAudio, Progress
 from .dsp.resampling import resampled
+from .errors import OtherWeights
 
 RESAMPLER_MARGIN = 4096  # model samples on either side of a span, so that soxr's filter sees true neighbours
 MAX_BLOCK = 2**16  # samples in a block of decoded audio
@@ -188,9 +189,9 @@ class Codec(ABC):
         if header.model != self.name:
             raise SicError(f"the file needs model {header.model!r}, this is {self.name!r}")
         if header.weights_hash != self.weights_hash:
-            raise SicError(
+            raise OtherWeights(
                 f"the file needs weights {header.weights_hash.hex()}, these are {self.weights_hash.hex()};"
-                " give the weights file it was made with (--model)"
+                " give the weights file it was made with"
             )
         rate = header.sample_rate if sample_rate is None else sample_rate
         if not 1 <= rate < 2**32:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.table import Header
 
+from .errors import OtherWeights, UnknownModel
+
 if TYPE_CHECKING:
     from .codec import Codec
     from .training.plan import PresetTraining
@@ -111,11 +113,13 @@ def load_codec(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Codec
         return row.codec().untrained(device=device)
     path = shipped_weights(name_or_path)
     if row is None and not path.suffix:
-        raise SicError(f"there is no model {name_or_path!r}; 'sic models' lists them, or give a .safetensors file")
+        raise UnknownModel(f"there is no model {name_or_path!r}; name {_names()}, or give a .safetensors file")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SicError(f"{path}: weights cannot be read ({error.strerror}); 'sic models' lists the presets") from error
+        raise UnknownModel(
+            f"{path}: weights cannot be read ({error.strerror}); check the name, or name {_names()}"
+        ) from error
     from .weights import preset_of
 
     row = PRESETS.get(preset_of(data) or DEFAULT_PRESET, PRESETS[DEFAULT_PRESET])
@@ -131,12 +135,12 @@ def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> 
     SicError when it is not there.
     """
     if model is None and header.model not in PRESETS:
-        raise SicError(f"needs model {header.model!r}, which is not one of 'sic models'; update sic")
+        raise UnknownModel(f"needs model {header.model!r}, which this version of sic does not have; update it")
     codec = load_codec(model or header.model, device)
     if codec.name != header.model or codec.weights_hash != header.weights_hash:
-        raise SicError(
+        raise OtherWeights(
             f"needs {header.model!r} with weights {header.weights_hash.hex()}, not {codec.name!r} with"
-            f" {codec.weights_hash.hex()}; give the weights file it was made with (--model)"
+            f" {codec.weights_hash.hex()}; give the weights file it was made with"
         )
     return codec
 
@@ -157,6 +161,10 @@ def _told(row: Preset, codec: Codec) -> ModelInfo:
         row.licence,
         shipped,
     )
+
+
+def _names() -> str:
+    return " or ".join(PRESETS)
 
 
 def _imported(place: str) -> Any:

@@ -241,4 +241,4 @@ def _run(training: Training, folder: Path, device: str, quiet: bool, **limits: A
         TrainingLine(training.plan.steps, training.first_step, quiet=quiet) as shown,
     ):
         watch = Watch(shown.step, shown.line, sample, signals.asked)
-        return training.run(folder, watch=watch, **limits), signals.number
+        return training.run(run_folder.RunFolder(folder), watch=watch, **limits), signals.number

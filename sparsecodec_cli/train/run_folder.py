@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sparsecodec_cli.errors import CliError, about, about_os, shown
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
-FILES = (CHECKPOINT, WEIGHTS, "log.jsonl")
+LOG = "log.jsonl"
+FILES = (CHECKPOINT, WEIGHTS, LOG)
 SAMPLES = "samples"
 
 
@@ -50,6 +52,45 @@ def open_run(out: str, *, resume: bool, force: bool) -> Iterator[Path]:
         raise
 
 
+class RunFolder:
+    """A `RunStore` in a folder: checkpoint.pt, weights.safetensors, log.jsonl."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save_checkpoint(self, data: bytes) -> None:
+        with _whole(self._folder / CHECKPOINT) as file:
+            file.write(data)
+
+    def save_weights(self, data: bytes) -> None:
+        with _whole(self._folder / WEIGHTS) as file:
+            file.write(data)
+
+    def append_log(self, line: dict[str, Any]) -> None:
+        with open(self._folder / LOG, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def cut_log(self, last_step: int) -> None:
+        path = self._folder / LOG
+        if path.exists():
+            lines = path.read_bytes().splitlines(keepends=True)
+            with _whole(path) as file:
+                file.writelines(line for line in lines if json.loads(line)["step"] <= last_step)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that is there whole or not at all."""
+    temporary = path.with_suffix(".part")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def clear(folder: Path) -> None:
     """Remove what an earlier run wrote there, and nothing else."""
     for name in FILES:
@@ -65,8 +106,8 @@ def load_run(folder: Path) -> tuple[dict[str, Any], TrainingPlan]:
     from sparsecodec_models.training.plan import TrainingPlan
 
     path = folder / CHECKPOINT
-    with about(os.fspath(path)), about_os(os.fspath(path)):
-        checkpoint = load_checkpoint(path)
+    with about(os.fspath(path)), about_os(os.fspath(path)), open(path, "rb") as file:
+        checkpoint = load_checkpoint(file)
     try:
         return checkpoint, TrainingPlan(**checkpoint["about"]["plan"])
     except (KeyError, TypeError):

@@ -29,3 +29,8 @@ class SpeechConfig:
     pitch_bins_per_octave: int = 32
     channels: int = 192
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
+
+    @property
+    def pitch_max_hz(self) -> float:
+        """The highest candidate of f0."""
+        return self.pitch_min_hz * 2.0 ** ((self.pitch_bins - 1) / self.pitch_bins_per_octave)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_models.errors import NothingToHoldOut
 
 from .data import TrainingRecording, find_recordings
 
@@ -50,7 +51,7 @@ def find_corpus(data: Sequence[str | Path], valid: Sequence[str | Path] = ()) ->
     apart = {Path(folder).resolve() for folder in valid}
     train = [r for r in recordings if apart.isdisjoint(r.path.resolve().parents)]
     if not train:
-        raise SicError(f"{data[0]}: all of it is to validate on (--valid); name other recordings to train on")
+        raise NothingToHoldOut(f"{data[0]}: all of it is to validate on; name other recordings to train on")
     held = _recordings(valid, unreadable)
     return Corpus(train, held, list(dict.fromkeys(unreadable)))
 
@@ -94,5 +95,5 @@ def _hold_out(recordings: list[TrainingRecording]) -> tuple[list[TrainingRecordi
         train += mine[: len(mine) - n]
         held += mine[len(mine) - n :]
     if not held:
-        raise SicError(f"{recordings[0].path}: the only recording of its folder; name others to validate on (--valid)")
+        raise NothingToHoldOut(f"{recordings[0].path}: the only recording of its folder; name others to validate on")
     return train, held, "the last files of each folder" if len(seconds) > 1 else "the last files"

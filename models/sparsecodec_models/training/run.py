@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_models.errors import FolderNotInCorpus, OtherRecordings, WeightsOfAnotherPreset
 from sparsecodec_models.presets import PRESETS
 
 from .corpus import Corpus
-from .loop import UNWATCHED, Task, Watch, train
+from .loop import UNWATCHED, RunStore, Task, Watch, train
 from .plan import RunWindows, TrainingPlan
 
 
@@ -40,18 +40,18 @@ class Training:
         on_path = {part for r in corpus.train for part in r.path.parent.parts}
         for folder in plan.half_weight:
             if folder not in on_path:
-                raise SicError(f"{folder}: no recording to train on lies in a folder of this name (--half-weight)")
+                raise FolderNotInCorpus(f"{folder}: no recording to train on lies in a folder of this name")
         if checkpoint is not None and checkpoint["about"]["corpus"] != corpus.fingerprint:
-            raise SicError(
+            raise OtherRecordings(
                 f"{plan.data[0]}: the recordings ({len(corpus.train)} to train on, {len(corpus.valid)} to validate on)"
-                " are not those that this run began with; give it the same, or begin another run --from its weights"
+                " are not those that this run began with; give it the same, or begin another run from its weights"
             )
         config, state = (None, None) if checkpoint is None else (checkpoint["about"]["config"], checkpoint["task"])
         training = PRESETS[plan.preset].training()
         try:
             model = training.model(weights, config)
         except SicError as error:
-            raise SicError(f"{plan.weights}: {error} (--from, with --preset {plan.preset})") from error
+            raise WeightsOfAnotherPreset(f"{plan.weights}: {error}", plan.preset) from error
         self._config = asdict(model.config)
         self.task: Task = training.task(model, plan, RunWindows(corpus, plan), state)
         self.task.model.to(device)
@@ -59,7 +59,7 @@ class Training:
 
     def run(
         self,
-        out: Path,
+        store: RunStore,
         *,
         workers: int = 1,
         max_steps: float = math.inf,
@@ -67,10 +67,10 @@ class Training:
         sample_every: int = 0,
         watch: Watch = UNWATCHED,
     ) -> int:
-        """Train into the folder `out` (see `loop.train`); returns the steps done, of `plan.steps`."""
+        """Train (see `loop.train`); returns the steps done, of `plan.steps`."""
         about = {"plan": asdict(self.plan), "corpus": self.corpus.fingerprint, "config": self._config}
         schedule = replace(self._schedule, max_steps=max_steps, max_hours=max_hours, sample_every=sample_every)
-        return train(self.task, schedule, out, workers=workers, checkpoint=self._checkpoint, about=about, watch=watch)
+        return train(self.task, schedule, store, workers=workers, checkpoint=self._checkpoint, about=about, watch=watch)
 
     @property
     def parameters(self) -> int:
