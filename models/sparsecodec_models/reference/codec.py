@@ -1,8 +1,7 @@
 """The `reference` preset as a codec: how it finds events, and how it sounds them.
 
-Analysis as in `removal.py` with the encoder's arg-max (Vinyard 2025, arXiv 2505.05654; seed-system.md); no
-weights are shipped, so without a file the weights are drawn from a seed and the sound is noise shaped by
-chance.
+Analysis as in `removal.py` with the encoder's arg-max (Vinyard 2025, arXiv 2505.05654); no weights are
+shipped, so without a file the weights are drawn from a seed and the sound is noise shaped by chance.
 """
 
 from __future__ import annotations

@@ -11,9 +11,8 @@ PRESET = "reference"
 class ReferenceConfig:
     """Sizes of the reference system; the defaults are the published configuration.
 
-    Source: Vinyard 2025 (arXiv 2505.05654) and its speech page, as gathered in seed-system.md, "Figures of
-    the reference configuration"; a comment names what is our own choice. Samples and frames are at
-    `sample_rate`.
+    Source: Vinyard 2025 (arXiv 2505.05654) and its speech page (docs/reference.md); a comment names what is our own
+    choice. Samples and frames are at `sample_rate`.
     """
 
     sample_rate: int = 22050  # Hz

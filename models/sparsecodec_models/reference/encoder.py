@@ -1,6 +1,6 @@
 """The `reference` encoder: magnitude spectrogram → for every frame an event vector and a switch.
 
-Vinyard 2025 (arXiv 2505.05654); seed-system.md, rows "spectrogram", "encoder" and "picking an event".
+Vinyard 2025 (arXiv 2505.05654).
 """
 
 from __future__ import annotations

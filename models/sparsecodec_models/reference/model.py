@@ -16,7 +16,7 @@ from .config import PRESET, ReferenceConfig
 from .decoder import ReferenceDecoder
 from .encoder import ReferenceEncoder, pick_event
 
-INITIAL_WEIGHT = 0.02  # weights are drawn uniform within ± this (seed-system.md, row "training")
+INITIAL_WEIGHT = 0.02  # weights are drawn uniform within ± this (Vinyard 2025)
 
 
 class ReferenceModel(nn.Module):

@@ -1,6 +1,6 @@
 """First look at a stream: what could be an event. Windows slide by half; candidates come from each first half.
 
-After Vinyard 2025 ("streaming"; seed-system.md), with one look instead of one an event. The encoder says for every
+After Vinyard 2025 (arXiv 2505.05654), with one look instead of one an event. The encoder says for every
 frame what an event there would be; maxima of the switch say where voices begin and end. Which of the candidates
 become events is chosen later, over the whole recording (`ranking.py`).
 """

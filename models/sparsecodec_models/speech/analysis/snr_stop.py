@@ -1,6 +1,6 @@
 """Looking no further when the residual is small enough: events are taken out of the spectrogram from loud to soft.
 
-After Vinyard 2025 (energy removed step by step; seed-system.md), with what the encoder proposes in one look.
+After Vinyard 2025 (arXiv 2505.05654: energy removed event by event), with what the encoder proposes in one look.
 """
 
 from __future__ import annotations
