@@ -7,7 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sparsecodec_formats.errors import SicError, UnknownEvent, UnknownModel, WeightsMismatch
+from sparsecodec_formats.errors import SicError, UnknownEvent
+from sparsecodec_models.errors import (
+    FolderNotInCorpus,
+    NothingToHoldOut,
+    OtherRecordings,
+    OtherWeights,
+    UnknownModel,
+    WeightsOfAnotherPreset,
+    WorkerEnded,
+)
 
 
 class CliError(SicError):
@@ -20,12 +29,16 @@ class UnknownDevice(SicError):
 
 # The libraries say what is wrong; which option of `sic` mends it is known here alone.
 _HINTS: dict[type[SicError], str] = {
-    WeightsMismatch: "name the weights that it was encoded with: --model PATH",
-    UnknownModel: "'sic models' lists the models",
-    UnknownEvent: "'sic inspect --events' lists the events",
+    UnknownEvent: "'sic inspect --events' lists them",
     UnknownDevice: "use --device cpu",
+    UnknownModel: "'sic models' lists what there is",
+    OtherWeights: "--model",
+    WeightsOfAnotherPreset: "--from, with --preset {preset}",
+    NothingToHoldOut: "--valid",
+    FolderNotInCorpus: "--half-weight",
+    OtherRecordings: "--data, or --from",
+    WorkerEnded: "--resume, --workers",
 }
-
 
 _OS_REASONS = {
     errno.ENOENT: "no such file or folder; check the name",
@@ -60,9 +73,9 @@ def shown_output(path: str) -> str:
 
 
 def with_hint(error: SicError) -> str:
-    """The message of a library's error, and after it the option or command that helps, if one does."""
-    hints = [hint for kind, hint in _HINTS.items() if isinstance(error, kind)]
-    return "; ".join([str(error), *hints])
+    """The message of a library's error, and in brackets the option or command that helps, if one does."""
+    hints = [f" ({hint.format_map(vars(error))})" for kind, hint in _HINTS.items() if isinstance(error, kind)]
+    return "".join([str(error), *hints])
 
 
 def one_line(text: str) -> str:

@@ -26,7 +26,6 @@ from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
 from sparsecodec_models.events.redundancy import (
     Note,
-    has_pitch,
     in_silence,
     melody_errors,
     redundancy,
@@ -36,9 +35,9 @@ from sparsecodec_models.speech.analysis.candidates import INAUDIBLE_DB
 from sparsecodec_models.speech.analysis.fit import Events, fit
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
 from sparsecodec_models.speech.analysis.proposals import LEVEL, assemble, measure_pitch
-from sparsecodec_models.speech.codec import EFFORT_STEPS, SpeechCodec
+from sparsecodec_models.speech.codec import EFFORT_ITERATIONS, SpeechCodec
 from sparsecodec_models.speech.network.encoder import Proposals
-from sparsecodec_models.speech.synthesis.voices import noise_spectrum
+from sparsecodec_models.speech.synthesis.frames import noise_spectrum
 
 DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 Encode = Callable[[np.ndarray, int], EventTable]
@@ -62,11 +61,11 @@ def grid(codec: SpeechCodec, audio: np.ndarray, rate: int, effort: int, n_events
     noise = noise_spectrum(0, 0, 0, len(samples) // frame_hop + 2, model.config, "cpu")
     none = Events(vector[:0], time[:0])
     step = torch.tensor(codec.step, dtype=torch.float32)
-    events, steps = Events(vector, time), EFFORT_STEPS[effort]
+    events, iterations = Events(vector, time), EFFORT_ITERATIONS[effort]
     at = point(DEFAULT_EIGHTH)
     vector = fit(
         model.decoder, model.prior, none, events, none, samples, noise,
-        seed=0, steps=steps, quantiser_step=step, bit_weight=at.bit_weight,
+        seed=0, iterations=iterations, quantiser_step=step, bit_weight=at.bit_weight,
     )  # fmt: skip
     header = codec.header_for(source)
     return dequantise(header, quantise(EventTable(header, time.numpy() / codec.model_rate, vector.numpy())))
@@ -142,7 +141,7 @@ def main() -> None:
         notes = [Note(**note) for note in json.loads(path.with_suffix(".json").read_text())]
         for name, (codec, encode) in table.items():
             events = encode(audio, rate)
-            errors = melody_errors(events, notes, has_pitch(codec, events))
+            errors = melody_errors(events, notes, codec.has_pitch(events))
             fade = np.abs(errors.fade_error_s)
             print(
                 f"{path.stem:26}{name:10}{errors.events_per_note.mean():8.1f}"

@@ -11,13 +11,5 @@ class FormatError(SicError):
     """The bytes are not a whole, undamaged .sic file that this version can read."""
 
 
-class WeightsMismatch(SicError):
-    """The events were encoded with other weights than those that are to decode them."""
-
-
-class UnknownModel(SicError):
-    """There is no model of this name, and no file of weights at this path."""
-
-
 class UnknownEvent(SicError):
     """The table has no event of this index."""

@@ -6,20 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .codec import ArraySource, AudioSource, Codec
-    from .presets import ModelInfo, codec_for, list_models, load_codec, n_parameters
+    from .audio_source import ArraySource, AudioSource
+    from .codec import Codec
+    from .presets import ModelInfo, codec_for, list_models, load_codec
 
 _HOMES = {
-    "ArraySource": "codec",
-    "AudioSource": "codec",
+    "ArraySource": "audio_source",
+    "AudioSource": "audio_source",
     "Codec": "codec",
     "ModelInfo": "presets",
     "codec_for": "presets",
     "list_models": "presets",
     "load_codec": "presets",
-    "n_parameters": "presets",
 }
-__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec", "n_parameters"]
+__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec"]
 
 
 def __getattr__(name: str) -> Any:

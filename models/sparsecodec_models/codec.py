@@ -4,74 +4,31 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Self
 
 import numpy as np
-import soxr
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
 
-Progress = Callable[[float], None]
-Blocks = Callable[[float, float], Iterator[NDArray[np.float32]]]
-"""The source from its start, as blocks of float32 [m, channels] at the model's rate; called with the shares of the work
-that are done before and after it."""
+from .audio_source import AudioSource, ModelRateAudio, Progress
+from .dsp.resampling import resampled
+from .errors import OtherWeights
+
 RESAMPLER_MARGIN = 4096  # model samples on either side of a span, so that soxr's filter sees true neighbours
-READ_SAMPLES = 2**15
 MAX_BLOCK = 2**16  # samples in a block of decoded audio
-
-
-class AudioSource(Protocol):
-    """Audio to encode: `read(n)` gives the next float32 [m, channels], m < n only at the end; `rewind` goes back to the
-    first sample."""
-
-    @property
-    def sample_rate(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def n_samples(self) -> int: ...
-    def read(self, n: int, /) -> NDArray[np.float32]: ...
-    def rewind(self) -> None: ...
-
-
-class ArraySource:
-    """An array as an `AudioSource`: samples [n] or [n, channels], full scale 1; sample_rate in Hz."""
-
-    def __init__(self, samples: ArrayLike, sample_rate: int) -> None:
-        array = np.asarray(samples, dtype=np.float32)
-        if array.ndim not in (1, 2) or (array.ndim == 2 and not array.shape[1]):
-            raise SicError(f"audio has shape {array.shape}; it must be [n] or [n, channels]")
-        self._array = array[:, None] if array.ndim == 1 else array
-        self.sample_rate = sample_rate
-        self._at = 0
-
-    @property
-    def channels(self) -> int:
-        return self._array.shape[1]
-
-    @property
-    def n_samples(self) -> int:
-        return len(self._array)
-
-    def read(self, n: int, /) -> NDArray[np.float32]:
-        block = self._array[self._at : self._at + n]
-        self._at += len(block)
-        return block
-
-    def rewind(self) -> None:
-        self._at = 0
+LATEST_S = 2.0**40  # events after that are counted as if they were there, so that samples fit in 64 bits
 
 
 @dataclass(frozen=True)
-class Wish:
+class RateTarget:
     """How much an encoder may spend; at most one of these is given, none asks for the preset's own measure.
 
     Attributes: bitrate_kbps, of the whole file; events_per_second, in each channel; snr_stop_db: look no further in a
@@ -85,12 +42,12 @@ class Wish:
     snr_stop_db: float | None = None
 
     def __post_init__(self) -> None:
-        wishes = (
+        targets = (
             ("bitrate", self.bitrate_kbps),
             ("events per second", self.events_per_second),
             ("SNR to stop at", self.snr_stop_db),
         )
-        given = [(name, value) for name, value in wishes if value is not None]
+        given = [(name, value) for name, value in targets if value is not None]
         for name, value in given:
             if not (math.isfinite(value) and value > 0):
                 raise SicError(f"the {name} is {value}; it must be above 0")
@@ -102,8 +59,21 @@ class Wish:
         return None if self.bitrate_kbps is None else int(125 * self.bitrate_kbps * header.duration_s)
 
 
+Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""First and one past the last sample of each of n events, int64 [n] each."""
+FOREVER = 2**62  # samples
+
+
+class ParameterCounts(NamedTuple):
+    """Numbers in a model's weights. encoder: all that is not the decoder's."""
+
+    whole: int
+    encoder: int
+    decoder: int
+
+
 class Codec(ABC):
-    """A preset with its weights.
+    """A preset with its weights. What differs from preset to preset is a method here.
 
     Attributes: name; model, with an `encoder` and a `decoder`; default_effort, 0 … 9; model_rate, Hz; weights_hash,
     4 bytes that files carry; device; time_unit, s, and step, of the 32 dims, as in `Header`.
@@ -117,6 +87,33 @@ class Codec(ABC):
     device: torch.device
     time_unit: Fraction
     step: tuple[float, ...]
+
+    @classmethod
+    @abstractmethod
+    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> Self:
+        """The codec of a weights file's bytes; SicError when they are not this preset's."""
+
+    @classmethod
+    @abstractmethod
+    def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
+        """Weights drawn from a seed."""
+
+    def parameters(self) -> ParameterCounts:
+        whole = sum(p.numel() for p in self.model.parameters())
+        decoder = sum(p.numel() for p in self.model.get_submodule("decoder").parameters())
+        return ParameterCounts(whole, whole - decoder, decoder)
+
+    def event_spans(self, table: EventTable) -> Spans:
+        """Samples at the model's rate outside of which each event is silent. A preset that cannot tell: none are."""
+        return np.zeros(len(table), np.int64), np.full(len(table), FOREVER)
+
+    def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
+        """Events with a pitch of their own, bool [n]. A preset that cannot tell: none."""
+        return np.zeros(len(table), bool)
+
+    def event_samples(self, table: EventTable) -> NDArray[np.int64]:
+        """The sample at the model's rate that each event's time is nearest to, int64 [n]."""
+        return np.round(np.minimum(table.time, LATEST_S) * self.model_rate).astype(np.int64)
 
     def header_for(self, source: AudioSource, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
         """The header of a file that codes `source`."""
@@ -148,7 +145,7 @@ class Codec(ABC):
         """Audio → events, each channel on its own, reading the source from its start, several times if need be.
 
         effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see
-        `Wish`. progress is called with the share done, 0 … 1.
+        `RateTarget`. progress is called with the share done, 0 … 1.
 
         The events may lie off the grid that their header tells until they are written. SicError for an option out of
         range, and for audio that is not finite or not as long as it says.
@@ -156,25 +153,17 @@ class Codec(ABC):
         effort = self.default_effort if effort is None else effort
         if effort not in range(10):
             raise SicError(f"effort is {effort}; it must be 0 to 9")
-        wish = Wish(bitrate_kbps, events_per_second, snr_stop_db)
+        target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
         header = self.header_for(audio, seed, tags)
 
-        def blocks(begins: float, ends: float) -> Iterator[NDArray[np.float32]]:
-            def tell(share: float) -> None:
-                if progress:
-                    progress(begins + (ends - begins) * share)
-
-            audio.rewind()
-            return self._model_rate_blocks(audio, tell)
-
-        table = self._analyse(header, blocks, effort, wish)
+        table = self._analyse(header, ModelRateAudio(audio, self.model_rate, progress), effort, target)
         if progress:
             progress(1.0)
         return table
 
     @abstractmethod
-    def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
-        """Events, in steps that suit the wish: their header may differ from `header` in these."""
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+        """Events, in steps that suit the target: their header may differ from `header` in these."""
 
     @abstractmethod
     def _synthesise(
@@ -182,25 +171,6 @@ class Codec(ABC):
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
         """The events' sum from sample start to stop at the model's rate, in blocks: float32 [m, channels],
         and whether it is the last."""
-
-    def _model_rate_blocks(self, audio: AudioSource, progress: Progress) -> Iterator[NDArray[np.float32]]:
-        """The source as blocks of float32 [m, channels] at the model's rate."""
-        n_read = 0
-        # of a source at a few Hz, a block grows by thousands: bound what comes out, too
-        n_at_once = max(1, min(READ_SAMPLES, READ_SAMPLES * audio.sample_rate // self.model_rate))
-        resampler = None
-        if audio.sample_rate != self.model_rate:
-            resampler = soxr.ResampleStream(audio.sample_rate, self.model_rate, audio.channels, "float32", "HQ")
-        while n_read < audio.n_samples:
-            block = np.asarray(audio.read(min(n_at_once, audio.n_samples - n_read)), dtype=np.float32)
-            if not len(block):
-                raise SicError(f"the audio ends after {n_read} of its {audio.n_samples} samples")
-            if not np.isfinite(block).all():
-                raise SicError("the audio holds samples that are NaN or infinite; repair it first")
-            n_read += len(block)
-            block = block.reshape(len(block), audio.channels)
-            yield resampler.resample_chunk(block, last=n_read == audio.n_samples) if resampler else block
-            progress(n_read / audio.n_samples)
 
     def decode(
         self,
@@ -222,9 +192,9 @@ class Codec(ABC):
         if header.model != self.name:
             raise SicError(f"the file needs model {header.model!r}, this is {self.name!r}")
         if header.weights_hash != self.weights_hash:
-            raise SicError(
+            raise OtherWeights(
                 f"the file needs weights {header.weights_hash.hex()}, these are {self.weights_hash.hex()};"
-                " give the weights file it was made with (--model)"
+                " give the weights file it was made with"
             )
         rate = header.sample_rate if sample_rate is None else sample_rate
         if not 1 <= rate < 2**32:
@@ -253,12 +223,9 @@ class Codec(ABC):
         wanted = last - first
         if wanted <= 0:
             return
-        resampler = None
-        if rate != self.model_rate:
-            resampler = soxr.ResampleStream(self.model_rate, rate, table.header.channels, "float32", "HQ")
+        pieces = self._pieces(self._synthesise(table, start, stop, seed), rate)
         done = 0
-        for block, ends in self._pieces(self._synthesise(table, start, stop, seed), rate):
-            out = resampler.resample_chunk(block, last=ends) if resampler else block
+        for out in resampled(pieces, self.model_rate, rate, table.header.channels):
             out, skip = out[skip:], max(0, skip - len(out))
             out = out[: wanted - done]
             if len(out):

@@ -1,27 +1,90 @@
-"""Which presets there are, and where their weights come from."""
+"""Which presets there are: a row for each, and nothing else here knows one by its name or class.
+
+Listing the rows imports no torch; the codec and the training that a row names are imported when they are asked for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-
-import torch
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
-from sparsecodec_models.reference.codec import ReferenceCodec
-from sparsecodec_models.reference.model import ReferenceModel
-from sparsecodec_models.speech.codec import SpeechCodec
 
-from .codec import Codec
+from .errors import OtherWeights, UnknownModel
+
+if TYPE_CHECKING:
+    from .codec import Codec
+    from .training.plan import PresetTraining
 
 WEIGHTS = Path(__file__).parent / "weights"
-SHIPPED = {"speech": WEIGHTS / "speech.safetensors"}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset: what `list_models` tells of it, and where its parts are.
+
+    Attributes:
+        name: as in `Header.model` and in weights files.
+        description, licence: for people.
+        codec_class, training_class: "module:class" below this package, a `Codec` and a `PresetTraining`.
+        weights: the shipped weights file; None: none is shipped, and the codec without a file is untrained.
+        training_options: the fields of a `TrainingPlan` that not every preset has, and this one has.
+    """
+
+    name: str
+    description: str
+    licence: str
+    codec_class: str
+    training_class: str
+    weights: Path | None = None
+    training_options: tuple[str, ...] = ()
+
+    def codec(self) -> type[Codec]:
+        """Its class of codecs; imports torch."""
+        codec: type[Codec] = _imported(self.codec_class)
+        return codec
+
+    def training(self) -> PresetTraining:
+        """How it is trained; imports torch."""
+        training: PresetTraining = _imported(self.training_class)()
+        return training
+
+
+DEFAULT_PRESET = "speech"
+_ROWS = (
+    Preset(
+        name="speech",
+        description="linked events of harmonics, noise and room, phase running on; trained on speech; the default",
+        licence="MIT (trained on GPL and BSD recordings: see the model card)",
+        codec_class="speech.codec:SpeechCodec",
+        training_class="training.speech_task:SpeechTraining",
+        weights=WEIGHTS / "speech.safetensors",
+        training_options=("seconds", "imitation_steps"),
+    ),
+    Preset(
+        name="reference",
+        description="Vinyard 2025 as published; to be trained",
+        licence="MIT",
+        codec_class="reference.codec:ReferenceCodec",
+        training_class="training.reference_task:ReferenceTraining",
+    ),
+)
+PRESETS: Mapping[str, Preset] = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def presets_with(training_option: str) -> list[str]:
+    """The names of the presets that have this field of a `TrainingPlan`."""
+    return [row.name for row in PRESETS.values() if training_option in row.training_options]
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One row of `sic models`. weights_hash: 8 hex digits, or None where no weights are shipped."""
+    """What is told of a preset. weights_hash: hex digits, or None where no weights are shipped."""
 
     name: str
     description: str
@@ -34,24 +97,34 @@ class ModelInfo:
     shipped: bool
 
 
-def load_codec(name_or_path: str = "speech", device: str = "cpu") -> Codec:
+def shipped_weights(name_or_path: str) -> Path:
+    """The weights file of a preset that has one, by its name; anything else is the path of a file."""
+    row = PRESETS.get(name_or_path)
+    return Path(name_or_path) if row is None or row.weights is None else row.weights
+
+
+def load_codec(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Codec:
     """The codec of a preset's name, or of a .safetensors file that training wrote.
 
     SicError when there is no such preset, or the file cannot be read or is not such weights.
     """
-    if name_or_path == "reference":
-        return ReferenceCodec(device=device)
-    path = SHIPPED.get(name_or_path, Path(name_or_path))
-    if name_or_path not in SHIPPED and not path.suffix:
-        raise SicError(f"there is no model {name_or_path!r}; 'sic models' lists them, or give a .safetensors file")
+    row = PRESETS.get(name_or_path)
+    if row is not None and row.weights is None:
+        return row.codec().untrained(device=device)
+    path = shipped_weights(name_or_path)
+    if row is None and not path.suffix:
+        raise UnknownModel(f"there is no model {name_or_path!r}; name {_names()}, or give a .safetensors file")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SicError(f"{path}: weights cannot be read ({error.strerror}); 'sic models' lists the presets") from error
+        raise UnknownModel(
+            f"{path}: weights cannot be read ({error.strerror}); check the name, or name {_names()}"
+        ) from error
+    from .weights import preset_of
+
+    row = PRESETS.get(preset_of(data) or DEFAULT_PRESET, PRESETS[DEFAULT_PRESET])
     try:
-        if ReferenceModel.made(data):
-            return ReferenceCodec.from_bytes(data, device=device)
-        return SpeechCodec.from_bytes(data, device=device)
+        return row.codec().from_bytes(data, device=device)
     except SicError as error:
         raise SicError(f"{path}: {error}") from error
 
@@ -61,50 +134,39 @@ def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> 
 
     SicError when it is not there.
     """
-    if model is None and header.model not in ("reference", *SHIPPED):
-        raise SicError(f"needs model {header.model!r}, which is not one of 'sic models'; update sic")
+    if model is None and header.model not in PRESETS:
+        raise UnknownModel(f"needs model {header.model!r}, which this version of sic does not have; update it")
     codec = load_codec(model or header.model, device)
     if codec.name != header.model or codec.weights_hash != header.weights_hash:
-        raise SicError(
+        raise OtherWeights(
             f"needs {header.model!r} with weights {header.weights_hash.hex()}, not {codec.name!r} with"
-            f" {codec.weights_hash.hex()}; give the weights file it was made with (--model)"
+            f" {codec.weights_hash.hex()}; give the weights file it was made with"
         )
     return codec
 
 
 def list_models() -> list[ModelInfo]:
     """Every preset of this version."""
-    speech = SpeechCodec.from_bytes(SHIPPED["speech"].read_bytes())
-    with torch.device("meta"):
-        reference = ReferenceModel()
-    return [
-        ModelInfo(
-            "speech",
-            "linked events of harmonics, noise and room, phase running on; trained on speech; the default",
-            speech.model_rate,
-            *_counts(speech.model),
-            speech.weights_hash.hex(),
-            "MIT (trained on GPL and BSD recordings: see the model card)",
-            True,
-        ),
-        ModelInfo(
-            "reference",
-            "Vinyard 2025 as published; to be trained",
-            22050,
-            *_counts(reference),
-            None,
-            "MIT",
-            False,
-        ),
-    ]
+    return [_told(row, load_codec(row.name)) for row in PRESETS.values()]
 
 
-def n_parameters(codec: Codec) -> tuple[int, int, int]:
-    """Numbers in a codec's weights: all, the encoder's and the decoder's."""
-    return _counts(codec.model)
+def _told(row: Preset, codec: Codec) -> ModelInfo:
+    shipped = row.weights is not None
+    return ModelInfo(
+        row.name,
+        row.description,
+        codec.model_rate,
+        *codec.parameters(),
+        codec.weights_hash.hex() if shipped else None,
+        row.licence,
+        shipped,
+    )
 
 
-def _counts(model: torch.nn.Module) -> tuple[int, int, int]:
-    whole = sum(p.numel() for p in model.parameters())
-    decoder = sum(p.numel() for p in model.get_submodule("decoder").parameters())
-    return whole, whole - decoder, decoder
+def _names() -> str:
+    return " or ".join(PRESETS)
+
+
+def _imported(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(f".{module}", __package__), name)

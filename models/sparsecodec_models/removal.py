@@ -1,7 +1,7 @@
 """Iterative analysis: propose an event, render it, take it out, look again; and the same, streamed.
 
-Vinyard 2025 (arXiv 2505.05654); seed-system.md, "What it does" and rows "window of analysis", "events per
-window" and "streaming". Generic: what proposes and what renders are functions that the caller gives.
+Vinyard 2025 (arXiv 2505.05654; its figures are in docs/reference.md). Generic: what proposes and what renders are
+functions that the caller gives.
 """
 
 from __future__ import annotations

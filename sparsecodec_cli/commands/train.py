@@ -17,11 +17,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsecodec_models.training.corpus import Corpus
-    from sparsecodec_models.training.data import Recording
+    from sparsecodec_models.training.data import TrainingRecording
     from sparsecodec_models.training.run import Training
 
 COUNT = click.IntRange(min=1)
 NOT_NEGATIVE_COUNT = click.IntRange(min=0)
+
+
+class PresetChoice(click.ParamType):
+    """One of the presets, whose table is read only when it is needed: `sic --help` imports no models."""
+
+    name = "preset"
+
+    def _choice(self) -> click.Choice[str]:
+        from sparsecodec_models.presets import PRESETS
+
+        return click.Choice(list(PRESETS))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self._choice().get_metavar(param, ctx)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return self._choice().convert(value, param, ctx)
 
 
 @click.command(name="train")
@@ -33,7 +50,7 @@ NOT_NEGATIVE_COUNT = click.IntRange(min=0)
     metavar="DIR",
     help="A folder to validate on, which may be inside a --data folder. Repeatable. [default: a part of the data]",
 )
-@click.option("--preset", type=click.Choice(["speech", "reference"]), help="Preset to train. [default: speech]")
+@click.option("--preset", type=PresetChoice(), help="Preset to train. [default: speech]")
 @click.option(
     "--from",
     "weights",
@@ -131,10 +148,9 @@ def command(
         raise click.UsageError("Give --resume or --force, not both.")
     if not (resume or data):
         raise click.UsageError("Name a folder of recordings with --data, or go on with a run with --resume.")
-    if shape["preset"] == "reference":
-        for option, value in (("--seconds", shape["seconds"]), ("--imitation-steps", shape["imitation_steps"])):
-            if value is not None:
-                raise click.UsageError(f"{option} is for --preset speech alone.")
+    for name in ("seconds", "imitation_steps"):
+        if shape[name] is not None:
+            _refuse_where_it_is_of_other_presets(name, shape["preset"])
 
     from sparsecodec_cli.errors import about_os, shown
     from sparsecodec_cli.io.progress import note
@@ -144,7 +160,8 @@ def command(
         import torch
 
         from sparsecodec_models.training.corpus import find_corpus
-        from sparsecodec_models.training.run import Training, TrainingPlan
+        from sparsecodec_models.training.plan import TrainingPlan
+        from sparsecodec_models.training.run import Training
 
         device = api.resolve_device(device)
         processors = os.cpu_count() or 1
@@ -181,6 +198,13 @@ def command(
         ctx.exit(128 + signal_number)
 
 
+def _refuse_where_it_is_of_other_presets(name: str, preset: str | None) -> None:
+    from sparsecodec_models.presets import DEFAULT_PRESET, presets_with
+
+    if (preset or DEFAULT_PRESET) not in presets_with(name):
+        raise click.UsageError(f"--{name.replace('_', '-')} is for --preset {' or '.join(presets_with(name))} alone.")
+
+
 def _told(corpus: Corpus) -> str:
     """The recordings in one line."""
     from sparsecodec_cli.errors import shown
@@ -195,7 +219,7 @@ def _told(corpus: Corpus) -> str:
     return text
 
 
-def _counted(recordings: list[Recording]) -> str:
+def _counted(recordings: list[TrainingRecording]) -> str:
     n, seconds = len(recordings), sum(r.seconds for r in recordings)
     units = ((3600, "h"), (60, "min"), (1, "s"))
     unit, name = next((unit for unit in units if seconds >= 2 * unit[0]), units[-1])
@@ -220,4 +244,4 @@ def _run(training: Training, folder: Path, device: str, quiet: bool, **limits: A
         TrainingLine(training.plan.steps, training.first_step, quiet=quiet) as shown,
     ):
         watch = Watch(shown.step, shown.line, sample, signals.asked)
-        return training.run(folder, watch=watch, **limits), signals.number
+        return training.run(run_folder.RunFolder(folder), watch=watch, **limits), signals.number

@@ -80,7 +80,8 @@ def mel_filters(size: int, top_hz: float) -> Spectra:
     return (np.maximum(triangles, 0) * (2 / (high - low))).astype(np.float32)
 
 
-# Slaney's scale: 3 mels in 200 Hz up to 1 kHz, then 27 mels for each factor of 6.4.
+# Slaney's scale: 3 mels in 200 Hz up to 1 kHz, then 27 mels for each factor of 6.4. The metric is defined with it; all
+# else here has that of sparsecodec_models/dsp/mel.py.
 _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27
 
 

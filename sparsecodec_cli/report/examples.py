@@ -217,21 +217,19 @@ def _lanes(
     In samples; lanes of several channels' events are mono. gain: what to play them with. What 16 bits cannot tell at a
     sound's ends is cut.
     """
-    lanes: list[Audio] = []
-    free_at: list[int] = []
+    from sparsecodec_models.events.lanes import pack_lanes
+
+    heard: dict[int, tuple[int, Audio]] = {}  # by event: first sample, samples
+    for i, sound in enumerate(sounds):
+        loud = np.flatnonzero(np.abs(sound.samples) > INAUDIBLE)
+        if len(loud):
+            heard[i] = sound.start + int(loud[0]), sound.samples[loud[0] : loud[-1] + 1]
+    begins = [begin for begin, _ in heard.values()]
+    lane_of = pack_lanes(begins, [begin + len(samples) for begin, samples in heard.values()])
+    lanes = [np.zeros((n_samples, 1), np.float32) for _ in range(max(lane_of, default=-1) + 1)]
     places = [(0, 0, 0)] * len(sounds)
-    for i in sorted(range(len(sounds)), key=lambda i: sounds[i].start):
-        heard = np.flatnonzero(np.abs(sounds[i].samples) > INAUDIBLE)
-        if not len(heard):
-            continue
-        samples = sounds[i].samples[heard[0] : heard[-1] + 1]
-        begin = sounds[i].start + int(heard[0])
-        lane = next((k for k, end in enumerate(free_at) if end <= begin), len(lanes))
-        if lane == len(lanes):
-            lanes.append(np.zeros((n_samples, 1), np.float32))
-            free_at.append(0)
-        free_at[lane] = begin + len(samples)
-        lanes[lane][begin : free_at[lane], 0] = samples
+    for lane, (i, (begin, samples)) in zip(lane_of, heard.items(), strict=True):
+        lanes[lane][begin : begin + len(samples), 0] = samples
         places[i] = lane, begin, len(samples)
     gain = max([1.0, *(float(np.abs(lane).max(initial=0.0)) for lane in lanes)])
     seconds = n_samples / sample_rate

@@ -107,10 +107,7 @@ def _measured(
     n_examples: int,
     tell: Progress,
 ) -> MeasuredSound:
-    from sparsecodec_models import n_parameters
-    from sparsecodec_models.events.redundancy import has_pitch
-
-    header, pitched = table.header, has_pitch(codec, table)
+    header, pitched = table.header, codec.has_pitch(table)
     parts = spans(header.n_samples, header.sample_rate, n_examples, options.max_seconds)
     is_long = header.duration_s > options.max_seconds
     originals = [None] * len(parts) if source is None else _samples_of(source, parts)
@@ -123,7 +120,7 @@ def _measured(
     if is_long:
         begun = len(parts) / (len(parts) + 1)
         overview = _overview(codec, table, pitched, lambda share: tell(begun + (1 - begun) * share))
-    return MeasuredSound(name, table, n_bytes, n_parameters(codec), examples, overview)
+    return MeasuredSound(name, table, n_bytes, codec.parameters(), examples, overview)
 
 
 def _samples_of(source: AudioSource, parts: list[Span]) -> list[Audio | None]:

@@ -7,6 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_models.dsp.mel import hz_to_mel, mel_to_hz
+
 ROWS = 128
 DEPTH_DB = 70.0  # below the loudest, what is drawn darkest
 LEVELS = 64  # finer ones are not seen, and cost bytes
@@ -15,16 +17,11 @@ TICKS_HZ = (200, 500, 1000, 2000, 4000, 8000)
 Levels = NDArray[np.uint8]
 
 
-def hz_to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """O'Shaughnessy 1987: 1127 ln(1 + f / 700)."""
-    return 1127.0 * np.log1p(np.asarray(hz, np.float64) / 700.0)
-
-
 @cache
 def _filters(bins: int, sample_rate: int) -> NDArray[np.float32]:
     """Mean magnitudes around ROWS frequencies that lie evenly in mels, 0 … half the rate: float32 [bins, ROWS]."""
     top = float(hz_to_mel(sample_rate / 2))
-    centres = 700.0 * np.expm1(np.linspace(0, top, ROWS + 2) / 1127.0)
+    centres = mel_to_hz(np.linspace(0, top, ROWS + 2))
     bin_hz = sample_rate / 2 / (bins - 1)
     at = np.arange(bins)[:, None] * bin_hz
     low = np.minimum(centres[:-2], centres[1:-1] - bin_hz)  # a bin wide at least

@@ -15,7 +15,7 @@ from sparsecodec_formats.table import EventTable
 
 if TYPE_CHECKING:
     from sparsecodec_models import Codec
-    from sparsecodec_models.events.decomposition import Step, Stft
+    from sparsecodec_models.events.decomposition import Removal, Stft
     from sparsecodec_models.events.sounds import EventSound
 
 Audio = NDArray[np.float32]
@@ -51,7 +51,7 @@ class MeasuredPart:
     sounds: list[EventSound]
     stft: Stft
     before: NDArray[np.float32]
-    removals: list[Step]
+    removals: list[Removal]
     redundancy: float
 
     @property

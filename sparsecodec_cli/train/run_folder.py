@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sparsecodec_cli.errors import CliError, about, about_os, shown
 
 if TYPE_CHECKING:
-    from sparsecodec_models.training.run import TrainingPlan
+    from sparsecodec_models.training.plan import TrainingPlan
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
-FILES = (CHECKPOINT, WEIGHTS, "log.jsonl")
+LOG = "log.jsonl"
+FILES = (CHECKPOINT, WEIGHTS, LOG)
 SAMPLES = "samples"
 
 
@@ -50,6 +52,45 @@ def open_run(out: str, *, resume: bool, force: bool) -> Iterator[Path]:
         raise
 
 
+class RunFolder:
+    """A `RunStore` in a folder: checkpoint.pt, weights.safetensors, log.jsonl."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save_checkpoint(self, data: bytes) -> None:
+        with _whole(self._folder / CHECKPOINT) as file:
+            file.write(data)
+
+    def save_weights(self, data: bytes) -> None:
+        with _whole(self._folder / WEIGHTS) as file:
+            file.write(data)
+
+    def append_log(self, line: dict[str, Any]) -> None:
+        with open(self._folder / LOG, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def cut_log(self, last_step: int) -> None:
+        path = self._folder / LOG
+        if path.exists():
+            lines = path.read_bytes().splitlines(keepends=True)
+            with _whole(path) as file:
+                file.writelines(line for line in lines if json.loads(line)["step"] <= last_step)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that is there whole or not at all."""
+    temporary = path.with_suffix(".part")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def clear(folder: Path) -> None:
     """Remove what an earlier run wrote there, and nothing else."""
     for name in FILES:
@@ -62,11 +103,11 @@ def clear(folder: Path) -> None:
 def load_run(folder: Path) -> tuple[dict[str, Any], TrainingPlan]:
     """The run's last checkpoint, and its plan; CliError when there is none that can be read."""
     from sparsecodec_models.training.loop import load_checkpoint
-    from sparsecodec_models.training.run import TrainingPlan
+    from sparsecodec_models.training.plan import TrainingPlan
 
     path = folder / CHECKPOINT
-    with about(os.fspath(path)), about_os(os.fspath(path)):
-        checkpoint = load_checkpoint(path)
+    with about(os.fspath(path)), about_os(os.fspath(path)), open(path, "rb") as file:
+        checkpoint = load_checkpoint(file)
     try:
         return checkpoint, TrainingPlan(**checkpoint["about"]["plan"])
     except (KeyError, TypeError):
@@ -102,14 +143,16 @@ def _text(value: Any) -> str:
 
 def weights_name(name_or_path: str | None) -> str | None:
     """As a run keeps it: a shipped model's name, or a file's whole path."""
-    from sparsecodec_models.presets import SHIPPED
+    from sparsecodec_models.presets import shipped_weights
 
-    return name_or_path if name_or_path is None or name_or_path in SHIPPED else os.path.abspath(name_or_path)
+    if name_or_path is None or shipped_weights(name_or_path) != Path(name_or_path):
+        return name_or_path
+    return os.path.abspath(name_or_path)
 
 
 def read_weights(name_or_path: str) -> bytes:
     """The bytes of a shipped model's weights, or of a file."""
-    from sparsecodec_models.presets import SHIPPED
+    from sparsecodec_models.presets import shipped_weights
 
     with about_os(name_or_path, always=True):
-        return SHIPPED.get(name_or_path, Path(name_or_path)).read_bytes()
+        return shipped_weights(name_or_path).read_bytes()

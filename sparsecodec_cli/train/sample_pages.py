@@ -23,7 +23,7 @@ from sparsecodec_formats import container
 
 if TYPE_CHECKING:
     from sparsecodec_models import Codec
-    from sparsecodec_models.training.data import Recording
+    from sparsecodec_models.training.data import TrainingRecording
 
 N_EXCERPTS = 4
 MAX_SECONDS = 6.0
@@ -42,7 +42,7 @@ class Excerpt:
     audio: Audio
 
 
-def pick_excerpts(recordings: Sequence[Recording], sample_rate: int) -> list[Excerpt]:
+def pick_excerpts(recordings: Sequence[TrainingRecording], sample_rate: int) -> list[Excerpt]:
     """Up to four excerpts from the middle of recordings that lie evenly in the list, 6 s at most each; damaged
     recordings are passed over."""
     from sparsecodec_models.training.data import load

@@ -8,6 +8,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_models.dsp.stft import stft_of_array
+
 FRAME_S, HOP_S = 0.03, 0.005
 DEPTH_DB = 80.0  # below the loudest, of all signals, what is drawn darkest
 
@@ -16,8 +18,7 @@ def levels_db(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float6
     """[bins, frames] of samples [n], dB; frames of 30 ms, 5 ms apart, silence before and after."""
     size, hop = round(FRAME_S * sample_rate), max(1, round(HOP_S * sample_rate))
     padded = np.pad(audio.astype(np.float64), (size + 1) // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
-    magnitude = np.abs(np.fft.rfft(frames * np.hanning(size)))
+    magnitude = np.abs(stft_of_array(padded, np.hanning(size), hop))
     return 20 * np.log10(magnitude + 1e-9).T
 
 

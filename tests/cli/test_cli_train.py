@@ -20,11 +20,12 @@ from cli_support import ENV, ROOT, assert_refused, command_line, names_in, ok, s
 from click.testing import Result
 from reference_small import TINY
 
+from sparsecodec_cli.train.run_folder import RunFolder, load_run
 from sparsecodec_cli.train.spectrogram import levels_db
 from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
-from sparsecodec_models.training.loop import load_checkpoint
+from sparsecodec_models.weights import preset_of
 
 CLIP = ROOT / "tests" / "data" / "only-person-en.flac"
 FAST = ("--workers", "0", "--threads", "1")
@@ -243,7 +244,7 @@ def test_fine_tuning_begins_with_the_weights(
 
 def test_shipped_weights_go_by_their_name(voices: Path, tmp_path: Path) -> None:
     trained("--data", voices, "--from", "speech", *SMALL, "--steps", "1", "--sample-every", "0", tmp_path / "run")
-    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["about"]["plan"]["weights"] == "speech"
+    assert load_run(tmp_path / "run")[0]["about"]["plan"]["weights"] == "speech"
     shipped = ROOT / "models" / "sparsecodec_models" / "weights" / "speech.safetensors"
     old, new = (SpeechModel.from_bytes(p.read_bytes()) for p in (shipped, tmp_path / "run" / "weights.safetensors"))
     assert (old.decoder.shape_basis - new.decoder.shape_basis).abs().max() < 0.01  # not made anew
@@ -255,8 +256,20 @@ def test_the_reference_preset(voices: Path, weights: dict[str, Path], tmp_path: 
     trained("--resume", *FAST, tmp_path / "parts")
     trained(*args, tmp_path / "whole")
     parts, whole = ((tmp_path / run / "weights.safetensors").read_bytes() for run in ("parts", "whole"))
-    assert parts == whole and ReferenceModel.made(whole)
+    assert parts == whole and preset_of(whole) == "reference"
     assert "1-decoded.flac" in names_in(tmp_path / "parts" / "samples" / "step-000001")
+
+
+def test_lines_after_the_checkpoint_are_dropped_from_the_log(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.cut_log(5)
+    assert names_in(tmp_path) == []
+    for step in (50, 100, 150):
+        folder.append_log({"step": step, "total": 1.5})
+    folder.cut_log(100)
+    folder.append_log({"step": 120})
+    assert lines_of(tmp_path) == [{"step": 50, "total": 1.5}, {"step": 100, "total": 1.5}, {"step": 120}]
+    assert names_in(tmp_path) == ["log.jsonl"]
 
 
 def test_force_removes_the_run_that_was_there_and_nothing_else(speech: tuple[str | Path, ...], tmp_path: Path) -> None:
@@ -418,7 +431,7 @@ def test_signals_save_first(
         told = process.stderr.read()
         assert process.wait(60) == exit_code
     assert "Traceback" not in told
-    step = load_checkpoint(out / "checkpoint.pt")["step"]
+    step = load_run(out)[0]["step"]
     assert step >= 50 and f"stopped at step {step} of 1000000; go on with: sic train --resume {out}" in told
     assert names_in(out) == ["checkpoint.pt", "log.jsonl", "weights.safetensors"]
     assert f"stopped at step {step + 1} of" in trained(

@@ -38,50 +38,50 @@ def test_a_sine_at_full_scale_has_magnitude_one_at_its_frequency() -> None:
 
 def test_what_is_in_the_sound_takes_all_of_it_away() -> None:
     event = tone(440)
-    (step,) = decompose(STFT, within(2 * RATE, (3000, event)), [sound(0, event, 3000)])
-    assert step.energy_removed == pytest.approx(1, abs=1e-6)
-    assert np.abs(step.residual).max() < 1e-5
+    (removal,) = decompose(STFT, within(2 * RATE, (3000, event)), [sound(0, event, 3000)])
+    assert removal.energy_removed == pytest.approx(1, abs=1e-6)
+    assert np.abs(removal.residual).max() < 1e-5
 
 
 def test_events_go_from_loud_to_soft_and_their_shares_are_those_of_the_energy() -> None:
     soft, loud = tone(300, level=0.1), tone(3000, level=0.2)
     audio = within(2 * RATE, (1000, soft), (RATE, loud))
-    steps = list(decompose(STFT, audio, [sound(4, soft, 1000), sound(7, loud, RATE)]))
-    assert [step.row for step in steps] == [7, 4]
-    assert [step.energy_removed for step in steps] == pytest.approx([0.8, 0.2], abs=0.01)
+    removals = list(decompose(STFT, audio, [sound(4, soft, 1000), sound(7, loud, RATE)]))
+    assert [removal.row for removal in removals] == [7, 4]
+    assert [removal.energy_removed for removal in removals] == pytest.approx([0.8, 0.2], abs=0.01)
 
 
 def test_what_is_not_in_the_sound_adds_energy() -> None:
-    (step,) = decompose(STFT, within(RATE, (0, tone(300))), [sound(0, tone(5000, level=0.25))])
-    assert step.energy_removed == pytest.approx(-0.25, abs=0.01)
+    (removal,) = decompose(STFT, within(RATE, (0, tone(300))), [sound(0, tone(5000, level=0.25))])
+    assert removal.energy_removed == pytest.approx(-0.25, abs=0.01)
 
 
 def test_only_frames_that_hear_the_event_change() -> None:
     event = tone(800, 0.1)
     audio = within(2 * RATE, (RATE, event), (0, tone(200, 2.0)))
     residual = magnitudes(STFT, audio)
-    (step,) = decompose(STFT, audio, [sound(0, event, RATE)])
+    (removal,) = decompose(STFT, audio, [sound(0, event, RATE)])
     first, last = STFT.frames_of(RATE, len(event))
-    assert first <= step.first and step.first + len(step.residual) <= last
-    assert len(step.residual) >= len(event) / STFT.hop
+    assert first <= removal.first and removal.first + len(removal.residual) <= last
+    assert len(removal.residual) >= len(event) / STFT.hop
     # the tone below it is as it was
     bin_200 = round(200 * 2 * STFT.window / RATE)
-    was = residual[step.first : step.first + len(step.residual), bin_200]
-    assert step.residual[:, bin_200] == pytest.approx(was, rel=0.02)
+    was = residual[removal.first : removal.first + len(removal.residual), bin_200]
+    assert removal.residual[:, bin_200] == pytest.approx(was, rel=0.02)
 
 
 def test_starts_count_from_where_the_excerpt_begins() -> None:
     event = tone(440)
-    (step,) = decompose(STFT, within(RATE, (500, event)), [sound(0, event, 10_500)], start=10_000)
-    assert step.energy_removed == pytest.approx(1, abs=1e-6)
+    (removal,) = decompose(STFT, within(RATE, (500, event)), [sound(0, event, 10_500)], start=10_000)
+    assert removal.energy_removed == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("start", [-5000, RATE - 3000])
 def test_an_event_beyond_the_edge_is_taken_out_as_far_as_it_is_there(start: int) -> None:
     event = tone(440)
     inside = event[max(0, -start) : RATE - start]
-    (step,) = decompose(STFT, within(RATE, (max(0, start), inside)), [sound(0, inside, max(0, start))])
-    assert step.energy_removed == pytest.approx(1, abs=1e-6)
+    (removal,) = decompose(STFT, within(RATE, (max(0, start), inside)), [sound(0, inside, max(0, start))])
+    assert removal.energy_removed == pytest.approx(1, abs=1e-6)
 
 
 def test_silence_and_silent_events_remove_nothing() -> None:
@@ -94,6 +94,6 @@ def test_silence_and_silent_events_remove_nothing() -> None:
 def test_of_two_channels_an_event_takes_its_own() -> None:
     left, right = tone(300), tone(3000)
     audio = np.stack([left, right], axis=1)
-    steps = list(decompose(STFT, audio, [sound(0, left, channel=0), sound(1, right, channel=1)]))
-    assert [step.energy_removed for step in steps] == pytest.approx([0.5, 0.5], abs=0.01)
-    assert np.abs(steps[-1].residual).max() < 1e-4
+    removals = list(decompose(STFT, audio, [sound(0, left, channel=0), sound(1, right, channel=1)]))
+    assert [removal.energy_removed for removal in removals] == pytest.approx([0.5, 0.5], abs=0.01)
+    assert np.abs(removals[-1].residual).max() < 1e-4

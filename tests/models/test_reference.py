@@ -20,6 +20,7 @@ from sparsecodec_models.reference.decoder import ReferenceControls, describe, dr
 from sparsecodec_models.reference.encoder import magnitudes, pick_event
 from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.reference.rooms import make_rooms, rooms_from_recordings
+from sparsecodec_models.weights import config_of
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_published_sizes_have_the_published_parameter_counts() -> None:
 
 
 def test_config_survives_json() -> None:
-    assert ReferenceConfig.from_fields(json.loads(json.dumps(asdict(TINY)))) == TINY
+    assert config_of(ReferenceConfig, json.loads(json.dumps(asdict(TINY)))) == TINY
 
 
 # --- encoder

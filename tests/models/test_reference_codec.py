@@ -16,9 +16,10 @@ from safetensors.torch import save
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import layout_of
-from sparsecodec_models.codec import ArraySource
+from sparsecodec_models import ArraySource
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.reference.model import ReferenceModel
+from sparsecodec_models.weights import preset_of
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,13 @@ def test_weights_of_another_model_are_refused() -> None:
 
 
 def test_own_weights_are_known_by_their_bytes(codec: ReferenceCodec) -> None:
-    assert ReferenceModel.made(codec.model.to_bytes())
-    assert not ReferenceModel.made(save({"x": torch.zeros(1)}, {"sparsecodec": json.dumps({"model": "speech"})}))
+    assert preset_of(codec.model.to_bytes()) == "reference"
+    assert preset_of(save({"x": torch.zeros(1)}, {"sparsecodec": json.dumps({"model": "speech"})})) == "speech"
     nested = b"[" * 100_000
     for header in (b"{}", b"[]", b"null", b'{"__metadata__": 1}', b'{"__metadata__": {"sparsecodec": 1}}', nested):
-        assert not ReferenceModel.made(len(header).to_bytes(8, "little") + header)
+        assert preset_of(len(header).to_bytes(8, "little") + header) is None
     for data in (b"", bytes(8), bytes(100), b"RIFF" + bytes(60), b"\xff" * 20):
-        assert not ReferenceModel.made(data)
+        assert preset_of(data) is None
 
 
 def test_tables_of_other_weights_are_refused(codec: ReferenceCodec) -> None:

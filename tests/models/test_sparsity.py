@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from reference_small import TINY, decoded, sounding, table_of
 
 from sparsecodec_formats import EventTable
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
+from sparsecodec_models.events.lanes import pack_lanes
 from sparsecodec_models.events.redundancy import (
     Note,
     event_onsets,
-    has_pitch,
     in_silence,
     melody_errors,
     redundancy,
@@ -149,6 +151,24 @@ def test_few_events_that_sound_far_apart(codec: SpeechCodec, monkeypatch: pytest
     table = table.replace(amplitude=np.isin(np.arange(60), [0, 1, 30, 59]))
     monkeypatch.setattr("sparsecodec_models.events.sounds.GAP_SAMPLES", 10000)
     check_that_sounds_are_those_of_single_events(codec, table, 1e-4, 44100)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20), st.integers(0, 1)), max_size=30))
+def test_lanes_hold_no_two_sounds_at_once_and_are_few(sounds: list[tuple[int, int, int]]) -> None:
+    first = [begin for begin, _, _ in sounds]
+    last = [begin + length for begin, length, _ in sounds]
+    group = [channel for _, _, channel in sounds]
+    lanes = pack_lanes(first, last, group)
+    assert len(lanes) == len(sounds)
+    for i, j in itertools.combinations(range(len(sounds)), 2):
+        together = first[i] < last[j] and first[j] < last[i]
+        assert not (together and lanes[i] == lanes[j] and group[i] == group[j])
+    at_once = [
+        sum(begin <= t < begin + length and channel == c for begin, length, channel in sounds)
+        for t in range(71)
+        for c in (0, 1)
+    ]
+    assert max(lanes, default=-1) + 1 == max(at_once)
 
 
 # redundancy
@@ -311,7 +331,7 @@ def test_events_that_are_the_notes_have_no_errors(codec: SpeechCodec) -> None:
         for note in notes
     ]
     table = events(codec, *rows, seconds=5.0)
-    errors = melody_errors(table, notes, has_pitch(codec, table))
+    errors = melody_errors(table, notes, codec.has_pitch(table))
     assert errors.events_per_note.tolist() == [1.0] * len(notes)
     assert errors.onset_worst_s == pytest.approx(0.0, abs=1e-6)
     assert errors.fade_error_s == pytest.approx([-0.01] * len(notes), abs=1e-6)
@@ -328,7 +348,7 @@ def test_errors_are_measured(codec: SpeechCodec) -> None:
     ]
     table = events(codec, *rows)
     assert event_onsets(table) == pytest.approx([0.51, 0.65, 0.77, 0.95])
-    errors = melody_errors(table, notes, has_pitch(codec, table))
+    errors = melody_errors(table, notes, codec.has_pitch(table))
     assert errors.events_per_note.tolist() == [2.0, 1.0]
     assert errors.time_error_s == pytest.approx([0.06, 0.02])
     assert errors.fade_error_s == pytest.approx([0.01, -0.03])
@@ -352,7 +372,7 @@ def test_errors_of_no_events_are_nan(codec: SpeechCodec) -> None:
 def test_a_preset_without_names_has_times_only() -> None:
     codec = ReferenceCodec(ReferenceModel(TINY).draw_weights(0))
     table = table_of(codec, [0.1, 0.5], 22050)
-    errors = melody_errors(table, [Note(0.45, 0.3, 220.0)], has_pitch(codec, table))
+    errors = melody_errors(table, [Note(0.45, 0.3, 220.0)], codec.has_pitch(table))
     assert errors.time_error_s == errors.fade_error_s == pytest.approx([0.05]) and len(errors.pitch_error_cents) == 0
 
 
@@ -360,7 +380,7 @@ def test_shipped_events_follow_a_melody(shipped: Codec) -> None:
     path = DATA / "melodies" / "au-clair-de-la-lune-reed.flac"
     audio, rate = soundfile.read(path, dtype="float32")
     table = shipped.encode(ArraySource(audio, rate), effort=0)
-    errors = melody_errors(table, truth(path), has_pitch(shipped, table))
+    errors = melody_errors(table, truth(path), shipped.has_pitch(table))
     assert (errors.events_per_note >= 1).all()
     assert errors.onset_median_s < 0.03
     assert errors.pitch_median_cents < 50

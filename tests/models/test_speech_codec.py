@@ -13,8 +13,8 @@ from speech_support import CLIPS, decode, encode, encoded, estoi, recording
 from sparsecodec_formats import SicError, container, edit
 from sparsecodec_models import ArraySource, codec_for, list_models, load_codec
 from sparsecodec_models.speech.analysis.candidates import CandidateFinder, Candidates
-from sparsecodec_models.speech.analysis.fit import Events
-from sparsecodec_models.speech.analysis.ranking import Choice, events_of
+from sparsecodec_models.speech.analysis.fit import Events, events_of
+from sparsecodec_models.speech.analysis.ranking import Ranking
 from sparsecodec_models.speech.analysis.stream_fit import StreamFitter
 from sparsecodec_models.speech.codec import SpeechCodec
 
@@ -125,15 +125,15 @@ def test_streamed_is_whole(codec: SpeechCodec) -> None:
         return Candidates.joined([*parts, *finder.finish()], 32)
 
     def fit(events: Events, size: int) -> np.ndarray:
-        fitter = StreamFitter(codec.model, events, steps=2, quantiser_step=grid, seed=0, bit_weight=1e-3)
+        fitter = StreamFitter(codec.model, events, iterations=2, quantiser_step=grid, seed=0, bit_weight=1e-3)
         for i in range(0, len(audio), size):
             fitter.push(audio[i : i + size])
         fitter.finish()
         return fitter.vector.numpy()
 
     whole = find(len(audio))
-    choice = Choice.of(header, [whole], 22050)
-    events = events_of(edit.only(choice.table, choice.best(60)), 0, 22050, codec.device)
+    ranking = Ranking.of(header, [whole], 22050)
+    events = events_of(edit.only(ranking.table, ranking.best(60)), 0, 22050, codec.device)
     fitted = fit(events, len(audio))
     assert len(whole) > 200 and len(events) == 60
     assert not np.array_equal(fitted, events.vector)

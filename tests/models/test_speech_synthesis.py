@@ -13,15 +13,9 @@ from sparsecodec_models.speech.analysis.fit import Events, settle
 from sparsecodec_models.speech.analysis.proposals import BEGINS, F0, measure_pitch, tidy
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.synthesis.controls import SHAPE_HIGH_HZ, SHAPE_LOW_HZ, SpeechDecoder
-from sparsecodec_models.speech.synthesis.voices import (
-    follow,
-    noise_spectrum,
-    overlap_add,
-    plan_frames,
-    render,
-    render_frames,
-    spectra,
-)
+from sparsecodec_models.speech.synthesis.frames import noise_spectrum, render_frames, spectra
+from sparsecodec_models.speech.synthesis.samples import ChannelSound, overlap_add, render
+from sparsecodec_models.speech.synthesis.voices import follow, plan_frames
 
 RATE = 22050
 CONFIG = SpeechConfig()
@@ -344,9 +338,24 @@ def test_a_window_from_the_middle_is_that_part_of_the_whole() -> None:
     time, length = torch.tensor([2000, 9000, 12000, 15000]), 17000
     whole = render(decoder, vectors, time, 3, length, channel=1)[first * FRAME :]
     later = time[1:] - first * FRAME  # the first event is over by then
-    part = render(decoder, vectors[1:], later, 3, length - first * FRAME, channel=1, noise_start=first)
+    noise = noise_spectrum(3, 1, first, length // FRAME + 2 - first, CONFIG, "cpu")
+    part = render(decoder, vectors[1:], later, 3, length - first * FRAME, channel=1, noise=noise)
     assert part.abs().max() > 0.1
     assert torch.allclose(part, whole[: len(part)], atol=1e-5)
+
+
+@pytest.mark.parametrize("room_db", [-60.0, -6.0])
+def test_any_span_is_that_part_of_the_whole(room_db: float) -> None:
+    decoder, length = make_decoder(), 30000
+    vectors = torch.cat([vector(NOISE, room_db=room_db), vector(-20.0), linked(NOISE, room_db=room_db), linked()])
+    time = torch.tensor([4000, 9000, 12000, 15000])
+    whole = render(decoder, vectors, time, 3, length, channel=1)
+    sound = ChannelSound(decoder, vectors, time, seed=3, channel=1, frames_at_once=50)
+    assert whole.abs().max() > 0.1
+    for start, stop in ((0, 30000), (14000, 14001), (500, 12345), (25000, 30000)):
+        assert torch.allclose(sound.samples(start, stop - start), whole[start:stop], atol=1e-5)
+    silent = ChannelSound(decoder, vectors, time, seed=3, amplitude=torch.zeros(4))
+    assert not silent.samples(0, length).any()
 
 
 def test_a_window_may_begin_within_a_voice() -> None:
@@ -354,7 +363,8 @@ def test_a_window_may_begin_within_a_voice() -> None:
     vectors = torch.cat([vector(phase_cycles=0.2), linked(-20.0, f0_semitones=20.0), linked(), vector()])
     time = torch.tensor([1000, 2000, 9000, 12000])
     whole = render(decoder, vectors, time, 3, length)[first * FRAME :]
-    part = render(decoder, vectors, time - first * FRAME, 3, length - first * FRAME, noise_start=first)
+    noise = noise_spectrum(3, 0, first, length // FRAME + 2 - first, CONFIG, "cpu")
+    part = render(decoder, vectors, time - first * FRAME, 3, length - first * FRAME, noise=noise)
     assert torch.allclose(part, whole, atol=1e-4)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from memory_store import MemoryStore
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_models.dsp.sound_distance import SoundDistance
@@ -17,9 +17,10 @@ from sparsecodec_models.speech.analysis.proposals import track_pitch
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.network.encoder import Proposals, SpeechEncoder
+from sparsecodec_models.speech.network.features import pitch_candidates_hz
 from sparsecodec_models.speech.network.prior import EventPrior
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
-from sparsecodec_models.speech.synthesis.voices import render
+from sparsecodec_models.speech.synthesis.samples import render
 from sparsecodec_models.training import teacher
 from sparsecodec_models.training.data import Windows, find_recordings
 from sparsecodec_models.training.klt import fit_klt
@@ -228,21 +229,20 @@ def make_task(imitation_steps: int) -> SpeechTask:
     return SpeechTask(SpeechModel(SMALL), windows, valid, batch_size=2, imitation_steps=imitation_steps, map_windows=8)
 
 
-def test_loss_falls_and_a_resumed_run_is_the_same(tmp_path: Path) -> None:
+def test_loss_falls_and_a_resumed_run_is_the_same() -> None:
     schedule = Schedule(12, learning_rate=5e-3, warmup=1, validate_every=12, save_every=6)
-    whole = make_task(8)
-    train(whole, schedule, tmp_path / "whole", workers=0)
-    broken = make_task(8)
-    train(broken, replace(schedule, steps=12, max_steps=6), tmp_path / "broken", workers=0)
+    whole, store = make_task(8), MemoryStore()
+    train(whole, schedule, store, workers=0)
+    broken, parts = make_task(8), MemoryStore()
+    train(broken, replace(schedule, steps=12, max_steps=6), parts, workers=0)
     resumed = make_task(8)
-    checkpoint = torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=False)
-    train(resumed, schedule, tmp_path / "broken", workers=0, checkpoint=checkpoint)
+    train(resumed, schedule, parts, workers=0, checkpoint=parts.loaded())
     assert whole.export() == resumed.export()
-    assert (tmp_path / "whole" / "weights.safetensors").read_bytes() == whole.export()
+    assert store.weights == whole.export()
     batch = whole.batch(0)
     before, after = make_task(8).loss(batch, 0), whole.loss(batch, 0)
     assert after["total"].item() < 0.95 * before["total"].item()
-    last = json.loads((tmp_path / "whole" / "log.jsonl").read_text().splitlines()[-1])
+    last = store.log[-1]
     assert last["step"] == 12 and "sound" in last and "sound_own" in last["valid"]
 
 
@@ -283,6 +283,16 @@ def test_imitation_asks_for_the_teachers_levels_whatever_the_map_became() -> Non
         after = task.loss(batch, 0)
     assert after["shape"].item() == pytest.approx(before["shape"].item(), rel=1e-4)
     assert after["voicing"].item() == pytest.approx(before["voicing"].item(), rel=1e-4)
+
+
+# candidates of pitch
+
+
+def test_candidates_of_pitch_end_where_the_config_says() -> None:
+    candidates = pitch_candidates_hz(CONFIG)
+    assert len(candidates) == CONFIG.pitch_bins and candidates[0] == CONFIG.pitch_min_hz
+    assert candidates[-1] == pytest.approx(CONFIG.pitch_max_hz) == pytest.approx(469.71, abs=0.01)
+    np.testing.assert_allclose(np.diff(np.log2(candidates)), 1 / CONFIG.pitch_bins_per_octave)
 
 
 # the prior

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +12,21 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from memory_store import MemoryStore
 from reference_small import TINY
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_models.errors import NothingToHoldOut, WorkerEnded
 from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 from sparsecodec_models.training.corpus import find_corpus
 from sparsecodec_models.training.data import SPEED_OCTAVES, Windows, find_recordings, load
-from sparsecodec_models.training.klt import fit_klt
+from sparsecodec_models.training.klt import fit_klt, klt_of
 from sparsecodec_models.training.loop import Schedule, Watch, load_checkpoint, train
+from sparsecodec_models.training.plan import TrainingPlan
 from sparsecodec_models.training.reference_task import ReferenceTask
-from sparsecodec_models.training.run import TrainingPlan, klt_of
+from sparsecodec_models.weights import preset_of
 
 SCHEDULE = Schedule(4, learning_rate=1e-3, last_rate=1e-5, warmup=1)
 ONE_STEP = replace(SCHEDULE, max_hours=0)  # the same run, broken off after its next step
@@ -41,10 +44,6 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
 def task_of(windows: Windows) -> ReferenceTask:
     model = ReferenceModel(TINY).draw_weights(0)
     return ReferenceTask(model, windows, windows.batch(1000, 2), batch_size=2)
-
-
-def checkpoint_of(folder: Path) -> dict[str, Any]:
-    return load_checkpoint(folder / "checkpoint.pt")
 
 
 def write_noise(path: Path, seconds: float, *, rate: int = 8000, channels: int = 1) -> Path:
@@ -76,9 +75,9 @@ def test_folders_without_recordings_are_refused(folder: str, words: str, tmp_pat
 
 def test_nothing_left_to_train_on_is_refused(tmp_path: Path) -> None:
     write_noise(tmp_path / "a.wav", 1)
-    with pytest.raises(SicError, match=r"a\.wav: the only recording"):
+    with pytest.raises(NothingToHoldOut, match=r"a\.wav: the only recording"):
         find_corpus([tmp_path])
-    with pytest.raises(SicError, match="all of it"):
+    with pytest.raises(NothingToHoldOut, match="all of it"):
         find_corpus([tmp_path], [tmp_path])
 
 
@@ -233,11 +232,11 @@ def test_losses_do_not_depend_on_the_level_and_silence_has_finite_ones(windows: 
     assert all(torch.isfinite(p.grad).all() for p in task.model.parameters() if p.grad is not None)
 
 
-def test_training_on_a_few_windows_removes_energy(windows: Windows, tmp_path: Path) -> None:
-    task = task_of(windows)
+def test_training_on_a_few_windows_removes_energy(windows: Windows) -> None:
+    task, store = task_of(windows), MemoryStore()
     before = task.validate()
-    train(task, Schedule(30, 3e-3, 3e-3, warmup=5), tmp_path, workers=0)
-    after = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["valid"]
+    train(task, Schedule(30, 3e-3, 3e-3, warmup=5), store, workers=0)
+    after = store.log[-1]["valid"]
     assert abs(before["removed_db"]) < 0.01
     assert after["removed_db"] > 0.1
     assert after["sound"] < before["sound"]
@@ -246,19 +245,19 @@ def test_training_on_a_few_windows_removes_energy(windows: Windows, tmp_path: Pa
 # the loop
 
 
-def test_training_resumes_exactly(windows: Windows, tmp_path: Path) -> None:
-    train(task_of(windows), SCHEDULE, tmp_path / "whole", workers=0)
-    train(task_of(windows), ONE_STEP, tmp_path / "parts", workers=0)
-    train(task_of(windows), ONE_STEP, tmp_path / "parts", workers=0, checkpoint=checkpoint_of(tmp_path / "parts"))
-    assert checkpoint_of(tmp_path / "parts")["step"] == 2
-    train(task_of(windows), SCHEDULE, tmp_path / "parts", workers=0, checkpoint=checkpoint_of(tmp_path / "parts"))
-    whole, parts = ((tmp_path / run / "weights.safetensors").read_bytes() for run in ("whole", "parts"))
-    assert parts == whole
-    assert whole != task_of(windows).export()
-    assert ReferenceModel.made(whole)
+def test_training_resumes_exactly(windows: Windows) -> None:
+    whole, parts = MemoryStore(), MemoryStore()
+    train(task_of(windows), SCHEDULE, whole, workers=0)
+    train(task_of(windows), ONE_STEP, parts, workers=0)
+    train(task_of(windows), ONE_STEP, parts, workers=0, checkpoint=parts.loaded())
+    assert parts.loaded()["step"] == 2
+    train(task_of(windows), SCHEDULE, parts, workers=0, checkpoint=parts.loaded())
+    assert whole.weights is not None and parts.weights == whole.weights
+    assert whole.weights != task_of(windows).export()
+    assert preset_of(whole.weights) == "reference"
 
 
-def test_a_run_tells_what_it_does_and_stops_when_asked(windows: Windows, tmp_path: Path) -> None:
+def test_a_run_tells_what_it_does_and_stops_when_asked(windows: Windows) -> None:
     told: list[tuple[str, int]] = []
     watch = Watch(
         step=lambda done, losses: told.append(("step", done)),
@@ -266,25 +265,26 @@ def test_a_run_tells_what_it_does_and_stops_when_asked(windows: Windows, tmp_pat
         sample=lambda line: told.append(("sample", line["step"])),
         should_stop=lambda: ("step", 3) in told,
     )
-    done = train(task_of(windows), replace(SCHEDULE, sample_every=2), tmp_path, workers=0, watch=watch)
-    assert done == 3 == checkpoint_of(tmp_path)["step"]
+    store = MemoryStore()
+    done = train(task_of(windows), replace(SCHEDULE, sample_every=2), store, workers=0, watch=watch)
+    assert done == 3 == store.loaded()["step"]
     assert told == [("step", 1), ("step", 2), ("line", 2), ("sample", 2), ("step", 3), ("line", 3)]
 
 
-def test_samples_do_not_change_the_run(windows: Windows, tmp_path: Path) -> None:
+def test_samples_do_not_change_the_run(windows: Windows) -> None:
     watch = Watch(sample=lambda line: torch.manual_seed(7))
-    train(task_of(windows), SCHEDULE, tmp_path / "without", workers=0)
-    train(task_of(windows), replace(SCHEDULE, sample_every=1), tmp_path / "with", workers=0, watch=watch)
-    without, with_samples = (checkpoint_of(tmp_path / run) for run in ("without", "with"))
-    assert torch.equal(without["rng"], with_samples["rng"])
+    without, with_samples = MemoryStore(), MemoryStore()
+    train(task_of(windows), SCHEDULE, without, workers=0)
+    train(task_of(windows), replace(SCHEDULE, sample_every=1), with_samples, workers=0, watch=watch)
+    assert torch.equal(without.loaded()["rng"], with_samples.loaded()["rng"])
 
 
-def test_lines_after_the_checkpoint_are_dropped_from_the_log(windows: Windows, tmp_path: Path) -> None:
-    train(task_of(windows), replace(SCHEDULE, max_steps=2), tmp_path, workers=0)
-    log = tmp_path / "log.jsonl"
-    log.write_text(log.read_text() + '{"step": 3}\n')
-    train(task_of(windows), SCHEDULE, tmp_path, workers=0, checkpoint=checkpoint_of(tmp_path))
-    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [2, 4]
+def test_lines_after_the_checkpoint_are_dropped_from_the_log(windows: Windows) -> None:
+    store = MemoryStore()
+    train(task_of(windows), replace(SCHEDULE, max_steps=2), store, workers=0)
+    store.append_log({"step": 3})
+    train(task_of(windows), SCHEDULE, store, workers=0, checkpoint=store.loaded())
+    assert [line["step"] for line in store.log] == [2, 4]
 
 
 class BadTask(ReferenceTask):
@@ -295,10 +295,11 @@ class BadTask(ReferenceTask):
         return losses if step % 2 else {name: value * torch.nan for name, value in losses.items()}
 
 
-def test_steps_that_are_no_numbers_are_skipped_and_counted(windows: Windows, tmp_path: Path) -> None:
+def test_steps_that_are_no_numbers_are_skipped_and_counted(windows: Windows) -> None:
     task = BadTask(ReferenceModel(TINY).draw_weights(0), windows, windows.batch(1000, 2), batch_size=2)
-    train(task, SCHEDULE, tmp_path, workers=0)
-    line = json.loads((tmp_path / "log.jsonl").read_text())
+    store = MemoryStore()
+    train(task, SCHEDULE, store, workers=0)
+    (line,) = store.log
     assert line["skipped"] == 2 and np.isfinite(line["total"])
     assert all(torch.isfinite(value).all() for value in task.model.state_dict().values())
 
@@ -312,26 +313,27 @@ class DyingTask(ReferenceTask):
         return super().batch(step)
 
 
-def test_workers_make_the_same_batches_and_one_that_dies_costs_no_step(windows: Windows, tmp_path: Path) -> None:
-    train(task_of(windows), replace(SCHEDULE, max_steps=2), tmp_path / "whole", workers=0)
+def test_workers_make_the_same_batches_and_one_that_dies_costs_no_step(windows: Windows) -> None:
+    whole, died = MemoryStore(), MemoryStore()
+    train(task_of(windows), replace(SCHEDULE, max_steps=2), whole, workers=0)
     task = DyingTask(ReferenceModel(TINY).draw_weights(0), windows, windows.batch(1000, 2), batch_size=2)
-    with pytest.raises(SicError, match="worker"):
-        train(task, SCHEDULE, tmp_path / "died", workers=1)
-    left = checkpoint_of(tmp_path / "died")
+    with pytest.raises(WorkerEnded, match="worker"):
+        train(task, SCHEDULE, died, workers=1)
+    left = died.loaded()
     assert left["step"] <= 2  # batches ahead are lost with the worker
-    train(task_of(windows), replace(SCHEDULE, max_steps=2), tmp_path / "died", workers=0, checkpoint=left)
-    whole, died = ((tmp_path / run / "weights.safetensors").read_bytes() for run in ("whole", "died"))
-    assert died == whole
+    train(task_of(windows), replace(SCHEDULE, max_steps=2), died, workers=0, checkpoint=left)
+    assert whole.weights is not None and died.weights == whole.weights
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04" + bytes(100)])
-def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "checkpoint.pt").write_bytes(content)
+def test_what_is_no_checkpoint_is_refused(content: bytes) -> None:
     with pytest.raises(SicError, match="not a checkpoint"):
-        checkpoint_of(tmp_path)
-    torch.save({"model": {}}, tmp_path / "checkpoint.pt")
+        load_checkpoint(io.BytesIO(content))
+    file = io.BytesIO()
+    torch.save({"model": {}}, file)
+    file.seek(0)
     with pytest.raises(SicError, match="another program"):
-        checkpoint_of(tmp_path)
+        load_checkpoint(file)
 
 
 # plans

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from sparsecodec_formats import LAYOUTS, EventTable, Header, layout_of
-from sparsecodec_formats.errors import UnknownModel, WeightsMismatch
 from sparsecodec_formats.presets import level_db
+from sparsecodec_models.errors import OtherWeights, UnknownModel
 
 EVENT_S = 0.1
 TONE_HZ = 440.0
@@ -46,6 +46,12 @@ class FakeCodec:
 
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}
+
+    def event_spans(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(table), np.int64), np.full(len(table), 2**62)
+
+    def has_pitch(self, table: EventTable) -> np.ndarray:
+        return np.zeros(len(table), bool)
 
     def header_for(self, source: Any, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
         steps, unit = (1.0,) * 32, Fraction(64, 22050)
@@ -128,7 +134,7 @@ def load_codec(name_or_path: str = "speech", device: str = "cpu") -> FakeCodec:
 
 def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> FakeCodec:
     if any(header.weights_hash):
-        raise WeightsMismatch(f"needs weights {header.weights_hash.hex()} of 'speech'")
+        raise OtherWeights(f"needs weights {header.weights_hash.hex()} of 'speech'")
     return load_codec(model or header.model)
 
 

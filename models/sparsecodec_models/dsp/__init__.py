@@ -1,1 +1,1 @@
-"""Signal processing that presets share: mel scale, noise, buffers, distances of sounds."""
+"""Signal processing that presets share: STFT, mel scale, pitch paths, resampling, noise, distances of sounds."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-class Stretch:
+class SampleBuffer:
     """Samples of a stream from some place on, float32, for windows that go along it.
 
     Attribute end: samples of the stream so far.

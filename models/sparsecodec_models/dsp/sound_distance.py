@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .mel import mel_filters
+from .stft import stft
 
 RESOLUTIONS = ((256, 24), (512, 40), (1024, 64), (2048, 80))  # (window in samples, mel bands)
 
@@ -32,14 +33,7 @@ def _third_octaves(size: int, sample_rate: int, device: str) -> Tensor:
 
 
 def _power(samples: Tensor, size: int, hop: int) -> Tensor:
-    spectrum = torch.stft(
-        samples,
-        size,
-        hop,
-        window=_window(size, str(samples.device)),
-        return_complex=True,
-        pad_mode="constant",
-    )
+    spectrum = stft(samples, _window(size, str(samples.device)), hop, centred=True).transpose(-1, -2)
     return spectrum.real**2 + spectrum.imag**2
 
 

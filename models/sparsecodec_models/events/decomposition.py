@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_models.dsp.stft import hann, stft_of_array
+
 from .sounds import EventSound
 
 WINDOW_S = 0.0464  # 1024 samples at 22,050 Hz
@@ -57,14 +59,13 @@ class Stft:
         low, high = max(begin, start), min(begin + len(padded), start + len(samples))
         if high > low:
             padded[low - begin : high - begin] = samples[low - start : high - start]
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]
-        window = np.hanning(self.window + 1)[:-1].astype(np.float32)
-        spectrum = np.fft.rfft(frames * window, 2 * self.window)
+        window = hann(self.window)
+        spectrum = stft_of_array(padded, window, self.hop, 2 * self.window)
         return (np.abs(spectrum) * (2 / window.sum())).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Step:
+class Removal:
     """One event is taken out: its row; the frames that it changes, residual float32 [frames, bins] from `first` on, as
     they are afterwards (below 0 where events had more than there was); energy_removed, as a share of the sound's energy
     (below 0 where the event added some)."""
@@ -84,7 +85,9 @@ def magnitudes(stft: Stft, audio: NDArray[np.float32]) -> Magnitudes:
     return np.mean(channels, axis=0, dtype=np.float32)
 
 
-def decompose(stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSound], start: int = 0) -> Iterator[Step]:
+def decompose(
+    stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSound], start: int = 0
+) -> Iterator[Removal]:
     """Take events out of audio float32 [n, channels], those with the most energy first.
 
     sounds: of the events, at the same rate; their starts count from `start` samples before the audio's first.
@@ -97,19 +100,19 @@ def decompose(stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSoun
         begin = sound.start - start
         first, last = (min(max(frame, 0), n_frames) for frame in stft.frames_of(begin, len(sound.samples)))
         if not len(sound.samples) or last <= first:
-            yield Step(sound.row, first, residual[:0], 0.0)
+            yield Removal(sound.row, first, residual[:0], 0.0)
             continue
         taken = stft.magnitudes(sound.samples, begin, first, last) / n_channels
         loud = np.flatnonzero(taken.max(axis=1) > negligible)
         if not len(loud):
-            yield Step(sound.row, first, residual[:0], 0.0)
+            yield Removal(sound.row, first, residual[:0], 0.0)
             continue
         first, taken = first + int(loud[0]), taken[loud[0] : loud[-1] + 1]
         part = residual[first : first + len(taken)]  # a view: writes reach the residual
         before = _energy(part)
         part -= taken
         share = (before - _energy(part)) / whole if whole else 0.0
-        yield Step(sound.row, first, part.copy(), share)
+        yield Removal(sound.row, first, part.copy(), share)
 
 
 def _energy(values: Magnitudes) -> float:

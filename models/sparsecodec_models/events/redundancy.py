@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sparsecodec_formats.presets import layout_of
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.codec import Codec
-from sparsecodec_models.speech.codec import SpeechCodec
 
 from .sounds import EventSound, event_sounds, event_spans
 
@@ -203,16 +201,6 @@ def _median(values: NDArray[np.float64]) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def has_pitch(codec: Codec, table: EventTable) -> NDArray[np.bool_]:
-    """Events with a pitch of their own, bool [n]; none for a preset that does not tell."""
-    if not isinstance(codec, SpeechCodec):
-        return np.zeros(len(table), bool)
-    with torch.no_grad():
-        controls = codec.model.decoder.controls(torch.tensor(table.vector, device=codec.device))
-    voiced: NDArray[np.bool_] = controls.voiced.cpu().numpy()
-    return voiced
-
-
 def event_onsets(table: EventTable) -> NDArray[np.float64]:
     """When each event comes in, seconds, float64 [n]: the middle of its attack, which is before its time and, where it
     is linked, begins no earlier than the event before it in its channel. A preset that does not tell: its time."""
@@ -223,9 +211,9 @@ def event_onsets(table: EventTable) -> NDArray[np.float64]:
 def melody_errors(table: EventTable, notes: Sequence[Note], pitched: NDArray[np.bool_] | None = None) -> MelodyErrors:
     """How many events notes take, and how far their onsets and pitches are from the truth.
 
-    pitched: bool [n], which events have a pitch (`has_pitch`); by default those where it is not exactly 0 in the file,
-    which is what encoders write for none. Any event may be the nearest to an onset, so that many events make small
-    errors by chance, a quarter of the gap between them: compare with a grid of as many.
+    pitched: bool [n], which events have a pitch (`Codec.has_pitch`); by default those where it is not exactly 0 in the
+    file, which is what encoders write for none. Any event may be the nearest to an onset, so that many events make
+    small errors by chance, a quarter of the gap between them: compare with a grid of as many.
     """
     layout = layout_of(table.header)
     semitones = np.zeros(len(table))

@@ -7,21 +7,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.codec import Codec
-from sparsecodec_models.reference.codec import ReferenceCodec
-from sparsecodec_models.speech.codec import SpeechCodec
-from sparsecodec_models.speech.synthesis.voices import plan_frames
+from sparsecodec_models.codec import Codec, Spans
+
+from .lanes import pack_lanes
 
 BATCH_SAMPLES = 2**22  # of single sounds held at once
 GAP_SAMPLES = 2**18  # of silence, above which two decodings cost less than one
 RINGING = 256  # samples of the lower rate: what a resampler adds around a sound is below 1e-6 of it from 100 on
-
-Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""First and one past the last sample of each of n events, int64 [n] each."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +41,8 @@ def event_sounds(
     Decoding is linear in the amplitudes, so an event's sound is what is decoded when all others have amplitude 0 (they
     keep their place, so that a linked event goes on from where the one before it was). Events that do not sound at the
     same time are decoded together and cut apart: a table costs as many decodings as events sound at once, and events of
-    amplitude 0 next to nothing. Memory for sounds does not grow with the table for `speech` and `reference`; of any
-    other preset each event is decoded over the whole recording.
+    amplitude 0 next to nothing. Memory for sounds does not grow with the table, if the codec tells where events are
+    silent (`Codec.event_spans`); if not, each event is decoded over the whole recording.
     """
     rate = codec.model_rate if sample_rate is None else sample_rate
     first, last = event_spans(codec, table, rate)
@@ -74,13 +69,7 @@ def event_spans(codec: Codec, table: EventTable, sample_rate: int | None = None)
     """
     rate = codec.model_rate if sample_rate is None else sample_rate
     n_samples = round(Fraction(table.header.n_samples * rate, table.header.sample_rate))
-    time = np.round(np.minimum(table.time, 2.0**40) * codec.model_rate).astype(np.int64)
-    if isinstance(codec, SpeechCodec):
-        first, last = _speech_spans(codec, table, time)
-    elif isinstance(codec, ReferenceCodec):
-        first, last = time - codec.config.hop, time + codec.config.window
-    else:
-        first, last = np.zeros_like(time), np.full_like(time, 2**62)
+    first, last = codec.event_spans(table)
     margin = 0.0 if rate == codec.model_rate else RINGING * max(1.0, rate / codec.model_rate)
     # cut to the recording only now: what rings into its end may come from a sound after it
     begin = np.floor(first * (rate / codec.model_rate) - margin).clip(0, n_samples).astype(np.int64)
@@ -89,41 +78,14 @@ def event_spans(codec: Codec, table: EventTable, sample_rate: int | None = None)
     return begin, np.where(unheard, begin, np.maximum(begin, end))
 
 
-@torch.no_grad()
-def _speech_spans(codec: SpeechCodec, table: EventTable, time: NDArray[np.int64]) -> Spans:
-    """From the frames that its voice has between the event before and the one after."""
-    config = codec.model.config
-    first, last = np.full(len(table), 2**62), np.zeros(len(table), np.int64)
-    for channel in np.unique(table.channel):
-        rows = np.flatnonzero(table.channel == channel)
-        controls = codec.model.decoder.controls(torch.tensor(table.vector[rows], device=codec.device))
-        plan = plan_frames(controls, torch.from_numpy(time[rows]).to(codec.device), config)
-        middle = plan.frame.cpu().numpy() * config.frame_hop
-        for which in (plan.before.cpu().numpy(), plan.after.cpu().numpy()):
-            some = which >= 0
-            np.minimum.at(first, rows[which[some]], middle[some] - config.frame_size // 4)
-            np.maximum.at(last, rows[which[some]], middle[some] + config.frame_size // 4)
-        room = int(config.room_seconds * config.sample_rate) * (controls.room_gain > 0).long()
-        last[rows] += np.where(last[rows] > 0, room.cpu().numpy(), 0)
-    return np.minimum(first, last), last
-
-
 def _lanes(
     rows: NDArray[np.int64], table: EventTable, first: NDArray[np.int64], last: NDArray[np.int64]
 ) -> list[list[int]]:
-    """The rows in few groups, in each of which no two events of a channel sound at the same time."""
-    lanes: list[list[int]] = []
-    busy: list[dict[int, int]] = []  # until when each lane is, by channel
-    for row in rows[np.argsort(first[rows], kind="stable")].tolist():
-        channel = int(table.channel[row])
-        free = (i for i, until in enumerate(busy) if until.get(channel, 0) <= first[row])
-        index = next(free, len(lanes))
-        if index == len(lanes):
-            lanes.append([])
-            busy.append({})
-        lanes[index].append(row)
-        busy[index][channel] = int(last[row])
-    return lanes
+    """The rows in few groups, in order of their first samples, in each of which no two events of a channel sound at the
+    same time."""
+    rows = rows[np.argsort(first[rows], kind="stable")]
+    lane = pack_lanes(first[rows], last[rows], table.channel[rows])
+    return [rows[np.array(lane) == k].tolist() for k in range(max(lane, default=-1) + 1)]
 
 
 def _runs(lane: list[int], first: NDArray[np.int64], last: NDArray[np.int64]) -> Iterator[list[int]]:

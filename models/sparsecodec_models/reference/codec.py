@@ -1,15 +1,14 @@
 """The `reference` preset as a codec: how it finds events, and how it sounds them.
 
-Analysis as in `removal.py` with the encoder's arg-max (Vinyard 2025, arXiv 2505.05654; seed-system.md); no
-weights are shipped, so without a file the weights are drawn from a seed and the sound is noise shaped by
-chance.
+Analysis as in `removal.py` with the encoder's arg-max (Vinyard 2025, arXiv 2505.05654); no weights are
+shipped, so without a file the weights are drawn from a seed and the sound is noise shaped by chance.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,13 +19,15 @@ from sparsecodec_formats.edit import keep_bytes
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.codec import Blocks, Codec, Wish
+from sparsecodec_models import weights
+from sparsecodec_models.audio_source import ModelRateAudio
+from sparsecodec_models.codec import Codec, RateTarget, Spans
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
 
-from .config import ReferenceConfig
+from .config import PRESET, ReferenceConfig
 from .decoder import draw_noise
 from .encoder import magnitudes
-from .model import MODEL_NAME, ReferenceModel
+from .model import ReferenceModel
 
 NOMINAL_STEP = 0.02  # the range that weights are drawn from; training has yet to find steps of its own
 RENDER_BATCH = 4  # events rendered at once: about 40 MiB at the published sizes
@@ -39,7 +40,7 @@ class ReferenceCodec(Codec):
     the author's 10.77. The time unit is one frame (256 / 22,050 s).
     """
 
-    name = MODEL_NAME
+    name = PRESET
     model: ReferenceModel
     default_effort = 0
 
@@ -53,10 +54,10 @@ class ReferenceCodec(Codec):
         """model: is taken over (frozen, moved). Default: the published sizes, drawn from seed 0,
         whose hash is zeros, for any copy of this program can draw them again.
 
-        weights_hash: 4 bytes that files carry and `decode` checks; default, those of `model.to_bytes()`.
+        weights_hash: 8 bytes that files carry and `decode` checks; default, those of `model.to_bytes()`.
         """
         if weights_hash is None:
-            weights_hash = _hash(model.to_bytes()) if model else bytes(4)
+            weights_hash = weights.hash_of(model.to_bytes()) if model else weights.NO_WEIGHTS
         self.model = (model or ReferenceModel().draw_weights(0)).to(device).eval().requires_grad_(False)
         self.config: ReferenceConfig = self.model.config
         self.weights_hash = weights_hash
@@ -66,16 +67,20 @@ class ReferenceCodec(Codec):
         self.step = (nearest_step(NOMINAL_STEP),) * self.config.vector_dims
 
     @classmethod
-    def untrained(cls, seed: int = 0, *, config: ReferenceConfig | None = None, device: str = "cpu") -> ReferenceCodec:
+    def untrained(cls, seed: int = 0, *, config: ReferenceConfig | None = None, device: str = "cpu") -> Self:
         """Weights drawn from a seed."""
         if seed == 0 and config in (None, ReferenceConfig()):
             return cls(device=device)
         return cls(ReferenceModel(config).draw_weights(seed), device=device)
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> ReferenceCodec:
+    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> Self:
         """The codec of a safetensors file's bytes; SicError when they are not this preset's weights."""
-        return cls(ReferenceModel.from_bytes(data), weights_hash=_hash(data), device=device)
+        return cls(ReferenceModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
+
+    def event_spans(self, table: EventTable) -> Spans:
+        time = self.event_samples(table)
+        return time - self.config.hop, time + self.config.window
 
     def removal(self, events_per_half: float, snr_stop_db: float | None = None, seed: int = 0) -> StreamingRemoval:
         """The analysis of one mono stream at the model's rate, to be watched event by event."""
@@ -103,14 +108,14 @@ class ReferenceCodec(Codec):
             device=self.device,
         )
 
-    def _analyse(self, header: Header, blocks: Blocks, effort: int, wish: Wish) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
         """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
         `decode`: the table's order is not known yet."""
-        rate = self.config.events_per_second if wish.events_per_second is None else wish.events_per_second
+        rate = self.config.events_per_second if target.events_per_second is None else target.events_per_second
         per_half = rate * self.config.window / 2 / self.config.sample_rate
-        analysers = [self.removal(per_half, wish.snr_stop_db, header.seed) for _ in range(header.channels)]
+        analysers = [self.removal(per_half, target.snr_stop_db, header.seed) for _ in range(header.channels)]
         found: list[list[RemovedEvent]] = [[] for _ in analysers]
-        for block in blocks(0.0, 1.0):
+        for block in audio.blocks():
             for channel, analyser in enumerate(analysers):
                 found[channel] += analyser.push(np.ascontiguousarray(block[:, channel]))
         for channel, analyser in enumerate(analysers):
@@ -126,7 +131,7 @@ class ReferenceCodec(Codec):
             channel=np.array([channel for channel, _ in events], dtype=np.uint8),
             amplitude=np.array([event.amplitude for _, event in events], dtype=np.float32),
         )
-        n_bytes = wish.n_bytes(header)
+        n_bytes = target.n_bytes(header)
         return table if n_bytes is None else keep_bytes(table, n_bytes)
 
     def _synthesise(
@@ -134,7 +139,7 @@ class ReferenceCodec(Codec):
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
         hop, window = self.config.hop, self.config.window
         block = window // 2
-        onset = np.round(np.minimum(table.time, 2.0**40) * self.config.sample_rate).astype(np.int64)
+        onset = self.event_samples(table)
         rank = table.rank_in_channel()
         pending = np.flatnonzero((onset + window > start) & (onset - hop < stop) & (table.amplitude > 0))
         # sums from `at` - hop on; what began before the span is added to the first block, without its past
@@ -164,7 +169,3 @@ class ReferenceCodec(Codec):
         """float32 [n, dims], [n, envelope_samples] → [n, hop + window], at unit height."""
         samples: Tensor = self.model.decoder(vector, torch.from_numpy(noise).to(self.device))
         return samples
-
-
-def _hash(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()[:4]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sparsecodec_formats.errors import SicError
+PRESET = "reference"
 
 
 @dataclass(frozen=True)
 class ReferenceConfig:
     """Sizes of the reference system; the defaults are the published configuration.
 
-    Source: Vinyard 2025 (arXiv 2505.05654) and its speech page, as gathered in seed-system.md, "Figures of
-    the reference configuration"; a comment names what is our own choice. Samples and frames are at
-    `sample_rate`.
+    Source: Vinyard 2025 (arXiv 2505.05654) and its speech page (docs/reference.md); a comment names what is our own
+    choice. Samples and frames are at `sample_rate`.
     """
 
     sample_rate: int = 22050  # Hz
@@ -67,11 +65,3 @@ class ReferenceConfig:
     def events_per_second(self) -> float:
         """The author's rate: `events_per_window` for every half window (10.77 a second)."""
         return self.events_per_window * self.sample_rate / (self.window // 2)
-
-    @staticmethod
-    def from_fields(fields: dict[str, Any]) -> ReferenceConfig:
-        """The config whose `dataclasses.asdict` this is, through JSON or not; SicError when there is none."""
-        try:
-            return ReferenceConfig(**{**fields, "dilations": tuple(fields["dilations"])})
-        except (ValueError, TypeError, KeyError, ZeroDivisionError) as error:
-            raise SicError(f"the configuration of the reference weights is damaged: {error!r}") from None

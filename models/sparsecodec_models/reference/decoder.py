@@ -1,9 +1,9 @@
 """The `reference` decoder: event vectors → controls (named physical quantities) → samples.
 
-Source → resonance → room, Vinyard 2025 (arXiv 2505.05654); seed-system.md, rows "controls", "choosing",
-"decoder path" and "resonance". Times and frames are at the config's sample rate and hop.
+Source → resonance → room, Vinyard 2025 (arXiv 2505.05654; figures in docs/reference.md). Times and frames are at the
+config's sample rate and hop.
 
-Our choice, where those facts are silent, is one of level: every impulse response that an event goes through
+Our choice, where the publication is silent, is one of level: every impulse response that an event goes through
 (noise filters, resonances, rooms) has unit energy, and the event as a whole a peak of 1, before its amplitude.
 Without it all of them multiply, each within ± 0.02 at first: an event then peaks near 1e-8 of full scale,
 changes no float32 residual, and nothing is ever learned. It has no parameters, and makes "amplitude" and the

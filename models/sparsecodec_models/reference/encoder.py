@@ -1,6 +1,6 @@
 """The `reference` encoder: magnitude spectrogram → for every frame an event vector and a switch.
 
-Vinyard 2025 (arXiv 2505.05654); seed-system.md, rows "spectrogram", "encoder" and "picking an event".
+Vinyard 2025 (arXiv 2505.05654).
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from sparsecodec_models.dsp.stft import stft
 
 from .config import ReferenceConfig
 
@@ -22,8 +24,7 @@ def magnitudes(samples: Tensor, n_frames: int, config: ReferenceConfig) -> Tenso
     needed = (n_frames - 1) * config.hop + config.n_fft
     samples = F.pad(samples, (0, needed - samples.shape[-1]))  # a negative pad crops what no frame reaches
     window = torch.hann_window(config.n_fft, device=samples.device)
-    frames = samples.unfold(-1, config.n_fft, config.hop)
-    return torch.fft.rfft(frames * window, norm="ortho")[..., : config.n_bins].abs()
+    return stft(samples, window, config.hop, norm="ortho")[..., : config.n_bins].abs()
 
 
 class GatedBlock(nn.Module):

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from sparsecodec_formats.errors import SicError
+from sparsecodec_models import weights
 
-from .config import ReferenceConfig
+from .config import PRESET, ReferenceConfig
 from .decoder import ReferenceDecoder
 from .encoder import ReferenceEncoder, pick_event
 
-INITIAL_WEIGHT = 0.02  # weights are drawn uniform within ± this (seed-system.md, row "training")
-MODEL_NAME = "reference"
-METADATA_KEY = "sparsecodec"  # of the safetensors file: JSON with "model" and "config"
+INITIAL_WEIGHT = 0.02  # weights are drawn uniform within ± this (Vinyard 2025)
 
 
 class ReferenceModel(nn.Module):
@@ -69,42 +64,16 @@ class ReferenceModel(nn.Module):
         new = new.to(old.device)
         return nn.Parameter(new) if isinstance(old, nn.Parameter) else new
 
+    @staticmethod
+    def of_fields(fields: Mapping[str, Any]) -> ReferenceModel:
+        """A new model of the config whose `dataclasses.asdict` this is, through JSON or not."""
+        return ReferenceModel(weights.config_of(ReferenceConfig, fields))
+
     def to_bytes(self) -> bytes:
         """The weights, rooms and config as a safetensors file."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        # one key only: safetensors writes several in an order that changes from call to call, hence the hash
-        metadata = {METADATA_KEY: json.dumps({"model": MODEL_NAME, "config": asdict(self.config)})}
-        data: bytes = safetensors.torch.save(tensors, metadata=metadata)
-        return data
-
-    @staticmethod
-    def made(data: bytes) -> bool:
-        """Whether these bytes are a safetensors file that says it is of this preset; never raises."""
-        try:
-            return bool(_about(data).get("model") == MODEL_NAME)
-        except (ValueError, AttributeError, TypeError, RecursionError):
-            return False
+        return weights.to_bytes(PRESET, self.config, {k: v.detach() for k, v in self.state_dict().items()})
 
     @staticmethod
     def from_bytes(data: bytes) -> ReferenceModel:
-        """The model of a safetensors file (any float type); SicError when it is not one of this preset."""
-        try:
-            about = _about(data)
-            tensors = safetensors.torch.load(data)
-        except (ValueError, SafetensorError, AttributeError, TypeError, RecursionError):
-            raise SicError("the weights are not a safetensors file") from None
-        if about.get("model") != MODEL_NAME:
-            raise SicError(f"the weights are of model {about.get('model')!r}, not of {MODEL_NAME!r}")
-        model = ReferenceModel(ReferenceConfig.from_fields(about.get("config", {})))
-        try:
-            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-        except RuntimeError:
-            raise SicError("the reference weights do not fit their configuration") from None
-        return model
-
-
-def _about(data: bytes) -> dict[str, Any]:
-    """What a safetensors file says of itself under METADATA_KEY; raises when it is none."""
-    length = int.from_bytes(data[:8], "little")
-    about = json.loads(json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(METADATA_KEY, "{}"))
-    return about if isinstance(about, dict) else {}
+        """SicError when the bytes are not weights of this preset."""
+        return weights.load_model(data, PRESET, ReferenceModel.of_fields)

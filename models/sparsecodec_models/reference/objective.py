@@ -1,6 +1,6 @@
 """The author's training losses for the `reference` preset: energy removed, and sparsity of the vectors.
 
-Vinyard 2025 (arXiv 2505.05654); seed-system.md, rows "losses" and "training".
+Vinyard 2025 (arXiv 2505.05654).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Room impulse responses: made from a seed, or from recordings given as arrays.
 
-The reference decoder convolves each event with a mixture of a few of them (seed-system.md, "room choice");
+The reference decoder convolves each event with a mixture of a few of them (Vinyard 2025, arXiv 2505.05654);
 which rooms its author used is not ours to ship, so eight plain shoebox rooms are made instead.
 """
 

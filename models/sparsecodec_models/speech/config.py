@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+PRESET = "speech"
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,7 @@ class SpeechConfig:
     channels: int = 192
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> SpeechConfig:
-        fields = json.loads(text)
-        fields["dilations"] = tuple(fields["dilations"])
-        return SpeechConfig(**fields)
+    @property
+    def pitch_max_hz(self) -> float:
+        """The highest candidate of f0."""
+        return self.pitch_min_hz * 2.0 ** ((self.pitch_bins - 1) / self.pitch_bins_per_octave)

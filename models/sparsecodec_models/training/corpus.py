@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_models.errors import NothingToHoldOut
 
-from .data import Recording, find_recordings
+from .data import TrainingRecording, find_recordings
 
 HELD_OUT = 0.02  # share to validate on where the user names nothing
 HELD_OUT_FOLDER = 0.005, 0.25  # shares that a folder may have to be held out whole
@@ -22,8 +23,8 @@ class Corpus:
     """unreadable: files that look like audio and cannot be opened. held_out: what `valid` is, in words, where it was
     taken from the data; else empty."""
 
-    train: list[Recording]
-    valid: list[Recording]
+    train: list[TrainingRecording]
+    valid: list[TrainingRecording]
     unreadable: list[Path]
     held_out: str = ""
 
@@ -50,12 +51,12 @@ def find_corpus(data: Sequence[str | Path], valid: Sequence[str | Path] = ()) ->
     apart = {Path(folder).resolve() for folder in valid}
     train = [r for r in recordings if apart.isdisjoint(r.path.resolve().parents)]
     if not train:
-        raise SicError(f"{data[0]}: all of it is to validate on (--valid); name other recordings to train on")
+        raise NothingToHoldOut(f"{data[0]}: all of it is to validate on; name other recordings to train on")
     held = _recordings(valid, unreadable)
     return Corpus(train, held, list(dict.fromkeys(unreadable)))
 
 
-def _recordings(names: Sequence[str | Path], unreadable: list[Path]) -> list[Recording]:
+def _recordings(names: Sequence[str | Path], unreadable: list[Path]) -> list[TrainingRecording]:
     folders = {name: Path(os.path.abspath(name)) for name in names}
     for name, folder in folders.items():
         if not folder.is_dir():
@@ -75,7 +76,7 @@ def _recordings(names: Sequence[str | Path], unreadable: list[Path]) -> list[Rec
     return found
 
 
-def _hold_out(recordings: list[Recording]) -> tuple[list[Recording], list[Recording], str]:
+def _hold_out(recordings: list[TrainingRecording]) -> tuple[list[TrainingRecording], list[TrainingRecording], str]:
     """(to train on, to validate on, what the latter are)."""
     seconds: dict[Path, float] = {}
     for r in recordings:
@@ -94,5 +95,5 @@ def _hold_out(recordings: list[Recording]) -> tuple[list[Recording], list[Record
         train += mine[: len(mine) - n]
         held += mine[len(mine) - n :]
     if not held:
-        raise SicError(f"{recordings[0].path}: the only recording of its folder; name others to validate on (--valid)")
+        raise NothingToHoldOut(f"{recordings[0].path}: the only recording of its folder; name others to validate on")
     return train, held, "the last files of each folder" if len(seconds) > 1 else "the last files"

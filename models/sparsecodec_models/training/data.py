@@ -25,7 +25,7 @@ EQ_DB = 4.0  # standard deviation at each point
 
 
 @dataclass(frozen=True)
-class Recording:
+class TrainingRecording:
     """group: the topmost folder below the given one that sets it apart from other recordings (a speaker, mostly)."""
 
     path: Path
@@ -33,13 +33,15 @@ class Recording:
     seconds: float
 
 
-def find_recordings(folders: Sequence[Path], on_unreadable: Callable[[Path], None] | None = None) -> list[Recording]:
+def find_recordings(
+    folders: Sequence[Path], on_unreadable: Callable[[Path], None] | None = None
+) -> list[TrainingRecording]:
     """Every audio file below the folders, once, sorted within a folder.
 
     on_unreadable is called with each file that looks like audio and that soundfile cannot open. Files without
     samples and hidden ones are left out.
     """
-    found: list[Recording] = []
+    found: list[TrainingRecording] = []
     seen = set()
     for folder in map(Path, folders):
         opened = []
@@ -58,7 +60,7 @@ def find_recordings(folders: Sequence[Path], on_unreadable: Callable[[Path], Non
         parts = [path.relative_to(folder).parent.parts for path, _ in opened]
         depth = _n_shared(parts) + 1  # in LJSpeech-1.1, wavs tells nothing apart
         found += [
-            Recording(path, folder.joinpath(*p[:depth]), seconds)
+            TrainingRecording(path, folder.joinpath(*p[:depth]), seconds)
             for (path, seconds), p in zip(opened, parts, strict=True)
         ]
     return found
@@ -73,7 +75,11 @@ def _n_shared(parts: Sequence[tuple[str, ...]]) -> int:
 
 
 def load(
-    recording: Recording, sample_rate: int, start_s: float = 0.0, seconds: float | None = None, speed: float = 1.0
+    recording: TrainingRecording,
+    sample_rate: int,
+    start_s: float = 0.0,
+    seconds: float | None = None,
+    speed: float = 1.0,
 ) -> np.ndarray:
     """Mono samples at `sample_rate`, float32 [n]; `seconds` of the recording last seconds / speed.
     soundfile.SoundFileError when the file cannot be read there."""
@@ -110,7 +116,7 @@ class Windows:
 
     def __init__(
         self,
-        recordings: Sequence[Recording],
+        recordings: Sequence[TrainingRecording],
         samples: int,
         sample_rate: int,
         seed: int = 0,
@@ -160,7 +166,7 @@ class Windows:
                 at += len(piece) + int(0.05 * self.sample_rate)
         return out
 
-    def _load(self, recording: Recording, start_s: float, seconds: float, speed: float) -> np.ndarray:
+    def _load(self, recording: TrainingRecording, start_s: float, seconds: float, speed: float) -> np.ndarray:
         """As `load`; nothing where the file is damaged."""
         try:
             piece = load(recording, self.sample_rate, start_s, seconds, speed)

@@ -67,3 +67,12 @@ def fit_klt(levels: FloatArray, level_db: FloatArray, decoder: SpeechDecoder) ->
         decoder.shape_mean.copy_(torch.tensor(klt.mean))
         decoder.shape_basis.copy_(torch.tensor(klt.basis))
     return klt
+
+
+def klt_of(decoder: SpeechDecoder) -> Klt:
+    """The map that a decoder has, as the teacher needs it, and so its way back: the coefficients whose levels are
+    nearest in the weighted sense of `fit_klt`, which it then agrees with."""
+    mean = decoder.shape_mean.detach().cpu().double().numpy()
+    basis = decoder.shape_basis.detach().cpu().double().numpy()
+    weighted = basis * perceptual_weights(decoder.config) ** 2
+    return Klt(mean, basis, np.linalg.solve(basis @ weighted.T, weighted).T)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import math
-import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_models.errors import WorkerEnded
 
 from .data import Windows
 
@@ -50,6 +49,21 @@ class Task(Protocol):
 
     def export(self) -> bytes:
         """The weights as they would be shipped."""
+
+
+class RunStore(Protocol):
+    """Where a run is kept. What is saved takes the place of what was, whole or not at all."""
+
+    def save_checkpoint(self, data: bytes) -> None: ...
+
+    def save_weights(self, data: bytes) -> None:
+        """data: a weights file."""
+
+    def append_log(self, line: dict[str, Any]) -> None:
+        """line: plain values by name; "step": the steps done."""
+
+    def cut_log(self, last_step: int) -> None:
+        """Drop what a run that broke off wrote after its checkpoint: lines of later steps."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class Watch:
     """What a run tells while it goes on, and asks.
 
     step: after each step, with the steps done and its losses. line: with each line of the log. sample: with the line,
-    every `sample_every` steps, when weights.safetensors has just been written. should_stop: asked after each step;
+    every `sample_every` steps, when the weights have just been saved. should_stop: asked after each step;
     True ends the run with a checkpoint.
     """
 
@@ -148,22 +162,7 @@ def _batches(task: Task, first: int, last: int, workers: int) -> Generator[Any]:
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that is there whole or not at all."""
-    temporary = path.with_suffix(".part")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def save_checkpoint(
-    path: Path, task: Task, optimizer: torch.optim.Optimizer, step: int, about: dict[str, Any] | None = None
-) -> None:
+def checkpoint_bytes(task: Task, optimizer: torch.optim.Optimizer, step: int, about: dict[str, Any]) -> bytes:
     """Everything a resumed run needs. about: what the caller must find again, as plain values."""
     state = {
         "model": task.model.state_dict(),
@@ -172,12 +171,11 @@ def save_checkpoint(
         "rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state_all(),
         "task": _tensors(task.state()),
-        "about": about or {},
+        "about": about,
     }
-    data = io.BytesIO()  # torch hides why it could not write to a file
+    data = io.BytesIO()
     torch.save(state, data)
-    with _whole(path) as file:
-        file.write(data.getbuffer())
+    return data.getvalue()
 
 
 def _tensors(value: Any) -> Any:
@@ -189,16 +187,13 @@ def _tensors(value: Any) -> Any:
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote; OSError when it cannot be opened, SicError when it is not such a file."""
-    with open(path, "rb") as file:
-        try:
-            checkpoint = torch.load(file, weights_only=True, map_location="cpu")
-            missing = {"model", "optimizer", "step", "rng", "cuda_rng", "task", "about"} - checkpoint.keys()
-        except Exception as error:  # whatever a wrong file makes torch raise
-            raise SicError(
-                f"is not a checkpoint, or a damaged one ({type(error).__name__}); begin another run"
-            ) from error
+def load_checkpoint(file: BinaryIO) -> dict[str, Any]:
+    """What a run saved as its checkpoint; SicError when it is none."""
+    try:
+        checkpoint = torch.load(file, weights_only=True, map_location="cpu")
+        missing = {"model", "optimizer", "step", "rng", "cuda_rng", "task", "about"} - checkpoint.keys()
+    except Exception as error:  # whatever a wrong file makes torch raise
+        raise SicError(f"is not a checkpoint, or a damaged one ({type(error).__name__}); begin another run") from error
     if missing:
         raise SicError("is a checkpoint of another program or version; begin another run")
     return dict(checkpoint)
@@ -208,14 +203,6 @@ def _restore_random_state(checkpoint: dict[str, Any]) -> None:
     torch.set_rng_state(checkpoint["rng"])
     if len(checkpoint["cuda_rng"]) == torch.cuda.device_count():  # else begun on another machine
         torch.cuda.set_rng_state_all(checkpoint["cuda_rng"])
-
-
-def _cut_log(path: Path, last: int) -> None:
-    """Drop what a run that broke off wrote after its checkpoint."""
-    if path.exists():
-        lines = [line for line in path.read_bytes().splitlines(keepends=True) if json.loads(line)["step"] <= last]
-        with _whole(path) as file:
-            file.writelines(lines)
 
 
 class _Means:
@@ -241,7 +228,7 @@ class _Means:
 def train(
     task: Task,
     schedule: Schedule,
-    out: Path,
+    store: RunStore,
     *,
     workers: int = 1,
     checkpoint: dict[str, Any] | None = None,
@@ -250,11 +237,10 @@ def train(
 ) -> int:
     """Trains until `schedule.steps`, `max_steps`, `max_hours` or `watch.should_stop`, and returns the steps done.
 
-    The folder `out` gets checkpoint.pt, log.jsonl and weights.safetensors. checkpoint: as `load_checkpoint` gives it,
+    store: where its checkpoints, weights and log are kept. checkpoint: as `load_checkpoint` gives it,
     to go on from; on the CPU the run is then the same, step by step, as one never broken off. about: kept in
-    checkpoints. SicError when a worker process was ended from outside, after saving.
+    checkpoints. WorkerEnded when a worker process was ended from outside, after saving.
     """
-    out.mkdir(parents=True, exist_ok=True)
     parameters = [p for p in task.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
     first = done = 0
@@ -263,20 +249,19 @@ def train(
         optimizer.load_state_dict(checkpoint["optimizer"])
         _restore_random_state(checkpoint)
         first = done = checkpoint["step"]
-        _cut_log(out / "log.jsonl", first)
+        store.cut_log(first)
     else:
         torch.manual_seed(0)
     last = int(min(schedule.steps, schedule.max_steps))
 
     def save() -> None:
-        save_checkpoint(out / "checkpoint.pt", task, optimizer, done, about)
-        with _whole(out / "weights.safetensors") as file:
-            file.write(task.export())
+        store.save_checkpoint(checkpoint_bytes(task, optimizer, done, about or {}))
+        store.save_weights(task.export())
 
     deadline = time.monotonic() + 3600 * schedule.max_hours
     means = _Means()
     saved = time.monotonic()
-    with open(out / "log.jsonl", "a") as log, closing(_batches(task, first, last, workers)) as batches:
+    with closing(_batches(task, first, last, workers)) as batches:
         while done < last:
             try:
                 batch = next(batches)
@@ -284,9 +269,9 @@ def train(
                 save()
                 if watch.should_stop():  # what ended the worker was meant for all of us
                     break
-                raise SicError(
-                    f"a worker process was ended from outside at step {done}, for want of memory perhaps; go on with"
-                    " --resume, and fewer --workers"
+                raise WorkerEnded(
+                    f"a worker process was ended from outside at step {done}, for want of memory perhaps; go on from"
+                    " the checkpoint, with fewer workers"
                 ) from error
             rate = schedule.rate(done)
             for group in optimizer.param_groups:
@@ -314,8 +299,7 @@ def train(
                     task.model.eval()
                     with torch.random.fork_rng():
                         line["valid"] = {k: round(v, 5) for k, v in task.validate().items()}
-                log.write(json.dumps(line) + "\n")
-                log.flush()
+                store.append_log(line)
                 watch.line(line)
                 means = _Means()
             is_late = time.monotonic() - saved > SAVE_SECONDS

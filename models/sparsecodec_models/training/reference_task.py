@@ -17,15 +17,12 @@ from sparsecodec_models.removal import energy
 
 from .data import Windows
 from .loop import Schedule
+from .plan import PresetTraining, RunWindows, TrainingPlan
 
 LEARNING_RATE = 1e-4  # the author's, and constant
 SOUND_WEIGHT = 100.0  # brings a distance of order 1 to the size of sums over a spectrogram
+VALIDATION_WINDOWS = 4
 VALIDATION_NOISE = 2**63  # far from any step, so that no batch has heard it
-
-
-def schedule(steps: int, max_hours: float) -> Schedule:
-    """The author's constant rate, after a short warm-up (ours)."""
-    return Schedule(steps, LEARNING_RATE, LEARNING_RATE, warmup=10, max_hours=max_hours)
 
 
 class ReferenceTask:
@@ -90,3 +87,25 @@ class ReferenceTask:
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value / len(self._valid)
         return sums
+
+
+class ReferenceTraining(PresetTraining):
+    """Windows as long as the model's, at the author's constant rate, after a short warm-up (ours)."""
+
+    def defaults(self, *, fine_tuning: bool, steps: int | None) -> dict[str, Any]:
+        return {"steps": 100_000, "batch": 2, "vary": False}
+
+    def model(self, weights: bytes | None, config: dict[str, Any] | None) -> ReferenceModel:
+        if config is not None:
+            return ReferenceModel.of_fields(config)
+        return ReferenceModel().draw_weights(0) if weights is None else ReferenceModel.from_bytes(weights)
+
+    def task(
+        self, model: ReferenceModel, plan: TrainingPlan, windows: RunWindows, state: dict[str, Any] | None
+    ) -> ReferenceTask:
+        window, rate = model.config.window, model.config.sample_rate
+        valid = windows.to_validate_on(VALIDATION_WINDOWS, window, rate)
+        return ReferenceTask(model, windows.to_train_on(window, rate), valid, batch_size=plan.batch)
+
+    def schedule(self, plan: TrainingPlan) -> Schedule:
+        return Schedule(plan.steps, LEARNING_RATE, LEARNING_RATE, warmup=10)

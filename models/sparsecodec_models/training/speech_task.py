@@ -27,14 +27,20 @@ from sparsecodec_models.speech.analysis.proposals import (
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
 from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, SpeechDecoder
-from sparsecodec_models.speech.synthesis.voices import render
+from sparsecodec_models.speech.synthesis.samples import render
 
 from . import teacher
 from .data import Windows
-from .klt import Klt, fit_klt
+from .klt import Klt, fit_klt, klt_of
+from .loop import Schedule
+from .plan import PresetTraining, RunWindows, TrainingPlan
 
 COST_PER_EVENT = 9.0  # of the teacher's segmentation: about 26 events per second of speech
 NOISE_STEP = 1.5  # quantiser step that end-to-end training expects, in units of the layout
+WINDOW_S = 2.0  # length of a window, if not said otherwise
+IMITATION_SHARE = 0.4  # of the steps of new weights that are imitation
+FINE_TUNING_RATE = 2e-4  # a quarter of the rate for new weights, so that what they know is not lost at once
+VALIDATION_WINDOWS = 12
 BIT_WEIGHT = 0.0015  # what a bit of an event costs, in units of the distance
 
 
@@ -238,3 +244,47 @@ class SpeechTask:
         out["events_per_second"] = count * config.sample_rate / target.numel()
         out["pitch_wrong"] = float((((guess - truth).abs() > 0.8) * lesson.voiced).sum() / (lesson.voiced.sum() + 1e-6))
         return out
+
+
+class SpeechTraining(PresetTraining):
+    """New weights, of varied recordings and first after the teacher; or given ones, tuned to recordings as they are."""
+
+    def defaults(self, *, fine_tuning: bool, steps: int | None) -> dict[str, Any]:
+        steps = steps or (2000 if fine_tuning else 6000)
+        imitation_steps = 0 if fine_tuning else round(IMITATION_SHARE * steps)
+        return {
+            "steps": steps,
+            "batch": 8,
+            "seconds": WINDOW_S,
+            "imitation_steps": imitation_steps,
+            "vary": not fine_tuning,
+        }
+
+    def model(self, weights: bytes | None, config: dict[str, Any] | None) -> SpeechModel:
+        if config is not None:
+            return SpeechModel.of_fields(config)
+        return SpeechModel.drawn(0) if weights is None else SpeechModel.from_bytes(weights)
+
+    def task(
+        self, model: SpeechModel, plan: TrainingPlan, windows: RunWindows, state: dict[str, Any] | None
+    ) -> SpeechTask:
+        assert plan.seconds is not None and plan.imitation_steps is not None
+        klt = None  # made from the recordings
+        if state is not None:
+            klt = Klt(*(np.asarray(part) for part in state["klt"]))
+        elif plan.weights is not None:
+            klt = klt_of(model.decoder)
+        rate = model.config.sample_rate
+        samples = int(plan.seconds * rate)
+        return SpeechTask(
+            model,
+            windows.to_train_on(samples, rate),
+            windows.to_validate_on(VALIDATION_WINDOWS, 2 * samples, rate),
+            batch_size=plan.batch,
+            imitation_steps=plan.imitation_steps,
+            klt=klt,
+        )
+
+    def schedule(self, plan: TrainingPlan) -> Schedule:
+        rate = FINE_TUNING_RATE if plan.weights else Schedule.learning_rate
+        return Schedule(plan.steps, rate, warmup=min(Schedule.warmup, max(1, plan.steps // 10)))

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from sparsecodec_models.dsp.mel import band_centres_hz, interpolation_matrix
+from sparsecodec_models.dsp.pitch_path import best_path
+from sparsecodec_models.dsp.stft import hann, stft_of_array
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.network.features import SpeechFeatures
 from sparsecodec_models.speech.synthesis.controls import (
@@ -26,6 +28,9 @@ from sparsecodec_models.speech.synthesis.controls import (
 
 FloatArray = np.ndarray
 SILENCE_DB = -90.0  # re full scale
+UNVOICED = 0.52  # score of no pitch; a voiced frame's is its normalised autocorrelation, about
+VOICING_COST = 0.12  # of the voice setting in or out
+MOVE_COST, LARGEST_MOVE = 0.025, 12  # of a 32nd of an octave from frame to frame; candidates
 FLOOR_DB = 70.0  # levels this far below the recording's loudest are all the same to the teacher
 
 
@@ -45,10 +50,10 @@ class Analysis:
     voiced: FloatArray
 
 
-def _frames(audio: FloatArray, size: int, hop: int) -> FloatArray:
-    count = len(audio) // hop + 1
-    padded = np.pad(audio, (size // 2, size // 2 + hop))
-    return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:count]
+def _power(audio: FloatArray, size: int, hop: int, fft_size: int) -> FloatArray:
+    """Of frames centred on samples 0, hop, …: float32 [len(audio) // hop + 1, fft_size // 2 + 1]."""
+    padded = np.pad(audio.astype(np.float32), (size // 2, size // 2 + hop))
+    return np.abs(stft_of_array(padded, hann(size), hop, fft_size)[: len(audio) // hop + 1]) ** 2
 
 
 @functools.lru_cache(maxsize=2)
@@ -71,28 +76,14 @@ def track_pitch(audio: FloatArray, config: SpeechConfig, level_db: FloatArray) -
     octave = np.arange(config.pitch_bins) / config.pitch_bins_per_octave
     quiet = np.clip((level_db.max() - 45.0 - level_db) / 10.0, 0.0, 1.0)
     gain = salience + 0.02 * octave[None] - 0.5 * quiet[:, None]
-    unvoiced = 0.52
-    jump = np.abs(np.arange(-12, 13)) * (0.025 * 32 / config.pitch_bins_per_octave)
     t, k = gain.shape
-    best, voicing_cost = np.zeros((t, k + 1), np.float32), 0.12
-    back = np.zeros((t, k + 1), np.int32)
-    best[0, :k], best[0, k] = gain[0], unvoiced
-    for i in range(1, t):
-        previous = np.pad(best[i - 1, :k], 12, constant_values=-1e9)
-        moves = np.lib.stride_tricks.sliding_window_view(previous, 25) - jump
-        step = moves.argmax(1)
-        stay = moves[np.arange(k), step]
-        start = best[i - 1, k] - voicing_cost
-        best[i, :k] = np.maximum(stay, start) + gain[i]
-        back[i, :k] = np.where(stay >= start, np.arange(k) + step - 12, k)
-        leap = best[i - 1, :k].argmax()
-        end = best[i - 1, leap] - voicing_cost
-        best[i, k] = max(best[i - 1, k], end) + unvoiced
-        back[i, k] = k if best[i - 1, k] >= end else leap
-    path = np.zeros(t, int)
-    path[-1] = best[-1].argmax()
-    for i in range(t - 1, 0, -1):
-        path[i - 1] = back[i, path[i]]
+    # the last candidate is the unvoiced state; going there and back costs the same from every pitch
+    score = np.concatenate([gain, np.full((t, 1), UNVOICED)], axis=1).astype(np.float32)
+    move = np.full((k + 1, k + 1), -VOICING_COST)
+    away = np.abs(np.arange(k)[:, None] - np.arange(k))
+    move[:k, :k] = np.where(away <= LARGEST_MOVE, -MOVE_COST * 32 / config.pitch_bins_per_octave * away, -np.inf)
+    move[k, k] = 0.0
+    path = best_path(score, move)
     voiced = path < k
     # parabola through the salience for a finer pitch
     inner = np.clip(path, 1, k - 2)
@@ -111,10 +102,8 @@ def track_pitch(audio: FloatArray, config: SpeechConfig, level_db: FloatArray) -
 def analyse(audio: FloatArray, config: SpeechConfig) -> Analysis:
     """Samples at the model's rate, float32 [n] → frames of analysis."""
     size = config.window
-    frames = _frames(audio, size, config.hop).astype(np.float32)
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
-    power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
-    power *= 2.0 / (window**2).sum() / size  # sums over bins to the frame's mean square
+    power = _power(audio, size, config.hop, size)
+    power *= 2.0 / (hann(size) ** 2).sum() / size  # sums over bins to the frame's mean square
     level_db = 10 * np.log10(power.sum(1) + 1e-12)
     f0_hz, voiced = track_pitch(audio, config, level_db)
 
@@ -150,19 +139,17 @@ def _band_voicing(audio: FloatArray, f0_hz: FloatArray, config: SpeechConfig) ->
     """Share of harmonic power per voice band: the band's normalised autocorrelation at the pitch lag, [t,
     voice_bands]."""
     size = 1024
-    frames = _frames(audio, size, config.hop).astype(np.float32)
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
     fft = 2 * size
-    spectrum = np.abs(np.fft.rfft(frames * window, fft)) ** 2
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, fft)) ** 2, fft)[:size]
+    power = _power(audio, size, config.hop, fft)
+    own = np.fft.irfft(np.abs(np.fft.rfft(hann(size), fft)) ** 2, fft)[:size]
     hz = np.arange(fft // 2 + 1) * config.sample_rate / fft
     masks = interpolation_matrix(band_centres_hz(config.voice_bands, VOICE_LOW_HZ, VOICE_HIGH_HZ), hz)
     lag = np.clip(config.sample_rate / f0_hz, 20, size - 3)
-    row = np.arange(len(frames))
-    out = np.zeros((len(frames), config.voice_bands), np.float32)
+    row = np.arange(len(power))
+    out = np.zeros((len(power), config.voice_bands), np.float32)
     for band in range(config.voice_bands):
-        correlation = np.fft.irfft(spectrum * masks[:, band], fft)[:, :size] / own * own[0]
-        best = np.full(len(frames), -1.0)
+        correlation = np.fft.irfft(power * masks[:, band], fft)[:, :size] / own * own[0]
+        best = np.full(len(power), -1.0)
         for step in (-1, 0, 1):  # the lag is known to about a sample; high bands need it exact
             for part in (0.0, 0.5):
                 x = lag + step + part

@@ -1,8 +1,8 @@
 """First look at a stream: what could be an event. Windows slide by half; candidates come from each first half.
 
-After Vinyard 2025 ("streaming"; seed-system.md), with one look instead of one an event. The encoder says for every
+After Vinyard 2025 (arXiv 2505.05654), with one look instead of one an event. The encoder says for every
 frame what an event there would be; maxima of the switch say where voices begin and end. Which of the candidates
-become events is chosen later, over the whole recording (`choice.py`).
+become events is chosen later, over the whole recording (`ranking.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsecodec_models.dsp.sample_buffer import Stretch
+from sparsecodec_models.dsp.sample_buffer import SampleBuffer
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.network.encoder import Proposals
 
@@ -69,7 +69,7 @@ class CandidateFinder:
         self._model, self._stop = model, stop
         # seen before a window, so that what is proposed does not depend on where windows begin
         self._context = (model.encoder.reach_frames + 4) * model.config.hop
-        self._stream = Stretch(device)
+        self._stream = SampleBuffer(device)
         self._done = 0  # samples whose candidates are found
         self._loudest_db = -120.0  # of the last window
 

@@ -1,20 +1,23 @@
-"""Analysis by synthesis: events of a stretch of sound fitted to it by gradient through the decoder."""
+"""Analysis by synthesis: events of a part of a sound fitted to it by gradient through the decoder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sparsecodec_formats.table import EventTable
 from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.network.prior import EventPrior
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
-from sparsecodec_models.speech.synthesis.voices import plan_frames, render
+from sparsecodec_models.speech.synthesis.samples import render
+from sparsecodec_models.speech.synthesis.voices import plan_frames
 
 from .proposals import BEGINS, PHASE, tidy, unheard
 
-LEARNING_RATE = 0.3  # quantiser steps a step of Adam
+LEARNING_RATE = 0.3  # quantiser steps an iteration
 ENVELOPE_WEIGHT = 0.7  # of the correlation of envelopes in the distance, beside spectra
 
 
@@ -36,6 +39,13 @@ class Events:
         return Events(torch.cat([self.vector, other.vector]), torch.cat([self.time, other.time]))
 
 
+def events_of(table: EventTable, channel: int, model_rate: int, device: torch.device) -> Events:
+    """The events of one channel."""
+    mine = table.select(table.channel == channel)
+    time = np.round(mine.time * model_rate).astype(np.int64)
+    return Events(torch.tensor(mine.vector, device=device), torch.from_numpy(time).to(device))
+
+
 def fit(
     decoder: SpeechDecoder,
     prior: EventPrior,
@@ -46,7 +56,7 @@ def fit(
     noise: Tensor,
     *,
     seed: int,
-    steps: int,
+    iterations: int,
     quantiser_step: Tensor,
     bit_weight: float,
     last: bool = True,
@@ -57,10 +67,10 @@ def fit(
     target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
     are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
     rounding as uniform noise of the same width (Ballé et al. 2017), so that it settles where rounding hurts least; then
-    everything is rounded. steps = 0 only rounds.
+    everything is rounded. iterations = 0 only rounds.
     """
     vector = events.vector.clone()
-    if steps and len(events):
+    if iterations and len(events):
         distance = SoundDistance(target[None], decoder.config.sample_rate, envelope_weight=ENVELOPE_WEIGHT)
         generator = torch.Generator().manual_seed(seed + 1)
         free = ~unheard(decoder, vector, events.time)
@@ -73,7 +83,7 @@ def fit(
             vector.requires_grad_(True)
             optimizer = _Adam(vector)
             plan = None
-            for i in range(steps):
+            for i in range(iterations):
                 jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
                 rounded = vector + jitter * quantiser_step * free
                 every = torch.cat([before.vector, rounded, after.vector])
@@ -83,7 +93,7 @@ def fit(
                 bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
                 loss = distance(sound[None]) + bit_weight * bits.sum(1).mean()
                 (gradient,) = torch.autograd.grad(loss, vector)
-                optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / steps))
+                optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / iterations))
         vector = vector.detach()
     return settle(decoder, before, Events(vector, events.time), after, quantiser_step) if last else vector
 

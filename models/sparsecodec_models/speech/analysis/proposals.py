@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsecodec_models.dsp.pitch_path import best_path
 from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
 from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, NAMED, SpeechDecoder
 from sparsecodec_models.speech.synthesis.voices import voice_begins
@@ -36,16 +37,7 @@ def track_pitch(proposals: Proposals) -> Proposals:
     logits = torch.log_softmax(proposals.pitch_logits, 1).cpu().numpy()
     candidate = np.arange(logits.shape[1])
     move = -np.minimum(PITCH_MOVE * np.abs(candidate[:, None] - candidate), PITCH_LEAP).astype(np.float32)
-    path = np.empty((len(logits), logits.shape[2]), np.int64)
-    for row, score in enumerate(logits):
-        best, back = score[:, 0], np.empty(score.shape[::-1], np.int64)
-        for t in range(1, score.shape[1]):
-            ways = move + best
-            back[t] = ways.argmax(1)
-            best = ways[candidate, back[t]] + score[:, t]
-        path[row, -1] = best.argmax()
-        for t in range(score.shape[1] - 1, 0, -1):
-            path[row, t - 1] = back[t, path[row, t]]
+    path = np.stack([best_path(score.T, move) for score in logits])
     place = torch.from_numpy(path[:, None]).to(proposals.pitch_logits.device)
     apart = (torch.arange(logits.shape[1], device=place.device)[None, :, None] - place).abs() > PITCH_NEAR
     return replace(proposals, pitch_logits=proposals.pitch_logits.masked_fill(apart, -torch.inf))

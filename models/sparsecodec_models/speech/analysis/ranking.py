@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sparsecodec_formats.edit.ranking import removal_order
@@ -18,14 +17,13 @@ from sparsecodec_formats.header import Header
 from sparsecodec_formats.table import EventTable
 
 from .candidates import Candidates
-from .fit import Events
 
 SWITCH_WEIGHT = 0.5  # of the switch's logit, in nats of worth; chosen on validation, see docs/experiments.md
 MISSED_POWER = 1.0  # of what is still wrong after a first fit, re its mean, in worth; see docs/experiments.md
 SWITCH_RANGE = -8.0, 4.0  # beyond, the encoder is as sure as it can be
 
 
-class Choice:
+class Ranking:
     """All candidates of a recording, ranked.
 
     Attributes: table: every candidate, in order of time; worth: float64 [n], what is lost when it goes after all that
@@ -40,14 +38,14 @@ class Choice:
         self._rank()
 
     @staticmethod
-    def of(header: Header, found: Sequence[Candidates], model_rate: int) -> Choice:
+    def of(header: Header, found: Sequence[Candidates], model_rate: int) -> Ranking:
         """found: the candidates of each channel."""
         time = np.concatenate([f.time for f in found]) / model_rate
         order = np.argsort(time, kind="stable")
         channel = np.repeat(np.arange(len(found)), [len(f) for f in found])
         joined = Candidates.joined(list(found), len(header.step))[order]
         table = EventTable(header, time[order], joined.vector, channel[order])
-        return Choice(table, joined.switch, joined.heard)
+        return Ranking(table, joined.switch, joined.heard)
 
     def _rank(self) -> None:
         rows, cost = removal_order(self.table, self._importance)
@@ -70,7 +68,7 @@ class Choice:
                 kept[mine[: max(0, len(mine) - most)]] = False
         return kept
 
-    def refitted(self, kept: NDArray[np.bool_], vector: NDArray[np.float32], missed: NDArray[np.floating]) -> Choice:
+    def refitted(self, kept: NDArray[np.bool_], vector: NDArray[np.float32], missed: NDArray[np.floating]) -> Ranking:
         """The same candidates when those `kept` are known better: vector float32 [kept, 32].
 
         Each other one moves as the line between the two about it does, so that a fit of them starts where it should.
@@ -84,7 +82,7 @@ class Choice:
                 change = vector[np.flatnonzero(self.table.channel[kept] == channel)] - every[known]
                 moved = _lines(self.table.time[known], change, self.table.time[mine])
                 every[mine] += moved.astype(np.float32)
-        other = Choice.__new__(Choice)
+        other = Ranking.__new__(Ranking)
         other.table, other.heard = self.table.replace(vector=every), self.heard
         usual = max(float(missed[self.heard].mean()), 1e-6) if self.heard.any() else 1.0
         other._importance = self._importance * (missed / usual) ** MISSED_POWER
@@ -99,10 +97,3 @@ def _lines(x: NDArray[np.float64], y: NDArray[np.float32], at: NDArray[np.float6
     span = np.where(x[after] > x[before], x[after] - x[before], 1.0)
     share = ((at - x[before]) / span).clip(0.0, 1.0)[:, None]
     return (1 - share) * y[before] + share * y[after]
-
-
-def events_of(table: EventTable, channel: int, model_rate: int, device: torch.device) -> Events:
-    """The events of one channel."""
-    mine = table.select(table.channel == channel)
-    time = np.round(mine.time * model_rate).astype(np.int64)
-    return Events(torch.tensor(mine.vector, device=device), torch.from_numpy(time).to(device))

@@ -1,6 +1,6 @@
 """Looking no further when the residual is small enough: events are taken out of the spectrogram from loud to soft.
 
-After Vinyard 2025 (energy removed step by step; seed-system.md), with what the encoder proposes in one look.
+After Vinyard 2025 (arXiv 2505.05654: energy removed event by event), with what the encoder proposes in one look.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from torch import Tensor
 from sparsecodec_formats.header import Header
 from sparsecodec_models.removal import Proposal, energy, remove_events
 from sparsecodec_models.speech.model import SpeechModel
-from sparsecodec_models.speech.synthesis.voices import render
+from sparsecodec_models.speech.synthesis.samples import render
 
 from .candidates import WINDOW, Candidates
 from .fit import Events
 from .proposals import ATTACK, BEGINS, DECAY, LEVEL, tidy
-from .ranking import Choice
+from .ranking import Ranking
 
 LEAD = 36  # frames that an event's spectrogram begins before its frame: attacks reach back
 
@@ -42,8 +42,8 @@ class SnrStop:
         """The same candidates, fewer of them heard. magnitude: float32 [bins, frames] of a window, whose frame 0 is at
         sample `begin` of the stream; candidates lie in its frames first … last-1."""
         header = replace(self._header, channels=1)
-        choice = Choice.of(header, [found], self._model.config.sample_rate)
-        kept = choice.best(choice.count_above(self._worth))
+        ranking = Ranking.of(header, [found], self._model.config.sample_rate)
+        kept = ranking.best(ranking.count_above(self._worth))
         time = torch.from_numpy(found.time[kept]).to(magnitude.device)
         vector = torch.tensor(found.vector[kept], device=magnitude.device)
         events = Events(tidy(self._model.decoder, vector, time), time)

@@ -1,21 +1,86 @@
-"""Second look at a stream: the chosen events fitted to the samples, half window by half window (`refine.py`)."""
+"""Second look at a stream: the chosen events fitted to the samples, half window by half window."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsecodec_models.dsp.sample_buffer import Stretch
+from sparsecodec_formats.table import EventTable
+from sparsecodec_models.dsp.sample_buffer import SampleBuffer
+from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
-from sparsecodec_models.speech.synthesis.voices import noise_spectrum, render
+from sparsecodec_models.speech.synthesis.frames import noise_spectrum
+from sparsecodec_models.speech.synthesis.samples import render
 
 from .candidates import WINDOW
-from .fit import Events, fit
+from .fit import Events, events_of, fit
+from .operating_points import Point
+from .proposals import tidy
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A table's events after a fit.
+
+    vector: float32 [n, 32]; missed: of each channel, what is still wrong at each frame of the encoder (see
+    `StreamFitter`).
+    """
+
+    vector: NDArray[np.float32]
+    missed: list[NDArray[np.float64]]
+
+    def missed_at(self, table: EventTable, config: SpeechConfig) -> NDArray[np.float64]:
+        """What is still wrong with the sound at each event of another table: float64 [n]."""
+        frame = np.round(table.time * config.sample_rate).astype(np.int64) // config.hop
+        out = np.empty(len(table))
+        for channel, missed in enumerate(self.missed):
+            mine = table.channel == channel
+            out[mine] = missed[frame[mine]]
+        return out
+
+
+def fit_table(
+    model: SpeechModel,
+    table: EventTable,
+    at: Point,
+    blocks: Iterator[NDArray[np.float32]],
+    iterations: int,
+    *,
+    last: bool,
+) -> Fitted:
+    """A table's events fitted to the recording, each channel by itself. blocks: float32 [m, channels] at the model's
+    rate; last: whether the numbers are put on the quantiser's grid."""
+    fitters = []
+    for channel in range(table.header.channels):
+        events = events_of(table, channel, model.config.sample_rate, model.device)
+        fitters.append(
+            StreamFitter(
+                model,
+                Events(tidy(model.decoder, events.vector, events.time), events.time),
+                iterations=iterations,
+                quantiser_step=torch.full((model.config.vector_dims,), at.step, device=model.device),
+                seed=table.header.seed,
+                channel=channel,
+                last=last,
+                bit_weight=at.bit_weight,
+            )
+        )
+    for block in blocks:
+        for channel, fitter in enumerate(fitters):
+            fitter.push(np.ascontiguousarray(block[:, channel]))
+    vector = table.vector.copy()
+    for channel, fitter in enumerate(fitters):
+        fitter.finish()
+        vector[table.channel == channel] = fitter.vector.cpu().numpy()
+    return Fitted(vector, [np.array(fitter.missed) for fitter in fitters])
 
 
 class StreamFitter:
@@ -32,22 +97,22 @@ class StreamFitter:
         model: SpeechModel,
         events: Events,
         *,
-        steps: int,
+        iterations: int,
         quantiser_step: Tensor,
         seed: int,
         channel: int = 0,
         last: bool = True,
         bit_weight: float,
     ) -> None:
-        """events: all of the channel's; steps of the fit, 0 or more; quantiser_step float32 [32]; seed and channel: of
-        the file's noise; last: whether the numbers are put on the quantiser's grid; bit_weight: price of a bit."""
-        self._model, self._events, self._steps, self._last = model, events, steps, last
+        """events: all of the channel's; iterations: 0 or more; quantiser_step: float32 [32]; seed and channel: of the
+        file's noise; last: whether the numbers are put on the quantiser's grid; bit_weight: price of a bit."""
+        self._model, self._events, self._iterations, self._last = model, events, iterations, last
         self._quantiser_step, self._seed, self._channel = quantiser_step, seed, channel
         self._bit_weight = bit_weight
         self.vector = events.vector.clone()
         self._time = events.time.cpu().numpy()
         self.missed: list[float] = []
-        self._stream = Stretch(events.vector.device)
+        self._stream = SampleBuffer(events.vector.device)
         self._done = 0  # samples whose events are fitted
 
     def push(self, block: NDArray[np.float32]) -> None:
@@ -84,7 +149,7 @@ class StreamFitter:
                 target,
                 noise,
                 seed=self._seed,
-                steps=self._steps,
+                iterations=self._iterations,
                 quantiser_step=self._quantiser_step,
                 bit_weight=self._bit_weight,
                 last=self._last,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_formats.presets import LAYOUTS
-from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.config import PRESET, SpeechConfig
 from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ
 
 from .features import SpeechFeatures
@@ -78,7 +78,7 @@ class SpeechEncoder(nn.Module):
         pitch_logits = 10.0 * pitch_logits + self.salience_gain * features[:, -self.config.pitch_bins :]
         # units of a few quantiser steps, so that the head's outputs are of order one
         named, shape = named * 4.0, shape * 4.0
-        level = LAYOUTS["speech"].dims["level_db"]
+        level = LAYOUTS[PRESET].dims["level_db"]
         typical = (reference_db[:, None, None] + TYPICAL_LEVEL_DB - level.offset) / level.scale
         named = torch.cat([named[:, :1] + typical, named[:, 1:]], 1)
         return Proposals(switch[:, 0], named, pitch_logits, shape)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_models.dsp.mel import mel_filters
+from sparsecodec_models.dsp.stft import stft
 from sparsecodec_models.speech.config import SpeechConfig
 
 
@@ -46,10 +47,7 @@ class SpeechFeatures(nn.Module):
     def spectrogram(self, samples: Tensor) -> Tensor:
         """Samples float32 [..., n] at the model's rate → magnitudes float32 [..., bins, t], t = n // hop + 1, frame i
         centred on i·hop."""
-        c = self.config
-        padded = nn.functional.pad(samples, (c.window // 2, c.window // 2))
-        frames = padded.unfold(-1, c.window, c.hop) * self.window
-        return torch.fft.rfft(frames, self.fft_size).abs().transpose(-1, -2)
+        return stft(samples, self.window, self.config.hop, self.fft_size, centred=True).abs().transpose(-1, -2)
 
     def forward(self, magnitude: Tensor) -> tuple[Tensor, Tensor]:
         """Magnitudes [..., bins, t] → (features float32 [..., mels + pitch_bins + 1, t], reference level dB [...]).

@@ -1,1 +1,1 @@
-"""Events to sound: controls, voices, frames, samples."""
+"""Events to sound: controls → voices → frames → samples, a file each."""

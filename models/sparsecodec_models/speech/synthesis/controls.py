@@ -1,4 +1,4 @@
-"""The `speech` decoder, first half: event vectors → controls, named physical quantities with units."""
+"""The `speech` decoder, first part: event vectors → controls, named physical quantities with units."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models.dsp.mel import band_centres_hz, interpolation_matrix
-from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.config import PRESET, SpeechConfig
 
 F0_REFERENCE_HZ = 110.0
 SHAPE_LOW_HZ, SHAPE_HIGH_HZ = 100.0, 10500.0
 VOICE_LOW_HZ, VOICE_HIGH_HZ = 300.0, 7000.0
-NAMED = tuple(LAYOUTS["speech"].dims)[:8]
+NAMED = tuple(LAYOUTS[PRESET].dims)[:8]
 
 
 ROOM_OFF = 10 ** (-54 / 20)  # gain at which there is no room: less than the smallest that files can tell
@@ -59,7 +59,7 @@ class SpeechControls:
 
 
 class SpeechDecoder(nn.Module):
-    """Maps vectors to controls and holds the tables that the synthesis needs (see `synthesis.py` for the signal).
+    """Maps vectors to controls and holds the tables that the rest of the synthesis needs.
 
     The first eight dims are affine images of the physical controls (`sparsecodec_formats.presets`, so that commands
     without torch can edit them); the rest are coefficients of `shape_basis`, a linear map to band levels and voicing.
@@ -85,7 +85,7 @@ class SpeechDecoder(nn.Module):
         # fixed tables: not in the weights, they follow from the config
         self.register_buffer("band_to_bin", _table(interpolation_matrix(shape_hz, bin_hz).T), persistent=False)
         self.register_buffer("voice_to_bin", _table(interpolation_matrix(voice_hz, bin_hz).T), persistent=False)
-        dims = [LAYOUTS["speech"].dims[name] for name in NAMED]
+        dims = [LAYOUTS[PRESET].dims[name] for name in NAMED]
         self.register_buffer("scale", _table(np.array([d.scale for d in dims])), persistent=False)
         self.register_buffer("offset", _table(np.array([d.offset for d in dims])), persistent=False)
 
