@@ -2,7 +2,7 @@
 
     python tests/support/documented_decoder.py          how far it is from each golden sound
 
-It works in double precision, except where the page asks for single.
+It works in double precision.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ OFFSET = np.array([-30.0, np.log2(0.06), np.log2(0.06), 0.0, 0.0, 0.0, 0.0, -60.
 HARRIS = (0.35875, 0.48829, 0.14128, 0.01168)
 LONGEST_LINK_S, VOICED_FROM = 10, 0.08
 ROOM_OFF_DB, ROOM_SEED, ROOM_LENGTH, ROOM_GAP = -54, 0x726F6F6D, 5512, 66
-single = np.float32
 
 
 def read_weights(data: bytes) -> tuple[Floats, Floats]:
@@ -102,7 +101,7 @@ class Controls:
     time: NDArray[np.int64]
     attack: Floats  # seconds
     decay: Floats
-    f0: NDArray[np.float32]  # Hz
+    octave: Floats  # log2 of f0 in Hz
     glide: Floats  # semitones
     phase: Floats  # cycles
     begins: NDArray[np.bool_]
@@ -115,7 +114,7 @@ class Controls:
 def controls(time_s: Floats, vector: Any, amplitude: Any, weights: tuple[Floats, Floats]) -> Controls:
     """Columns of a table → controls."""
     named = OFFSET + SCALE * vector[:, :8].astype(np.float64)
-    level, attack, decay, f0, glide, _, begins, room = named.T
+    level, attack, decay, f0, glide, phase, begins, room = named.T
     shape = vector[:, 8:].astype(np.float64) @ weights[1] + weights[0]
     with np.errstate(over="ignore"):
         voicing = 1 / (1 + np.exp(-shape[:, 32:]))
@@ -124,14 +123,13 @@ def controls(time_s: Floats, vector: Any, amplitude: Any, weights: tuple[Floats,
     power *= (10 ** (np.clip(level, -120, 20) / 10) / power.sum(1))[:, None]
     share = np.where(voiced[:, None], on_bins(voicing, 300, 7000), 0)
     gain = amplitude.astype(np.float64)[:, None]
-    octaves = single(np.clip(f0, -17.5, 48)) / single(12)
     return Controls(
         time=np.rint(np.minimum(time_s, 2.0**40) * RATE).astype(np.int64),
         attack=2 ** np.clip(attack, -10, 2),
         decay=2 ** np.clip(decay, -10, 2),
-        f0=single(110) * np.exp2(octaves.astype(np.float64)).astype(np.float32),
+        octave=np.log2(110) + np.clip(f0, -17.5, 48) / 12,
         glide=np.clip(glide, -24, 24),
-        phase=(vector[:, 5] * single(1 / 12)).astype(np.float64),
+        phase=phase % 1,
         begins=begins > 0.5,
         room=np.maximum(0, 10 ** (np.minimum(room, 0) / 20) - 10 ** (ROOM_OFF_DB / 20)),
         voiced=voiced,
@@ -177,13 +175,13 @@ def frames(c: Controls, voice: list[int]) -> list[Frame]:
         before = voice[come - 1] if come else None
         after = voice[come] if come < len(voice) else None
         f0 = pitch(c, voice, come, at)
-        half = round(float(single(f0 * single(HOP / RATE))) * 2**31)
+        half = round(f0 * HOP / RATE * 2**31)
         if number == first:
-            turns = round((c.phase[head] - float(single((c.time[head] - at) / RATE)) * float(f0)) * TURN)
+            turns = round((c.phase[head] - (c.time[head] - at) / RATE * f0) * TURN)
         else:
             turns += half_before + half
         half_before = half
-        out.append(Frame(number, before, after, *weights_at(c, before, after, at), float(f0), turns % TURN))
+        out.append(Frame(number, before, after, *weights_at(c, before, after, at), f0, turns % TURN))
     return out
 
 
@@ -199,19 +197,17 @@ def weights_at(c: Controls, before: int | None, after: int | None, at: int) -> t
     return (0.0 if before is None else 1 - come), come
 
 
-def pitch(c: Controls, voice: list[int], come: int, at: int) -> np.float32:
-    """f0 of a frame, Hz, in single precision."""
+def pitch(c: Controls, voice: list[int], come: int, at: int) -> float:
+    """f0 of a frame, Hz."""
     low = [row for row in voice[:come] if c.voiced[row]][-1:]
     high = [row for row in voice[come:] if c.voiced[row]][:1]
     here = voice[max(come - 1, 0)]
     i, j = (low or high or [here])[0], (high or low or [here])[0]
-    share = min(single(1), max(single(0), single(at - c.time[i]) / single(max(1, c.time[j] - c.time[i]))))
-    octave_i, octave_j = (single(np.log2(float(c.f0[row]))) for row in (i, j))
-    octave = octave_i + (octave_j - octave_i) * share
+    share = np.clip((at - c.time[i]) / max(1, c.time[j] - c.time[i]), 0, 1)
+    octave = c.octave[i] + (c.octave[j] - c.octave[i]) * share
     if come == len(voice):
-        since = single(at - c.time[here]) / single(RATE)
-        octave += single(c.glide[here]) / single(12) * min(single(1), since / single(c.decay[here]))
-    return single(np.exp2(float(octave)))
+        octave += c.glide[here] / 12 * min(1.0, (at - c.time[here]) / RATE / c.decay[here])
+    return float(np.exp2(octave))
 
 
 def harmonics(f0: float, turns: int, amplitude: Floats) -> NDArray[np.complex128]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.presets.voices import BEGINS_ABOVE
 from sparsecodec_models.dsp.mel import band_centres_hz, interpolation_matrix
 from sparsecodec_models.speech.config import PRESET, SpeechConfig
 
@@ -24,14 +26,15 @@ UNVOICED = 0.08  # mean voicing below which an event has no pitch of its own
 
 @dataclass(frozen=True)
 class SpeechControls:
-    """What a person can read in n events. Every field is float32 (`begins`: bool), first axis n.
+    """What a person can read in n events. Fields are float32, first axis n; `begins` is bool; times and pitch
+    (attack_s, decay_s, octave) is float64.
 
     level_db        [n]     level of the source at the event's time, dB re full scale
     attack_s        [n]     time over which it comes in before its time, seconds; at most the gap where it is linked
     decay_s         [n]     time over which it dies away, seconds, where no event is linked to it
-    f0_hz           [n]     fundamental at its time, 40 … 1760 Hz
+    octave          [n]     log2 of the fundamental at its time, Hz: 40 … 1760 Hz
     glide_semitones [n]     change of f0 over the decay, semitones
-    phase_cycles    [n]     phase of the fundamental at its time, cycles, where the event begins by itself
+    phase_cycles    [n]     phase of the fundamental at its time, cycles, 0 … 1, where the event begins by itself
     begins          [n]     it begins by itself; else it is linked: it carries on the sound of the event before it
     room_gain       [n]     linear gain of the send to the room
     shape_db        [n, B]  spectral level per band, dB, relative (its power is normalised away)
@@ -41,7 +44,7 @@ class SpeechControls:
     level_db: Tensor
     attack_s: Tensor
     decay_s: Tensor
-    f0_hz: Tensor
+    octave: Tensor
     glide_semitones: Tensor
     phase_cycles: Tensor
     begins: Tensor
@@ -51,6 +54,11 @@ class SpeechControls:
 
     def __getitem__(self, index: Tensor | slice) -> SpeechControls:
         return SpeechControls(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @property
+    def f0_hz(self) -> Tensor:
+        """float32 [n]."""
+        return torch.exp2(self.octave).float()
 
     @property
     def voiced(self) -> Tensor:
@@ -69,6 +77,8 @@ class SpeechDecoder(nn.Module):
     voice_to_bin: Tensor
     scale: Tensor
     offset: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, config: SpeechConfig) -> None:
         super().__init__()
@@ -86,25 +96,27 @@ class SpeechDecoder(nn.Module):
         self.register_buffer("band_to_bin", _table(interpolation_matrix(shape_hz, bin_hz).T), persistent=False)
         self.register_buffer("voice_to_bin", _table(interpolation_matrix(voice_hz, bin_hz).T), persistent=False)
         dims = [LAYOUTS[PRESET].dims[name] for name in NAMED]
-        self.register_buffer("scale", _table(np.array([d.scale for d in dims])), persistent=False)
-        self.register_buffer("offset", _table(np.array([d.offset for d in dims])), persistent=False)
+        for name in ("scale", "offset", "low", "high"):
+            of_dims = torch.tensor([getattr(dim, name) for dim in dims], dtype=torch.float64)
+            self.register_buffer(name, of_dims, persistent=False)
 
     def controls(self, vector: Tensor) -> SpeechControls:
         """Event vectors float32 [n, 32] → controls. Values outside the physical range are clamped, so any vector
         sounds."""
         c = self.config
-        named = vector[:, : c.named_dims] * self.scale + self.offset
+        # in double precision, rounded at the end: where single powers differ between processors, pitch would drift
+        named = (vector[:, : c.named_dims].double() * self.scale + self.offset).clamp(self.low, self.high)
         level, attack, decay, f0, glide, phase, begins, room = named.unbind(1)
         both = vector[:, c.named_dims :] @ self.shape_basis + self.shape_mean
         return SpeechControls(
-            level_db=level.clamp(-120.0, 20.0),
-            attack_s=torch.exp2(attack.clamp(-10.0, 2.0)),
-            decay_s=torch.exp2(decay.clamp(-10.0, 2.0)),
-            f0_hz=F0_REFERENCE_HZ * torch.exp2(f0.clamp(-17.5, 48.0) / 12.0),
-            glide_semitones=glide.clamp(-24.0, 24.0),
-            phase_cycles=phase,
-            begins=begins.detach() > 0.5,
-            room_gain=(torch.pow(10.0, room.clamp_max(0.0) / 20.0) - ROOM_OFF).clamp_min(0.0),
+            level_db=level.float(),
+            attack_s=torch.exp2(attack),
+            decay_s=torch.exp2(decay),
+            octave=math.log2(F0_REFERENCE_HZ) + f0 / 12.0,
+            glide_semitones=glide.float(),
+            phase_cycles=torch.remainder(phase, 1.0).float(),
+            begins=begins.detach() > BEGINS_ABOVE,
+            room_gain=(torch.pow(10.0, room / 20.0) - ROOM_OFF).clamp_min(0.0).float(),
             shape_db=both[:, : c.bands].clamp(-120.0, 60.0),
             voicing=torch.sigmoid(both[:, c.bands :]),
         )

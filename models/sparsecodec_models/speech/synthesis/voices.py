@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sparsecodec_formats.presets.voices import begins_by_itself
 from sparsecodec_models.speech.config import SpeechConfig
 
 from .controls import SpeechControls
 
-LONGEST_LINK_S = 10.0  # a file that says otherwise must not fill the memory
 _TURN = 2.0**32  # phases are counted in 2^-32 cycles, so that their sums are exact on every machine
 
 
@@ -51,11 +51,10 @@ class FramePlan:
 
 
 def voice_begins(controls: SpeechControls, time: Tensor, config: SpeechConfig) -> Tensor:
-    """Which events (time int64 [n], samples) begin a voice, bool [n]: the first does, those that say so, and those that
-    come too late to be linked."""
-    late = torch.ones_like(controls.begins)
-    late[1:] = time[1:] - time[:-1] > LONGEST_LINK_S * config.sample_rate
-    return controls.begins | late
+    """Which events (time int64 [n], samples) begin a voice, bool [n]: the first, and those of `begins_by_itself`."""
+    begins = torch.ones_like(controls.begins)
+    begins[1:] = begins_by_itself(controls.begins[1:], (time[1:] - time[:-1]) / config.sample_rate)
+    return begins
 
 
 def plan_frames(controls: SpeechControls, time: Tensor, config: SpeechConfig, margin: float = 1.0) -> FramePlan:
@@ -65,8 +64,8 @@ def plan_frames(controls: SpeechControls, time: Tensor, config: SpeechConfig, ma
     device = time.device
     begins = voice_begins(controls, time, config)
     ends = torch.cat([begins[1:], begins.new_ones(1)])
-    attack = controls.attack_s.detach().double() * rate * margin
-    decay = controls.decay_s.detach().double() * rate * margin
+    attack = controls.attack_s.detach() * rate * margin
+    decay = controls.decay_s.detach() * rate * margin
     # each event owns the frames from its time on; one that begins a voice, also those of its attack
     own = torch.div(time + hop - 1, hop, rounding_mode="floor")
     following = torch.cat([own[1:], own[-1:]])
@@ -112,26 +111,25 @@ def follow(controls: SpeechControls, time: Tensor, plan: FramePlan, config: Spee
     since_s, until_s = (at - time[before]) / rate, (time[after] - at) / rate
 
     # a linked event comes in over its attack, at most the gap, while the one before it goes
-    fade_s = controls.attack_s[after]
+    fade_s = controls.attack_s[after].float()
     fade_s = torch.where(has_before, torch.minimum(fade_s, since_s + until_s), fade_s)
     shortest_s = config.frame_hop / rate  # a shorter fade could fall between two frames
     fade_s = fade_s.clamp_min(shortest_s)
     come = (1.0 - until_s / fade_s).clamp(0.0, 1.0)
-    gone = (1.0 - since_s / controls.decay_s[before].clamp_min(shortest_s)).clamp(0.0, 1.0) ** 2
+    gone = (1.0 - since_s / controls.decay_s[before].float().clamp_min(shortest_s)).clamp(0.0, 1.0) ** 2
     weight_after = torch.where(has_after, come, torch.zeros_like(come))
     weight_before = torch.where(has_after, 1.0 - come, gone)
     weight_before = torch.where(has_before, weight_before, torch.zeros_like(come))
 
-    log_f0 = _pitch(controls, time, plan, at, since_s, config)
-    f0_hz = torch.exp2(log_f0)
-    step = (f0_hz * (config.frame_hop / rate)).double()
+    f0_hz = torch.exp2(_octaves(controls, time, plan, at, config))
+    step = f0_hz * (config.frame_hop / rate)
     # the integral by trapezoids, in halves of a step, so that it stays exact
     counted = torch.round(step.detach() * (0.5 * _TURN)).long()
     counted = 2 * torch.cumsum(counted, 0) - counted
     # phase at the first event's time is as told: it lies in the voice's first frames
     starts = torch.unique(plan.first)
     event = torch.where(plan.before[starts] >= 0, plan.before[starts], plan.after[starts])
-    lead = ((time[event] - at[starts]) / rate).double() * f0_hz[starts].detach().double()
+    lead = (time[event] - at[starts]).double() / rate * f0_hz[starts].detach()
     anchor = torch.round((controls.phase_cycles[event].detach().double() - lead) * _TURN).long() - counted[starts]
     voice = torch.searchsorted(starts, plan.first)
     turned = (counted + anchor[voice]) % int(_TURN)
@@ -142,13 +140,12 @@ def follow(controls: SpeechControls, time: Tensor, plan: FramePlan, config: Spee
         cycles = cycles + (change - change[plan.first]).float()
         told = controls.phase_cycles[event]
         cycles = cycles + (told - told.detach())[voice]
-    return Tracks(weight_before, weight_after, f0_hz, cycles)
+    return Tracks(weight_before, weight_after, f0_hz.float(), cycles)
 
 
-def _pitch(
-    controls: SpeechControls, time: Tensor, plan: FramePlan, at: Tensor, since_s: Tensor, config: SpeechConfig
-) -> Tensor:
-    """log2 of f0 (Hz) at each frame: on a line between the voice's voiced events, level before and after them."""
+def _octaves(controls: SpeechControls, time: Tensor, plan: FramePlan, at: Tensor, config: SpeechConfig) -> Tensor:
+    """log2 of f0 (Hz) at each frame, float64: on a line between the voice's voiced events, level before and after
+    them. In double precision, so that the phase, its integral, is the same on every machine as far as is heard."""
     count = len(time)
     rows = torch.arange(count, device=time.device)
     voice = torch.cumsum(voice_begins(controls, time, config), 0)
@@ -166,9 +163,10 @@ def _pitch(
     high = torch.where(has_after, coming[plan.after.clamp_min(0)], torch.full_like(some, -1))
     low, high = torch.where(low >= 0, low, high), torch.where(high >= 0, high, low)
     low, high = torch.where(low >= 0, low, some), torch.where(high >= 0, high, some)
-    log_f0 = torch.log2(controls.f0_hz)
     gap = (time[high] - time[low]).clamp_min(1)
-    share = ((at - time[low]) / gap).clamp(0.0, 1.0)
+    share = ((at - time[low]).double() / gap).clamp(0.0, 1.0)
+    since_s = (at - time[some]).double() / config.sample_rate
     glide = controls.glide_semitones[some] / 12.0 * (since_s / controls.decay_s[some]).clamp(0.0, 1.0)
     glide = torch.where(has_before & ~has_after, glide, torch.zeros_like(glide))
-    return log_f0[low] + (log_f0[high] - log_f0[low]) * share + glide
+    octave = controls.octave
+    return octave[low] + (octave[high] - octave[low]) * share + glide
