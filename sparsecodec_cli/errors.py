@@ -6,17 +6,9 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from sparsecodec_formats.errors import SicError, UnknownEvent
-from sparsecodec_models.errors import (
-    FolderNotInCorpus,
-    NothingToHoldOut,
-    OtherRecordings,
-    OtherWeights,
-    UnknownModel,
-    WeightsOfAnotherPreset,
-    WorkerEnded,
-)
 
 
 class CliError(SicError):
@@ -27,18 +19,23 @@ class UnknownDevice(SicError):
     """This machine has no such device to run a model on."""
 
 
-# The libraries say what is wrong; which option of `sic` mends it is known here alone.
-_HINTS: dict[type[SicError], str] = {
-    UnknownEvent: "'sic inspect --events' lists them",
-    UnknownDevice: "use --device cpu",
-    UnknownModel: "'sic models' lists what there is",
-    OtherWeights: "--model",
-    WeightsOfAnotherPreset: "--from, with --preset {preset}",
-    NothingToHoldOut: "--valid",
-    FolderNotInCorpus: "--half-weight",
-    OtherRecordings: "--data, or --from",
-    WorkerEnded: "--resume, --workers",
-}
+@cache
+def hints() -> dict[type[SicError], str]:
+    """The libraries say what is wrong; which option or command of `sic` mends it is known here alone."""
+    from sparsecodec_models import errors  # only where there is an error: most commands do without models
+
+    return {
+        UnknownEvent: "'sic inspect --events' lists them",
+        UnknownDevice: "use --device cpu",
+        errors.UnknownModel: "'sic models' lists what there is",
+        errors.OtherWeights: "--model",
+        errors.WeightsOfAnotherPreset: "--from, with --preset {preset}",
+        errors.NothingToHoldOut: "--valid",
+        errors.FolderNotInCorpus: "--half-weight",
+        errors.OtherRecordings: "--data, or --from",
+        errors.WorkerEnded: "--resume, --workers",
+    }
+
 
 _OS_REASONS = {
     errno.ENOENT: "no such file or folder; check the name",
@@ -74,8 +71,8 @@ def shown_output(path: str) -> str:
 
 def with_hint(error: SicError) -> str:
     """The message of a library's error, and in brackets the option or command that helps, if one does."""
-    hints = [f" ({hint.format_map(vars(error))})" for kind, hint in _HINTS.items() if isinstance(error, kind)]
-    return "".join([str(error), *hints])
+    helpful = [f" ({hint.format_map(vars(error))})" for kind, hint in hints().items() if isinstance(error, kind)]
+    return "".join([str(error), *helpful])
 
 
 def one_line(text: str) -> str:

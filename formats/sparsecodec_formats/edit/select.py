@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.errors import UnknownEvent
 from sparsecodec_formats.presets import LAYOUTS, level_db
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
@@ -70,12 +70,12 @@ def only(table: EventTable, kept: NDArray[np.bool_]) -> EventTable:
 def solo(table: EventTable, events: Iterable[int]) -> EventTable:
     """All others at amplitude 0: those at these indices sound as in the whole, and carry on what they carried on there.
 
-    SicError for an index that the table does not have.
+    UnknownEvent for an index that the table does not have.
     """
     heard = np.zeros(len(table), bool)
     for index in events:
         if not 0 <= index < len(table):
-            there = f"it has 0 to {len(table) - 1}, which 'sic inspect --events' lists" if len(table) else "it has none"
-            raise SicError(f"there is no event {index}; {there}")
+            there = f"it has 0 to {len(table) - 1}" if len(table) else "it has none"
+            raise UnknownEvent(f"there is no event {index}; {there}")
         heard[index] = True
     return table.replace(amplitude=np.where(heard, table.amplitude, 0))
