@@ -54,6 +54,7 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "times", f"in steps of {1e3 * float(header.time_unit):.4g} ms"
     low, high = min(header.step), max(header.step)
     yield "vectors", f"in steps of {low:.4g}" + (f" to {high:.4g}" if high > low else "")
+    yield "coding", f"statistics {header.statistics}" if header.statistics else "without statistics"
     yield "seed", str(header.seed)
     for key, value in header.tags.items():
         yield "tag", one_line(f"{key}={value}")
