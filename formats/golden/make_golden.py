@@ -50,6 +50,9 @@ def tables() -> dict[str, EventTable]:
         "coded-edges": _extremes(
             _with(speech, n_samples=8000, step=tuple(nearest_step(2.0 ** (dim - 16)) for dim in range(32)))
         ),
+        "coded-music": _notes(
+            _with(speech, model="music", statistics=2, n_samples=5 * 44_100, step=(nearest_step(1.4),) * 32), 90
+        ),
     }
 
 
@@ -108,6 +111,23 @@ def _voices(header: Header, n: int) -> EventTable:
     amplitude = np.where(i < n // 4, 1.0, 0.5)
     time = time_index * float(header.time_unit)
     return EventTable(header, time, vector * header.step[0], i % header.channels, amplitude)
+
+
+def _notes(header: Header, n: int) -> EventTable:
+    """n events that look like music: chords of three notes, every fifth event a drum, the last ones linked."""
+    dims, i = LAYOUTS["music"].dims, np.arange(n)
+    drum = i % 5 == 4
+    vector = np.zeros((n, 32))
+    pitch = np.where(drum, 3 * (i % 2), np.array([40, 80, 110, 45, 75, 120])[i * i % 6] + i % 3)
+    vector[:, 15:] = (pitch[:, None] * np.arange(17) + i[:, None] ** 2) % 7 - 3
+    vector[:, dims["f0_semitones"].index] = pitch
+    vector[:, dims["level_db"].index] = pitch % 5 - 3 * drum + i % 3
+    vector[:, dims["pitched"].index] = ~drum
+    vector[:, dims["begins"].index] = i < n - 6
+    vector[:, dims["vibrato_hz"].index] = 3 * (i % 11 == 0)
+    vector[n // 2] *= 40  # as no music has
+    time = (20 * (i // 3) + i % 3 // 2) * float(header.time_unit)
+    return EventTable(header, time, vector * header.step[0], amplitude=np.where(i < n // 4, 1.0, 0.5))
 
 
 def _extremes(header: Header) -> EventTable:

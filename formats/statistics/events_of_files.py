@@ -2,57 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from plans import Plan
 
 from sparsecodec_formats import EventTable, Header, QuantisedEvents, dequantise, loads, quantise
 from sparsecodec_formats.blocks import range_codec, vector_grid
+from sparsecodec_formats.blocks.range_codec import Past
 from sparsecodec_formats.blocks.statistics import GapRule
 from sparsecodec_formats.container.framing import windows_of
-from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.steps import code_of_step
-
-MODEL_OF_CORPUS = "speech.events"
-"""A preset without statistics: files that name it can be read whatever the statistics are."""
-
-RULES: dict[str, dict] = {
-    "f0_semitones": {"code": "before", "context": "begins"},
-    "attack_log2_s": {"code": "gap", "seconds": [3, 50], "octaves": [3, 4], "context": "kind"},
-    "decay_log2_s": {"code": "zero", "context": "ends"},
-    "glide_semitones": {"code": "zero", "context": "ends"},
-    "phase_cycles": {"code": "zero", "context": "begins"},
-    "room_db": {"code": "zero", "context": "begins"},
-}
-"""The spikes of the dims of `speech` that do not always affect the sound, as statistics files hold them."""
-
-N_CONTEXTS = {"begins": 2, "ends": 2, "kind": 5}
-
-KINDS: dict[str, list[list[int]]] = {"f0_semitones": [[0, 1, 2, 2, 2], [4, 3, 3, 3, 3]]}
-"""Dims whose kinds tell whether the number before was at its spike: there, the pitch before may not have been heard."""
-
-DIMS = LAYOUTS["speech"].dims
-ATTACK = GapRule(*(Fraction(*RULES["attack_log2_s"][key]) for key in ("seconds", "octaves")))
 
 Block = tuple[str, Header, QuantisedEvents]
 """Point of operation, header, events of one block."""
 
 
 def for_corpus(table: EventTable) -> EventTable:
-    """A table of `speech` as a file is to hold it for these scripts."""
-    return dequantise(replace(table.header, model=MODEL_OF_CORPUS), quantise(table))
+    """A table as these scripts take it from a file: without statistics, so that it is read whatever they are."""
+    return dequantise(replace(table.header, statistics=0), quantise(table))
 
 
-def load(folders: list[Path], hold_out: list[str]) -> tuple[list[Block], list[Block]]:
+def load(plan: Plan, folders: list[Path], hold_out: list[str]) -> tuple[list[Block], list[Block]]:
     """Blocks of all files below folders, and those whose recordings are in folders that are held out."""
     fitted: list[Block] = []
     held: list[Block] = []
     for path in sorted(path for folder in folders for path in folder.glob("*/*/*.sic")):
         table = loads(path.read_bytes())
-        table = table.replace(header=replace(table.header, model="speech"))
+        if table.header.model != plan.preset:
+            raise SystemExit(f"{path}: it is of preset {table.header.model!r}; give files of {plan.preset!r}")
         events = quantise(table)
         windows = windows_of(events.time_index, table.header)
         for window in np.unique(windows):
@@ -61,18 +42,63 @@ def load(folders: list[Path], hold_out: list[str]) -> tuple[list[Block], list[Bl
     return fitted, held
 
 
+@dataclass(frozen=True)
+class Told:
+    """What earlier events tell of each row, as `range_codec.Past` has it, across blocks.
+
+    Attributes:
+        last, before, average, change: [n, 32]; values of the first and the second event that tell, of the running mean,
+            and what has changed since the first.
+        first, kind, changes: [n], as in Past; rows of all blocks.
+        n_kinds: how many kinds there are.
+    """
+
+    last: NDArray[np.float64]
+    before: NDArray[np.float64]
+    average: NDArray[np.float64]
+    change: NDArray[np.float64]
+    first: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    changes: NDArray[np.bool_]
+    n_kinds: int
+
+    @classmethod
+    def of(
+        cls, value: NDArray[np.float64], start: NDArray[np.float64], places: list[int], pasts: list[Past], n_kinds: int
+    ) -> Told:
+        """places: the first row of each block; start: [32], before the first event."""
+        rows = [np.where(past.first < 0, -1, past.first + place) for past, place in zip(pasts, places, strict=True)]
+        second = [np.where(past.second < 0, -1, past.second + place) for past, place in zip(pasts, places, strict=True)]
+        first = np.concatenate(rows)
+        last, before = (np.where(r[:, None] < 0, start, value[r]) for r in (first, np.concatenate(second)))
+        average = np.empty_like(value)
+        for past, place in zip(pasts, places, strict=True):
+            running, count = [start, start], [0, 0]
+            for row, group in enumerate(past.alike.tolist(), place):
+                average[row] = running[group]
+                longest = min(count[group], range_codec.LONGEST_AVERAGE)
+                running[group] = running[group] + (value[row] - running[group]) / (longest + 2)
+                count[group] += 1
+        kind, changes = (np.concatenate([getattr(past, of) for past in pasts]) for of in ("kind", "changes"))
+        return cls(last, before, average, value - last, first, kind, changes, n_kinds)
+
+    def after(self, flag: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """1 where the first event that tells has the flag."""
+        return (flag[self.first] & (self.first >= 0)).astype(np.int64)
+
+
 class Blocks:
     """Rows of all blocks: values float64 [n, 32] in the layout's units, and what is known before.
 
     Attributes:
-        value, last, before, average, change: [n, 32]; of this event, of the one before and of the one before that, of
-            the running mean, and what has changed since the event before.
-        step, weight, gap, place, block, flag, begins_context, gap_context: [n].
+        value, code: [n, 32].
+        step, weight, gap, place, block, flag, begins, begins_context, gap_context: [n].
+        in_time, by_nearest: what is told by the event before, and by the nearest one (None: the plan has none).
     """
 
-    GAP_LIMITS = (9, 13, 18)
-
-    def __init__(self, blocks: list[Block]) -> None:
+    def __init__(self, plan: Plan, blocks: list[Block]) -> None:
+        self.plan = plan
+        self.dims = plan.layout.dims
         columns: dict[str, list] = {}
 
         def add(**arrays: NDArray) -> None:
@@ -83,28 +109,17 @@ class Blocks:
         n_of = {point: sum(len(e) for p, _, e in blocks if p == point) for point in set(points)}
         every = np.concatenate([self._values(header, events) for _, header, events in blocks])
         start = every.mean(0)
+        pasts: list[Past] = []
         for i, (point, header, events) in enumerate(blocks):
             n = len(events)
             value = self._values(header, events)
-            last = np.vstack([start, value[:-1]])
-            before = np.vstack([start, start, value[:-2]])[:n]
-            average = np.empty_like(value)
-            running = start
-            for row in range(n):
-                average[row] = running
-                running = running + (value[row] - running) / (min(row, range_codec.LONGEST_AVERAGE) + 2)
             gap = np.diff(events.time_index, prepend=events.time_index[0])
-            flag = self._values(header, events)[:, DIMS["begins"].index] > 0.5
+            flag = value[:, self.dims["begins"].index] > 0.5
             begins = flag.copy()
             begins[0] = True
-            change = value - last
-            change[0] = 0
+            pasts.append(Past.in_time(np.where(begins, 0, 1 + np.searchsorted(plan.gap_limits, gap))))
             add(
                 value=value,
-                last=last,
-                before=before,
-                average=average,
-                change=change,
                 step=np.full(n, header.step[0]),
                 weight=np.full(n, len(every) / len(n_of) / n_of[point]),
                 gap=gap,
@@ -114,57 +129,80 @@ class Blocks:
                 begins=begins,
                 begins_context=np.concatenate([[2], flag[:-1].astype(int)]),
                 gap_context=np.where(
-                    begins, 0, 1 + np.searchsorted(self.GAP_LIMITS[:2], np.concatenate([[0], gap[:-1]]))
+                    begins, 0, 1 + np.searchsorted(plan.gap_limits[:2], np.concatenate([[0], gap[:-1]]))
                 ),
-                filling=self._filling(header, gap),
+                **{f"filling_{name}": self._filling(name, header, gap) for name in self._of_code("gap")},
                 code=events.vector,
             )
         for name, arrays in columns.items():
             setattr(self, name, np.concatenate(arrays))
-        self.kind = np.where(self.begins, 0, 1 + np.searchsorted(self.GAP_LIMITS, self.gap))
+        places = np.flatnonzero(self.place == 0).tolist()
+        self.in_time = Told.of(every, start, places, pasts, len(plan.gap_limits) + 2)
+        self.by_nearest = None
+        if plan.nearest:
+            limits = plan.nearest["limits"]
+            pasts = [
+                Past.by_nearest(
+                    (rows[:, self.dims[plan.nearest["alike"]].index] > 0.5).astype(np.int64),
+                    np.rint(rows[:, self.dims[plan.nearest["near"]].index] * (1 << vector_grid.VALUE_BITS)).astype(int),
+                    tuple(limits),
+                )
+                for rows in np.split(every, places[1:])
+            ]
+            self.by_nearest = Told.of(every, start, places, pasts, 2 * (len(limits) + 2))
 
     def __len__(self) -> int:
         return len(self.step)
 
+    def told(self, name: str) -> Told:
+        """What is told of a dim before it is coded."""
+        if self.by_nearest is None or self.plan.nearest is None:
+            return self.in_time
+        known = max(self.plan.order.index(self.plan.nearest[key]) for key in ("alike", "near"))
+        return self.by_nearest if self.plan.order.index(name) > known else self.in_time
+
     def kind_of(self, name: str) -> NDArray[np.int64]:
         """Kinds of events as codec 1 tells them apart for a dim."""
-        if name not in KINDS:
-            return self.kind
-        return np.array(KINDS[name])[self._after(self.at_spike(name)), self.kind]
+        told = self.told(name)
+        if name not in self.plan.kinds:
+            return told.kind
+        return np.array(self.plan.kinds[name])[told.after(self.at_spike(name)), told.kind]
 
     def at_spike(self, name: str) -> NDArray[np.bool_]:
-        """Whether the number of a dim of RULES is at its spike, of every row."""
-        code = self.code[:, DIMS[name].index]
-        if RULES[name]["code"] == "zero":
+        """Whether the number of a dim that has a spike is at it, of every row."""
+        code = self.code[:, self.dims[name].index]
+        if self.plan.spikes[name]["code"] == "zero":
             return code == 0
-        if RULES[name]["code"] == "gap":
-            return code == self.filling
-        return code == np.where(self.place == 0, 0, np.concatenate([[0], code[:-1]]))
+        if self.plan.spikes[name]["code"] == "gap":
+            return code == getattr(self, f"filling_{name}")
+        first = self.told(name).first
+        return code == np.where(first < 0, 0, code[first])
 
-    def context_of(self, name: str) -> NDArray[np.int64]:
-        """Index of the logit of the spike of a dim of RULES, of every row; for a code that is carried on, contexts come
-        twice, the second time after a number that was at its spike."""
+    def context_of(self, name: str) -> tuple[NDArray[np.int64], int]:
+        """Index of the logit of the spike of a dim, of every row, and the number of contexts; for a code that is
+        carried on, contexts come twice, the second time after a number that was at its spike."""
         contexts = {
             "begins": self.begins.astype(np.int64),
             "ends": np.append(self.begins[1:], True).astype(np.int64),
-            "kind": self.kind,
+            "kind": self.told(name).kind,
         }
-        rule = RULES[name]
+        rule = self.plan.spikes[name]
         context = contexts[rule["context"]]
-        if rule["code"] != "before":
-            return context
-        return context + N_CONTEXTS[rule["context"]] * self._after(self.at_spike(name))
-
-    def _after(self, flag: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """1 where an event of the same block before has the flag."""
-        return (np.concatenate([[False], flag[:-1]]) & (self.place > 0)).astype(np.int64)
+        n_contexts = self.told(name).n_kinds if rule["context"] == "kind" else 2
+        if rule["code"] == "before":
+            context = context + n_contexts * self.told(name).after(self.at_spike(name))
+        return context, n_contexts
 
     @staticmethod
     def _values(header: Header, events: QuantisedEvents) -> NDArray[np.float64]:
         return events.vector * np.array(header.step)
 
-    @staticmethod
-    def _filling(header: Header, gap: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Codes of the attacks that fill the gaps."""
-        grid = vector_grid.Grid(code_of_step(header.step[DIMS["attack_log2_s"].index]))
-        return np.array([vector_grid.code_filling(g, header.time_unit, grid, ATTACK) for g in gap.tolist()])
+    def _of_code(self, code: str) -> list[str]:
+        """The dims whose spikes are of this code."""
+        return [name for name, rule in self.plan.spikes.items() if rule["code"] == code]
+
+    def _filling(self, name: str, header: Header, gap: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Codes of a dim, a time, that fill the gaps."""
+        rule = GapRule(*(Fraction(*self.plan.spikes[name][key]) for key in ("seconds", "octaves")))
+        grid = vector_grid.Grid(code_of_step(header.step[self.dims[name].index]))
+        return np.array([vector_grid.code_filling(g, header.time_unit, grid, rule) for g in gap.tolist()])

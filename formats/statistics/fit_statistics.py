@@ -1,7 +1,7 @@
-"""Fit the statistics that codec 1 codes the events of `speech` with.
+"""Fit the statistics that codec 1 codes the events of a preset with.
 
-    python formats/statistics/encode_corpus.py /data/corpus/speech /data/statistics    # half an hour on a core
-    python formats/statistics/fit_statistics.py /data/statistics --write 2             # two minutes
+    python formats/statistics/encode_corpus.py --preset speech /data/corpus/speech /data/statistics  # 30 minutes
+    python formats/statistics/fit_statistics.py --preset speech /data/statistics --write 3           # two minutes
     python formats/golden/make_golden.py
 
 Events are those of all .sic files below the folders, each point of operation and each folder of recordings in a folder
@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from events_of_files import DIMS, KINDS, N_CONTEXTS, RULES, Block, Blocks, load
+from events_of_files import Block, Blocks, load
 from numpy.typing import NDArray
+from plans import PLANS, Plan
 from torch import Tensor
 
 from sparsecodec_formats.blocks import range_codec, statistics
@@ -29,9 +30,6 @@ from sparsecodec_formats.blocks.logistic import LEAST_SCALE
 from sparsecodec_formats.blocks.vector_grid import VALUE_BITS
 
 PACKAGE = Path(statistics.__file__).parent
-NAMES = list(DIMS)
-SHAPES = [name for name in NAMES if name.startswith("shape_")]
-ORDER = ["level_db", *SHAPES, *RULES]
 UNIT = 1 << VALUE_BITS
 SMALLEST_WEIGHT = 5  # in units of 2**-8; smaller ones are left out
 
@@ -52,22 +50,24 @@ def inside(value: Tensor, mean: Tensor, scale: Tensor, step: Tensor) -> Tensor:
 
 def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
     """The statistics of one dim, given those that are coded before it."""
-    dim = DIMS[name].index
+    plan, dims = rows.plan, rows.dims
+    dim = dims[name].index
     tensor = lambda x: torch.tensor(x, dtype=torch.float64)  # noqa: E731
+    told = rows.told(name)
     value, step, weight = tensor(rows.value[:, dim]), tensor(rows.step), tensor(rows.weight)
     kind, log2_step = torch.tensor(rows.kind_of(name)), torch.log2(step)
-    others = [] if name in RULES else [DIMS[other].index for other in done]
-    change = tensor(rows.change[:, others])
+    others = [] if name in plan.spikes else [dims[other].index for other in done]
+    change, changes = tensor(told.change[:, others]), torch.tensor(told.changes)
     n_logits = 0
-    if name in RULES:
-        n_contexts = N_CONTEXTS[RULES[name]["context"]]
-        n_logits = n_contexts * (2 if RULES[name]["code"] == "before" else 1)
-        context, at_spike = torch.tensor(rows.context_of(name)), tensor(rows.at_spike(name))
-    telling = tensor(rows.value[:, [DIMS[other].index for other in done]]) if name == "f0_semitones" else None
-    x = torch.stack([tensor(column[:, dim]) for column in (rows.last, rows.before, rows.average)])
+    if name in plan.spikes:
+        contexts, n_contexts = rows.context_of(name)
+        n_logits = n_contexts * (2 if plan.spikes[name]["code"] == "before" else 1)
+        context, at_spike = torch.tensor(contexts), tensor(rows.at_spike(name))
+    telling = tensor(rows.value[:, [dims[other].index for other in done]]) if name in plan.told else None
+    x = torch.stack([tensor(column[:, dim]) for column in (told.last, told.before, told.average)])
 
-    n_kinds = len(rows.GAP_LIMITS) + 2
-    spread = float(np.std(rows.value[:, dim] - rows.last[:, dim])) + 0.2
+    n_kinds = told.n_kinds
+    spread = float(np.std(told.change[:, dim])) + 0.2
     free = {
         "mean": torch.zeros(n_kinds),
         "weights": torch.tensor([[0.6], [0.0], [0.2]]).repeat(1, n_kinds),
@@ -83,11 +83,11 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
     def rows_bits(of: dict[str, Tensor]) -> Tensor:
         mean = of["mean"][kind] + (of["weights"][:, kind] * x).sum(0)
         if others:
-            mean = mean + torch.where(kind > 0, change @ (of["change"] * kept["change"]), 0.0)
+            mean = mean + torch.where(changes, change @ (of["change"] * kept["change"]), 0.0)
         log2_scale = (of["scale"][kind] + of["coarser"] * log2_step).clamp(-4.0, 12.0)
         log2_scale = torch.maximum(log2_scale, log2_step + LEAST_SCALE / 8)
         p = inside(value, mean, torch.exp2(log2_scale), step)
-        if name in RULES:
+        if name in plan.spikes:
             logit = of["spike"][context]
             if telling is not None:
                 logit = logit + telling @ (of["telling"] * kept["telling"])
@@ -122,8 +122,8 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
 
     weights = np.rint(free["weights"].detach().numpy() * UNIT).astype(int).tolist()
     numbers: dict = {"start": round(float(np.average(rows.value[:, dim], weights=rows.weight)) * UNIT)}
-    if name in KINDS:
-        numbers["kinds"] = KINDS[name]
+    if name in plan.kinds:
+        numbers["kinds"] = plan.kinds[name]
     numbers |= {"mean": whole("mean", UNIT), **dict(zip(("last", "before", "average"), weights, strict=True))}
     numbers |= {"scale": whole("scale", 8), "coarser": whole("coarser", UNIT)[0]}
 
@@ -132,10 +132,10 @@ def fit_dim(rows: Blocks, name: str, done: Iterable[str]) -> Fit:
         return {key: {name: w for name, w in zip(names, found, strict=True) if w}} if any(found) else {}
 
     if others:
-        numbers |= by_name("change", UNIT, [NAMES[i] for i in others])
-    if name in RULES:
+        numbers |= by_name("change", UNIT, [list(dims)[i] for i in others])
+    if name in plan.spikes:
         logits = whole("spike", 4)
-        numbers["spike"] = RULES[name] | {"logits": [logits[:n_contexts], logits[-n_contexts:]]}
+        numbers["spike"] = plan.spikes[name] | {"logits": [logits[:n_contexts], logits[-n_contexts:]]}
         if telling is not None:
             numbers["spike"] |= by_name("telling", 4 * UNIT, list(done))
     with torch.no_grad():
@@ -148,13 +148,13 @@ def fit_vectors(rows: Blocks) -> dict[str, dict]:
     done: list[str] = []
     out: dict[str, dict] = {}
     total = 0.0
-    for name in ORDER:
+    for name in rows.plan.order:
         fit = fit_dim(rows, name, done)
         out[name] = fit.numbers
         bits = float(np.average(fit.bits, weights=rows.weight))
         total += bits
         print(f"{name:16} {bits:7.3f} bits, {total:7.3f} in all", flush=True)
-        if name not in RULES:
+        if name not in rows.plan.spikes:
             done.append(name)
     return out
 
@@ -182,7 +182,7 @@ def fit_gaps(rows: Blocks, classes: int = 4, size: int = 48) -> list[list[list[i
         tables = np.empty((classes, 4, size + 1))
         for i in range(classes):
             for c in range(4):
-                mine = (context == c) & ((of[block] == i) if c else True)
+                mine = (context == c) & ((of[block] == i) | (c == 0 and not rows.plan.gaps_by_class))
                 counts = np.bincount(coarse[mine], rows.weight[later][mine], size + 1)
                 every = np.bincount(coarse[context == c], minlength=size + 1).astype(float)
                 smooth = np.convolve(counts, [0.25, 0.5, 0.25], "same") if c == 0 else counts
@@ -194,7 +194,7 @@ def fit_gaps(rows: Blocks, classes: int = 4, size: int = 48) -> list[list[list[i
     return np.maximum(1, np.rint(tables * 4000)).astype(int).tolist()
 
 
-def held_out(blocks: Iterable[Block], known: statistics.Statistics) -> None:
+def held_out(plan: Plan, blocks: Iterable[Block], known: statistics.Statistics) -> None:
     """Print what codec 1 takes for blocks, by point of operation."""
     spent: dict[str, list[dict[str, float]]] = {}
     counts: dict[str, int] = {}
@@ -205,7 +205,7 @@ def held_out(blocks: Iterable[Block], known: statistics.Statistics) -> None:
     for point, parts in spent.items():
         n = counts[point]
         mean = {key: sum(part.get(key, 0.0) for part in parts) / n for key in parts[0]}
-        shapes = sum(mean[name] for name in SHAPES)
+        shapes = sum(mean[name] for name in plan.order if name.startswith("shape_"))
         main = [mean[key] for key in ("times", "begins", "level_db")] + [shapes, mean["f0_semitones"]]
         whole = sum(mean.values())
         print(f"{point:24} {n:6}" + "".join(f"{x:7.2f}" for x in [*main, whole - sum(main)]) + f"  {whole:7.2f}")
@@ -214,27 +214,30 @@ def held_out(blocks: Iterable[Block], known: statistics.Statistics) -> None:
 def main() -> None:
     """Fit, tell, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=list(PLANS), required=True)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--hold-out", action="append", default=[], metavar="NAME", help="leave this folder out")
     parser.add_argument("--write", type=int, metavar="NUMBER", help="write them into the package, as this number")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    fitted, apart = load(args.folders, args.hold_out)
-    rows = Blocks(fitted)
+    plan = PLANS[args.preset]
+    fitted, apart = load(plan, args.folders, args.hold_out)
+    rows = Blocks(plan, fitted)
     print(f"{len(rows)} events in {len(fitted)} blocks, {len(apart)} blocks held out")
     found = {
-        "about": "Statistics of events of preset speech for block codec 1, made by fit_statistics.py;"
+        "about": f"Statistics of events of preset {plan.preset} for block codec 1, made by fit_statistics.py;"
         " docs/format.md says what each field means",
-        "names": NAMES,
-        "order": ORDER,
-        "gap_limits": list(rows.GAP_LIMITS),
+        "names": list(plan.layout.dims),
+        "order": list(plan.order),
+        "gap_limits": list(plan.gap_limits),
         "amplitude": [8, 12],
+        **({"nearest": plan.nearest} if plan.nearest else {}),
         "begins": {"dim": "begins", "shares": fit_begins(rows)},
         "gaps": fit_gaps(rows),
         "dims": fit_vectors(rows),
     }
     if apart:
-        held_out(apart, statistics.parse(found))
+        held_out(plan, apart, statistics.parse(found))
     if args.write:
         (PACKAGE / f"{args.write}.json").write_text(as_text(found), encoding="utf-8")
 

@@ -34,7 +34,7 @@ from sparsecodec_formats import (
     verify,
 )
 from sparsecodec_formats.blocks import statistics
-from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, part_bits
+from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, Past, part_bits
 from sparsecodec_formats.blocks.statistics import GapRule
 from sparsecodec_formats.blocks.vector_grid import Grid, code_filling
 from sparsecodec_formats.container.framing import Head, pack_end, pack_head
@@ -43,6 +43,7 @@ from sparsecodec_formats.steps import code_of_step, step_of_code
 
 DIMS = LAYOUTS["speech"].dims
 SPEECH = statistics.load(1)
+MUSIC = statistics.load(2)
 ATTACK = GapRule(Fraction(3, 50), Fraction(3, 4))  # 0.06 s · 2**(0.75 · value)
 
 
@@ -223,10 +224,10 @@ def test_statistics_tell_of_every_dim(number: int) -> None:
     assert len(set(known.names)) == len(known.names) == 32
     assert sorted([*known.order, known.begins_dim]) == list(range(32))
     assert sorted(known.dims) == sorted(known.order)
-    n_kinds, done = len(known.gap_limits) + 2, set()
-    n_contexts = {"begins": 2, "ends": 2, "kind": n_kinds}
+    done = set()
     for dim in known.order:
-        of = known.dims[dim]
+        of, n_kinds = known.dims[dim], known.n_kinds(dim)
+        n_contexts = {"begins": 2, "ends": 2, "kind": n_kinds}
         for numbers in (of.mean, of.last, of.before, of.average, of.scale, *of.kinds):
             assert len(numbers) == n_kinds
         assert len(of.kinds) == 2 and set(of.kinds[0] + of.kinds[1]) <= set(range(n_kinds))
@@ -246,6 +247,38 @@ def test_the_statistics_of_speech_are_those_of_its_layout() -> None:
     assert np.log2(float(ATTACK.seconds)) == pytest.approx(DIMS["attack_log2_s"].offset)
 
 
+def test_the_statistics_of_music_are_those_of_its_layout() -> None:
+    assert LAYOUTS["music"].statistics == 2 and list(MUSIC.names) == list(LAYOUTS["music"].dims)
+    assert MUSIC.nearest is not None
+    told = {MUSIC.names[dim] for dim in MUSIC.told_by_nearest}
+    assert told == set(LAYOUTS["music"].dims) - {"begins", "pitched", "f0_semitones"}
+
+
+def test_the_nearest_event_is_the_latest_of_the_closest_that_are_alike() -> None:
+    alike = np.array([1, 0, 1, 1, 1, 0])
+    near = np.array([100, 100, 300, 100, 110, 900])
+    past = Past.by_nearest(alike, near, (20, 250))
+    assert past.first.tolist() == [-1, -1, 0, 0, 3, 1]
+    assert past.second.tolist() == [-1, -1, 0, 2, 3, 1]
+    assert past.kind.tolist() == [4, 0, 6, 5, 5, 3]
+
+
+def test_a_note_that_was_heard_before_costs_less_though_others_came_between() -> None:
+    header, dims = make_header(model="music", statistics=2), LAYOUTS["music"].dims
+    rng = np.random.default_rng(1)
+    kept = rng.normal(0, 3, (4, 32))
+    vector = kept[np.arange(40) % 4]
+    vector[:, dims["pitched"].index] = vector[:, dims["begins"].index] = 1
+    vector[:, dims["f0_semitones"].index] = np.array([50, 90, 130, 170])[np.arange(40) % 4]
+    time = np.arange(40) * 0.1
+    table = EventTable(header, time, vector)
+    bits = part_bits(quantise(table), header, MUSIC)
+    in_time = replace(MUSIC, nearest=None)
+    other = part_bits(quantise(table), header, in_time)
+    shapes = [name for name in dims if name.startswith("shape_")]
+    assert sum(bits[name] for name in shapes) < 0.7 * sum(other[name] for name in shapes)
+
+
 def test_unknown_statistics_are_refused() -> None:
     with pytest.raises(FormatError, match="number 9 are not known"):
         statistics.load(9)
@@ -254,10 +287,14 @@ def test_unknown_statistics_are_refused() -> None:
 # Round trips
 
 
+coded_presets = pytest.mark.parametrize("preset", ["speech", "music"])
+
+
+@coded_presets
 @given(tables())
 @quick
-def test_any_table_of_speech_comes_back(table: EventTable) -> None:
-    table = table.replace(header=replace(table.header, model="speech", statistics=1))
+def test_any_table_comes_back(preset: str, table: EventTable) -> None:
+    table = table.replace(header=replace(table.header, model=preset, statistics=LAYOUTS[preset].statistics))
     data = dumps(table)
     assert loads(data) == dequantise(table.header, quantise(table))
     assert dumps(loads(data)) == data
@@ -265,10 +302,11 @@ def test_any_table_of_speech_comes_back(table: EventTable) -> None:
     assert sum(found.parts.values()) == len(data)
 
 
+@coded_presets
 @given(st.integers(0, 255), st.integers(1, 90), st.integers(0, 2**32 - 1), st.floats(0, 40))
 @quick
-def test_speech_comes_back_at_any_step(step: int, n: int, seed: int, spread: float) -> None:
-    header = make_header(step=(step_of_code(step),) * 32)
+def test_events_come_back_at_any_step(preset: str, step: int, n: int, seed: int, spread: float) -> None:
+    header = make_header(step=(step_of_code(step),) * 32, model=preset, statistics=LAYOUTS[preset].statistics)
     rng = np.random.default_rng(seed)
     codes = np.rint(rng.standard_cauchy((n, 32)) * spread)
     time = np.cumsum(rng.integers(0, 150, n)) * float(header.time_unit)
@@ -324,7 +362,7 @@ def test_a_file_of_the_other_codec_tells_no_ideal() -> None:
 # The page
 
 
-@pytest.mark.parametrize("name", ["coded", "coded-stereo", "coded-edges"])
+@pytest.mark.parametrize("name", ["coded", "coded-stereo", "coded-edges", "coded-music"])
 def test_the_golden_files_are_read_by_the_documented_reader(name: str) -> None:
     data = (Path(__file__).parents[2] / "formats" / "golden" / f"{name}.sic").read_bytes()
     reader = Reader(io.BytesIO(data))

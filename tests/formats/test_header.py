@@ -89,8 +89,8 @@ def test_bodies_are_cut_where_the_test_thinks() -> None:
     assert loads(file_of(seeded)).header == make_header(seed=7)
     tagged = b"\x10" + BODY[1:] + b"\x01\x01a\x00"
     assert loads(file_of(tagged)).header == make_header(tags={"a": ""})
-    named = b"\0" + RATE + SAMPLES + b"\0\x05music" + HASH + STATISTICS + STEP
-    assert loads(file_of(named)).header == make_header(model="music")
+    named = b"\0" + RATE + SAMPLES + b"\0\x05drums" + HASH + STATISTICS + STEP
+    assert loads(file_of(named)).header == make_header(model="drums")
     odd = b"\0" + b"\0\x07" + BODY[2:]
     assert loads(file_of(odd)).header == make_header(sample_rate=7)
 
@@ -167,7 +167,7 @@ def test_presets_of_the_library_take_one_byte(name: str) -> None:
 
 
 def test_numbers_of_presets_stay_as_they_are() -> None:
-    assert {layout.number: name for name, layout in LAYOUTS.items()} == {1: "speech", 2: "reference"}
+    assert {layout.number: name for name, layout in LAYOUTS.items()} == {1: "speech", 2: "reference", 3: "music"}
 
 
 def test_header_of_a_mono_clip_without_tags_takes_at_most_28_bytes() -> None:

@@ -34,6 +34,12 @@ def test_a_row_says_in_units_what_the_vector_says() -> None:
     assert [row[key] for key in SPEECH] == pytest.approx(said, abs=1e-6)
 
 
+def test_what_is_yes_or_no_is_1_or_0() -> None:
+    (row,) = event_rows(one("music", pitched=0, begins=1))
+    assert (row["pitched"], row["begins"]) == (0, 1)
+    assert [(q.name, q.unit) for q in quantities(one("music")) if q.key == "pitched"] == [("pitched", "")]
+
+
 def test_names_and_units_are_those_of_the_keys() -> None:
     found = quantities(one())
     assert [q.key for q in found] == SPEECH

@@ -109,5 +109,39 @@ def test_voices_part_the_events_of_any_table(events: list[tuple[float, float, in
         assert voices.begins[run].tolist() == [True] + [False] * (len(run) - 1)
         assert voices.ends[run].tolist() == [False] * (len(run) - 1) + [True]
         assert len(set(table.channel[run].tolist())) == 1 == len(set(voices.number[run].tolist()))
-    assert (voices.start_s <= voices.time_s).all() and (voices.time_s <= voices.end_s).all()
+    assert (voices.start_s <= table.time).all() and (table.time <= voices.end_s).all()
     assert np.isfinite(voices.sounding_s).all() and (voices.sounding_s >= 0).all()
+
+
+# notes, which are linked by pitch
+
+
+def notes_of(*events: tuple[float, float, float], **values: float) -> EventTable:
+    """Events of (time, s; pitch, semitones; begins), all in one channel."""
+    dims, vector = LAYOUTS["music"].dims, np.zeros((len(events), 32))
+    for row, (_, pitch, begins) in zip(vector, events, strict=True):
+        for name, value in {**values, "f0_semitones": pitch, "begins": begins}.items():
+            row[dims[name].index] = (value - dims[name].offset) / dims[name].scale
+    return EventTable(make_header(model="music"), [time for time, _, _ in events], vector)
+
+
+def test_a_linked_event_carries_on_the_note_of_its_pitch() -> None:
+    voices = Voices.of(notes_of((0.0, 0, 1), (0.1, 7, 1), (0.2, 0.4, 0), (0.3, 7, 0), (0.4, 0.5, 0)))
+    assert [run.tolist() for run in voices.runs] == [[0, 2, 4], [1, 3]]
+    assert voices.ends.tolist() == [False, False, False, True, True]
+    np.testing.assert_allclose(voices.gap_s[[2, 3, 4]], [0.2, 0.2, 0.2])
+
+
+def test_a_note_that_nothing_near_is_sounding_for_begins() -> None:
+    assert Voices.of(notes_of((0.0, 0, 1), (0.1, 4, 0), (11.0, 0, 0))).begins.all()
+
+
+def test_of_two_notes_of_one_pitch_the_later_one_goes_on() -> None:
+    assert [run.tolist() for run in Voices.of(notes_of((0.0, 0, 1), (0.1, 0, 1), (0.2, 0, 0))).runs] == [[0], [1, 2]]
+
+
+def test_a_note_sounds_from_its_time_to_the_end_of_its_release() -> None:
+    voices = Voices.of(notes_of((1.0, 0, 1), (1.5, 0, 0), duration_log2_s=-1, release_log2_s=-3, decay_low_log2_s=6))
+    np.testing.assert_allclose(voices.start_s, [1.0, 1.5])
+    np.testing.assert_allclose(voices.end_s, [1.5, 2.0 + 0.125])
+    np.testing.assert_allclose(voices.sounding_s, [0.5, 0.5])

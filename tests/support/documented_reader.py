@@ -15,7 +15,7 @@ ALL = 2**24
 MOST = 2**20
 
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
-PRESETS = {1: "speech", 2: "reference"}
+PRESETS = {1: "speech", 2: "reference", 3: "music"}
 
 
 def header(data: bytes) -> tuple[dict[str, Any], int]:
@@ -220,17 +220,40 @@ def decode(
         gaps.append(4 * q + (coded.uniform(2 - low) << low))
     kinds = [0 if begins[i] else 1 + sum(gaps[i] > limit for limit in limits) for i in range(n)]
     values: dict[str, list[int]] = {}
+    first: list[int | None] = [None, *range(n - 1)]
+    second = [None, *first[:-1]]
+    side = [0] * n
+    near = known.get("nearest")
+    changes = [kind > 0 for kind in kinds]
     for name in known["order"]:
+        if near and near["alike"] in values and near["near"] in values:
+            side = [int(value > 128) for value in values[near["alike"]]]
+            pitch = values[near["near"]]
+            for i in range(n):
+                alike = [j for j in range(i) if side[j] == side[i]][-64:]
+                first[i] = min(alike, key=lambda j: (abs(pitch[j] - pitch[i]), -j), default=None)
+                second[i] = alike[-1] if alike else None
+                kinds[i] = 4 * side[i]
+                if alike:
+                    kinds[i] += 1 + sum(abs(pitch[first[i]] - pitch[i]) > limit for limit in near["limits"])
+                changes[i] = True
+            near = None
         of, grid = known["dims"][name], grids[names.index(name)]
         codes[name], values[name] = [], []
-        x1 = x2 = m = of["start"]
-        at_spike = False
+        m, count = [of["start"]] * 2, [0, 0]
+        was_spike: list[bool] = []
         for i in range(n):
+            a, b = first[i], second[i]
             changed = 0
-            if kinds[i]:
-                changed = sum(w * (values[d][i] - values[d][i - 1]) for d, w in of.get("change", {}).items()) >> 8
+            if changes[i]:
+                for d, w in of.get("change", {}).items():
+                    changed += w * (values[d][i] - (known["dims"][d]["start"] if a is None else values[d][a]))
+                changed >>= 8
+            at_spike = a is not None and was_spike[a]
             kind = of["kinds"][at_spike][kinds[i]] if "kinds" in of else kinds[i]
-            mean = (of["last"][kind] * x1 + of["before"][kind] * x2 + of["average"][kind] * m) >> 8
+            x1 = of["start"] if a is None else values[name][a]
+            x2 = of["start"] if b is None else values[name][b]
+            mean = (of["last"][kind] * x1 + of["before"][kind] * x2 + of["average"][kind] * m[side[i]]) >> 8
             mean = max(-MOST, min(MOST, of["mean"][kind] + changed + mean))
             spike = None
             if "spike" in of:
@@ -238,8 +261,8 @@ def decode(
                 code = 0
                 if rule["code"] == "gap":
                     code = grid.filling(gaps[i], unit, rule)
-                elif rule["code"] == "before" and i:
-                    code = codes[name][-1]
+                elif rule["code"] == "before" and a is not None:
+                    code = codes[name][a]
                 ends = i == n - 1 or begins[i + 1]
                 context = {"begins": int(begins[i]), "ends": int(ends), "kind": kinds[i]}[rule["context"]]
                 weight = rule["logits"][at_spike][context]
@@ -247,11 +270,12 @@ def decode(
                 spike = code, max(-40, min(40, weight))
             scale = of["scale"][kind] + (of["coarser"] * grid.eighths >> 8)
             code = coded.number(scale - grid.eighths, grid.sixteenths(mean), spike)
-            at_spike = spike is not None and code == spike[0]
+            was_spike.append(spike is not None and code == spike[0])
             codes[name].append(code)
-            values[name].append(grid.value(code))
-            x2, x1 = x1, values[name][-1]
-            m += (x1 - m) * (256 // (min(i, 32) + 2)) >> 8
+            value = grid.value(code)
+            values[name].append(value)
+            m[side[i]] += (value - m[side[i]]) * (256 // (min(count[side[i]], 32) + 2)) >> 8
+            count[side[i]] += 1
     amplitude = [0] * n
     last = 0
     scale, weight = known["amplitude"]

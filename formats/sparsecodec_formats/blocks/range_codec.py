@@ -22,7 +22,7 @@ from sparsecodec_formats.varint import MAX_INT
 
 from .logistic import MEAN_BITS, bit, number, numbers
 from .range_coder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform
-from .statistics import GapRule, Spike, Statistics
+from .statistics import GapRule, Nearest, Spike, Statistics
 from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, code_filling
 
 CODEC = 1
@@ -31,6 +31,7 @@ MAX_EVENTS_PER_BYTE = 64
 
 GAP_BITS = 2  # of a gap that are coded apart from its table
 LONGEST_AVERAGE = 32  # events
+MOST_NEAR = 64  # events that are looked through for the nearest
 LARGEST_LOGIT = 40
 _RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
 
@@ -98,15 +99,64 @@ class _Prediction:
     logits: NDArray[np.int64] | None
 
 
-def _earlier(value: NDArray[np.int64], start: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Of every row the value before, the one before that, and the running mean."""
-    x1 = np.concatenate([[start], value[:-1]])
-    x2 = np.concatenate([[start], x1[:-1]])
-    running, mean = [], start
-    for i, x in enumerate(value.tolist()):
-        running.append(mean)
-        mean += (x - mean) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
-    return x1, x2, np.array(running, np.int64)
+@dataclass(frozen=True)
+class Past:
+    """Which earlier events tell what to expect of each event of a block: rows, -1 where there is none.
+
+    Attributes:
+        first: int64 [n], of the event before; or of the nearest one.
+        second: int64 [n], of the one before that; or of the latest that is alike.
+        alike: int64 [n], 0 or 1; events that are alike have a running mean of their own.
+        kind: int64 [n]. By the event before: 0 begins, then by the gap. By the nearest: `alike` · (limits + 2), and 0
+            where there is none, else 1 and one more for each limit that its distance is above.
+        changes: bool [n]; what other numbers changed by since `first` counts.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    alike: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    changes: NDArray[np.bool_]
+
+    @classmethod
+    def in_time(cls, kind: NDArray[np.int64]) -> Past:
+        """Events are told by those before; what begins has not changed."""
+        row = np.arange(len(kind))
+        return cls(row - 1, np.maximum(row - 2, -1), np.zeros(len(kind), np.int64), kind, kind > 0)
+
+    @classmethod
+    def by_nearest(cls, alike: NDArray[np.int64], near: NDArray[np.int64], limits: tuple[int, ...]) -> Past:
+        """Events are told by the nearest of the latest that are alike. near: int64 [n], values."""
+        n = len(alike)
+        first, second, distance = np.full(n, -1), np.full(n, -1), np.zeros(n, np.int64)
+        latest: tuple[list[int], list[int]] = ([], [])
+        for row, (group, value) in enumerate(zip(alike.tolist(), near.tolist(), strict=True)):
+            before = latest[group][-MOST_NEAR:]
+            if before:
+                away = np.abs(near[before] - value)[::-1]
+                closest = int(away.argmin())  # of equals, the latest
+                first[row], second[row], distance[row] = before[-1 - closest], before[-1], away[closest]
+            latest[group].append(row)
+        kind = alike * (len(limits) + 2) + np.where(first < 0, 0, 1 + np.searchsorted(limits, distance))
+        return cls(first, second, alike, kind, np.ones(n, bool))
+
+    def of(self, rows: NDArray[np.int64], column: NDArray[np.int64], start: int) -> NDArray[np.int64]:
+        """int64 [n]: a column at `first` or `second`; start where there is none."""
+        return np.where(rows < 0, start, column[rows])
+
+    def averages(self, value: NDArray[np.int64], start: int) -> NDArray[np.int64]:
+        """int64 [n]: the running mean of the events that are alike, before each."""
+        out, mean, count = [], [start, start], [0, 0]
+        for x, group in zip(value.tolist(), self.alike.tolist(), strict=True):
+            out.append(mean[group])
+            mean[group] = _averaged(mean[group], x, count[group])
+            count[group] += 1
+        return np.array(out, np.int64)
+
+
+def _averaged(mean: int, value: int, count: int) -> int:
+    """The running mean after another value; count: of those in it."""
+    return mean + ((value - mean) * _RATES[min(count, LONGEST_AVERAGE)] >> VALUE_BITS)
 
 
 class _Block:
@@ -140,8 +190,11 @@ class _Block:
         gap = self._code_gaps(begins)
         self._spent("times")
         kind = np.where(begins, 0, 1 + np.searchsorted(self._known.gap_limits, gap))
-        self._begins, self._gap, self._kind = begins, gap, kind
+        self._begins, self._gap, self._past = begins, gap, Past.in_time(kind)
+        nearest, by_nearest = self._known.nearest, self._known.told_by_nearest
         for dim in self._known.order:
+            if nearest is not None and dim in by_nearest:
+                self._past, nearest = self._past_by(nearest), None  # from here on
             self._code_dim(dim)
             self._spent(self._known.names[dim])
         amplitude = self._code_amplitude() if loud else np.zeros(n, np.int64)
@@ -220,13 +273,18 @@ class _Block:
             costs.append(sum(tables[c].bits[g] for c, g in zip(context.tolist(), coarse.tolist(), strict=True)))
         return int(np.argmin(costs))
 
+    def _past_by(self, of: Nearest) -> Past:
+        alike = (self._values[:, of.alike] > 1 << (VALUE_BITS - 1)).astype(np.int64)
+        return Past.by_nearest(alike, self._values[:, of.near], of.limits)
+
     def _code_dim(self, dim: int) -> None:
-        known, grid = self._known.dims[dim], self._grids[dim]
+        known, grid, past = self._known.dims[dim], self._grids[dim], self._past
         changed = np.zeros(self._n, np.int64)
         for other, weight in known.change:
-            changed[1:] += weight * np.diff(self._values[:, other])
-        changed = np.where(self._kind > 0, changed >> VALUE_BITS, 0)  # what begins has not changed
-        kinds = np.array(known.kinds)[:, self._kind]
+            value = self._values[:, other]
+            changed += weight * (value - past.of(past.first, value, self._known.dims[other].start))
+        changed = np.where(past.changes, changed >> VALUE_BITS, 0)
+        kinds = np.array(known.kinds)[:, past.kind]
         constant, last, before, average, scale = (
             np.array(row, np.int64)[kinds] for row in (known.mean, known.last, known.before, known.average, known.scale)
         )
@@ -245,12 +303,13 @@ class _Block:
         grid, n = self._grids[dim], self._n
         self._keep(dim, codes)
         start = self._known.dims[dim].start
-        value, row = self._values[:, dim], np.arange(n)
-        x1, x2, running = _earlier(value, start)
+        value, row, past = self._values[:, dim], np.arange(n), self._past
+        x1, x2 = (past.of(rows, value, start) for rows in (past.first, past.second))
+        running = past.averages(value, start)
         spikes, at_spike = None, np.zeros(n, np.int64)
         if expected.logits is not None:
-            spikes = np.concatenate([[0], codes[:-1]]) if expected.spikes is None else expected.spikes
-            at_spike[1:] = (codes == spikes)[:-1]
+            spikes = past.of(past.first, codes, 0) if expected.spikes is None else expected.spikes
+            at_spike = past.of(past.first, (codes == spikes).astype(np.int64), 0)
         last, before, average = (column[at_spike, row] for column in (expected.last, expected.before, expected.average))
         weighted = last * x1 + before * x2 + average * running
         mean = np.clip(expected.constant[at_spike, row] + (weighted >> VALUE_BITS), -MAX_VALUE, MAX_VALUE)
@@ -266,22 +325,26 @@ class _Block:
         )
         spikes = None if expected.spikes is None else expected.spikes.tolist()
         logits = None if expected.logits is None else expected.logits.tolist()
-        x1 = x2 = running = self._known.dims[dim].start
-        codes = []
-        at_spike = code = 0
-        for i in range(self._n):
-            weighted = last[at_spike][i] * x1 + before[at_spike][i] * x2 + average[at_spike][i] * running
+        start = self._known.dims[dim].start
+        # where there is no event before, rows are -1: the last place of these lists
+        codes, values, were_at_spike = ([of] * (self._n + 1) for of in (0, start, 0))
+        running, count = [start, start], [0, 0]
+        rows = (column.tolist() for column in (self._past.first, self._past.second, self._past.alike))
+        for i, (first, second, group) in enumerate(zip(*rows, strict=True)):
+            at_spike = were_at_spike[first]
+            weighted = last[at_spike][i] * values[first] + before[at_spike][i] * values[second]
+            weighted += average[at_spike][i] * running[group]
             mean = min(max(constant[at_spike][i] + (weighted >> VALUE_BITS), -MAX_VALUE), MAX_VALUE)
             if logits is None:
                 code = number(coder, scale[0][i], grid.sixteenths(mean), 0)
             else:
-                spike = code if spikes is None else spikes[i]
+                spike = codes[first] if spikes is None else spikes[i]
                 code = number(coder, scale[at_spike][i], grid.sixteenths(mean), 0, spike, logits[at_spike][i])
-                at_spike = int(code == spike)
-            x2, x1 = x1, grid.value(code)
-            running += (x1 - running) * _RATES[min(i, LONGEST_AVERAGE)] >> VALUE_BITS
-            codes.append(code)
-        self._keep(dim, codes)
+                were_at_spike[i] = int(code == spike)
+            codes[i], values[i] = code, grid.value(code)
+            running[group] = _averaged(running[group], values[i], count[group])
+            count[group] += 1
+        self._keep(dim, codes[:-1])
 
     def _spike_codes(self, spike: Spike, grid: Grid) -> NDArray[np.int64] | None:
         """The code of every event's spike, [n]; None: the code before."""
@@ -295,7 +358,7 @@ class _Block:
         contexts = {
             "begins": self._begins.astype(np.int64),
             "ends": np.append(self._begins[1:], True).astype(np.int64),  # the next begins, or there is none
-            "kind": self._kind,
+            "kind": self._past.kind,
         }
         telling = np.zeros(self._n, np.int64)
         for other, weight in spike.telling:

@@ -94,6 +94,6 @@ def _quantity(dim: Dim, values: NDArray[np.float64]) -> Quantity:
         return Quantity(f"{name}_{unit}", name, unit, np.exp2(values))
     if name == "f0_semitones":
         return Quantity("f0_hz", "f0", "Hz", 110.0 * np.exp2(values / 12))
-    if name == "begins":
+    if unit.startswith("above "):  # yes or no
         return Quantity(name, name, "", (values > BEGINS_ABOVE).astype(np.float64))
     return Quantity(name, name.rpartition("_")[0], unit.replace("semitones", "st"), values)

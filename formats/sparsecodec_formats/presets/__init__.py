@@ -13,12 +13,13 @@ from sparsecodec_formats.header import Header
 from sparsecodec_formats.table import EventTable
 
 from .layout import Dim, Layout
+from .music import MUSIC
 from .reference import REFERENCE
 from .speech import SPEECH
 
 __all__ = ["LAYOUTS", "Dim", "Layout", "layout_of", "level_db"]
 
-LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (SPEECH, REFERENCE)})
+LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (SPEECH, REFERENCE, MUSIC)})
 """The layout of every preset, by the preset's name."""
 
 

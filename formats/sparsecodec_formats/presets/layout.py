@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,11 @@ class Dim:
     low: float = -math.inf
     high: float = math.inf
 
+    @property
+    def label(self) -> str:
+        """The name without its unit, as people read it: level, decay low."""
+        return re.sub(r"_(log2|log2_s|db|semitones|cycles)$", "", self.name).replace("_", " ").replace(" hz", " Hz")
+
     def physical(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
         """float64 [n] in `unit`, from vectors [n, 32]."""
         return self.offset + self.scale * vector[:, self.index].astype(np.float64)
@@ -53,6 +60,9 @@ class Layout:
         time_unit: finest step of an event's time, s.
         dims: the dims that have a name.
         statistics: number of those that new files are coded with (blocks/statistics); 0: none.
+        links: which event one carries on that does not begin by itself (`voices.py`): "channel", the one before it in
+            its channel; "pitch", of the notes that its channel has begun, the one whose pitch is nearest; None: vectors
+            tell no links.
     """
 
     name: str
@@ -61,6 +71,12 @@ class Layout:
     time_unit: Fraction
     dims: Mapping[str, Dim]
     statistics: int = 0
+    links: Literal["channel", "pitch"] | None = None
+
+    @property
+    def events_are_notes(self) -> bool:
+        """Whether an event is a note, with an onset, a pitch and an end, or carries one on."""
+        return self.links == "pitch"
 
     def physical(self, table: EventTable, name: str) -> NDArray[np.float64]:
         """float64 [n]: the named quantity of every event, in its unit; SicError when this preset has none."""

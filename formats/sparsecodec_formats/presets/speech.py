@@ -27,4 +27,5 @@ SPEECH = Layout(
         *((f"shape_{i}", "1", 1.0, 0.0) for i in range(N_DIMS - 8)),
     ),
     statistics=1,
+    links="channel",
 )

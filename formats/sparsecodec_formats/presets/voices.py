@@ -1,7 +1,7 @@
-"""Which events carry on which: the one owner of links, for edits, pictures, measures and decoders.
+"""Which events carry on which, and when each sounds: the one owner of links, for edits, pictures, measures, decoders.
 
-An event is *linked* if it carries on the sound of the event before it in its channel. A run of linked events is a
-*voice*. docs/sound.md, "Voices", has the rules.
+An event is *linked* if it carries on the sound of an event before it in its channel. A run of linked events is a
+*voice*: in `speech` a stretch of a speaker's voice, in `music` a note. docs/sound.md, "Voices", has the rules.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ from numpy.typing import NDArray
 from sparsecodec_formats.table import EventTable
 
 from . import layout_of
+from .layout import Layout
 
 BEGINS_ABOVE = 0.5
 """An event whose `begins` is above this begins by itself."""
 LONGEST_LINK_S = 10.0
 """No link reaches over a longer gap: a file that says otherwise must not fill a decoder's memory."""
+NEAREST_SEMITONES = 1.5
+"""Where links go by pitch, none reaches over a larger step."""
 WHOLE_SHARE = 0.9
 """An attack of more than this share of the gap takes up all of it, as far as is heard."""
+LATEST_S = 2.0**40
+"""Events after that are counted as if they were there, so that samples fit in 64 bits."""
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 
 def begins_by_itself(begins: Any, gap_s: Any) -> Any:
     """The rule for links: whether events with these values of `begins` begin by themselves, this long after the event
-    before them in their channel. Arrays or tensors [n] → bool [n]; the first event of a channel begins anyway."""
+    that they would carry on. Arrays or tensors [n] → bool [n]; an event that has none before it begins anyway."""
     return (begins > BEGINS_ABOVE) | (gap_s > LONGEST_LINK_S)
 
 
@@ -38,58 +44,54 @@ class Voices:
 
     Attributes:
         linked: whether this preset's vectors tell links and fades. If not, every event is a voice of its own, and
-            attack_s, decay_s and f0_hz are NaN.
-        order: int64, rows channel by channel, in order of time in each: voices lie one after the other.
+            attack_s, decay_s, f0_hz, start_s, end_s and sounding_s are NaN.
+        order: int64, rows voice by voice, in order of time in each; voices channel by channel, by their beginnings.
         begins, ends: bool, whether an event begins by itself; whether none is linked to it.
-        gap_s: float64, since the event before in the channel; inf for a channel's first.
-        attack_s, decay_s: float64, as the decoder takes them: within its range, an attack no longer than the gap if
-            the event is linked. The decay counts where the event ends its voice.
+        gap_s: float64, since the event that it is linked to; where it is linked to none, since the one before it in its
+            channel, inf for a channel's first.
+        attack_s: float64, as the decoder takes it: within its range, and no longer than the gap if the event is linked.
+        decay_s: float64, likewise: the time over which the event dies away if it ends its voice (of a note, after the
+            key's release).
         f0_hz: float64, within the decoder's range.
+        start_s, end_s: float64, when each event begins to come in; when it has died away, or the one that is linked to
+            it has taken over.
+        sounding_s: float64, how long each event sounds, by the area under its fades.
     """
 
     linked: bool
-    time_s: Floats
-    order: NDArray[np.int64]
+    order: Rows
     begins: NDArray[np.bool_]
     ends: NDArray[np.bool_]
     gap_s: Floats
     attack_s: Floats
     decay_s: Floats
     f0_hz: Floats
+    start_s: Floats
+    end_s: Floats
+    sounding_s: Floats
 
     @staticmethod
     def of(table: EventTable) -> Voices:
         """SicError for a preset that is not known here."""
-        layout, n = layout_of(table.header), len(table)
-        order = np.argsort(table.channel, kind="stable")
-        first = np.diff(table.channel[order].astype(np.int64), prepend=-1) != 0
-        gap_s = np.empty(n)
-        gap_s[order] = np.where(first, np.inf, np.diff(table.time[order], prepend=0.0))
-        if "begins" not in layout.dims:
-            every, none = np.ones(n, bool), np.full(n, np.nan)
-            return Voices(False, table.time, order, every, every, gap_s, none, none, none)
-        says, attack, decay, f0 = (
-            layout.dims[name].heard(table.vector)
-            for name in ("begins", "attack_log2_s", "decay_log2_s", "f0_semitones")
-        )
-        # in whole samples of the model, as the decoder counts
-        place = np.round(np.minimum(table.time, 2.0**40) * layout.sample_rate)[order]
-        starts = first | begins_by_itself(says[order], np.diff(place, prepend=0.0) / layout.sample_rate)
-        begins, ends = np.empty(n, bool), np.empty(n, bool)
-        begins[order], ends[order] = starts, np.roll(starts, -1)  # the first begins, so the last ends
-        attack_s = np.exp2(attack)
-        attack_s = np.where(begins, attack_s, np.minimum(attack_s, gap_s))
-        return Voices(True, table.time, order, begins, ends, gap_s, attack_s, np.exp2(decay), 110.0 * np.exp2(f0 / 12))
+        layout = layout_of(table.header)
+        if layout.links == "pitch":
+            return _notes(table, layout)
+        if layout.links == "channel":
+            return _voices(table, layout)
+        order, n = np.argsort(table.channel, kind="stable"), len(table)
+        every, none = np.ones(n, bool), np.full(n, np.nan)
+        gap_s = _since(table, _before_in_channel(table, order))
+        return Voices(False, order, every, every, gap_s, none, none, none, none, none, none)
 
     @property
-    def number(self) -> NDArray[np.int64]:
+    def number(self) -> Rows:
         """int64 [n]: which voice each event belongs to, counted from 0 in `order`."""
         out = np.empty(len(self.order), np.int64)
         out[self.order] = np.cumsum(self.begins[self.order]) - 1
         return out
 
     @property
-    def runs(self) -> list[NDArray[np.int64]]:
+    def runs(self) -> list[Rows]:
         """The rows of each voice, in order of time."""
         return np.split(self.order, np.flatnonzero(self.begins[self.order]))[1:]
 
@@ -105,22 +107,100 @@ class Voices:
         """bool [n]: linked events that come in all the way from the event before them."""
         return ~self.begins & (self.attack_s > WHOLE_SHARE * self.gap_s)
 
-    @property
-    def start_s(self) -> Floats:
-        """float64 [n]: when each event begins to come in."""
-        return self.time_s - self.attack_s
 
-    @property
-    def end_s(self) -> Floats:
-        """float64 [n]: when each event has died away, or the one linked to it has taken over."""
-        return self.time_s + np.where(self.ends, self.decay_s, self.next_s)
+def _voices(table: EventTable, layout: Layout) -> Voices:
+    """Links go to the event before in the channel. An attack is before an event's time, a decay after it."""
+    order = np.argsort(table.channel, kind="stable")
+    before = _before_in_channel(table, order)
+    gap_s = _since(table, before)
+    says, attack_s, decay_s, f0_hz = _heard(table, layout, "begins", "attack", "decay", "f0")
+    begins = (before < 0) | begins_by_itself(says, _since_as_decoded(table, layout, before))
+    ends = _ends(begins, order)
+    attack_s = np.where(begins, attack_s, np.minimum(attack_s, gap_s))
+    next_s = np.full(len(table), np.inf)
+    next_s[order[:-1]] = gap_s[order[1:]]
+    # linear attacks, decays of (1 - x)²
+    sounding_s = np.where(begins, attack_s, gap_s) / 2 + np.where(ends, decay_s / 3, next_s / 2)
+    end_s = table.time + np.where(ends, decay_s, next_s)
+    return Voices(True, order, begins, ends, gap_s, attack_s, decay_s, f0_hz, table.time - attack_s, end_s, sounding_s)
 
-    @property
-    def sounding_s(self) -> Floats:
-        """float64 [n]: how long each event sounds, by the area under its fades.
 
-        To either side it sounds for half the gap to the event that it is linked to; else for half its attack (linear)
-        where it begins by itself, and for a third of its decay ((1 - x)²) where nothing is linked to it.
-        """
-        before = np.where(self.begins, self.attack_s / 2, self.gap_s / 2)
-        return before + np.where(self.ends, self.decay_s / 3, self.next_s / 2)
+def _notes(table: EventTable, layout: Layout) -> Voices:
+    """Links go to the note of the channel that is nearest in pitch. A note comes in from its event's time on, and dies
+    away after its duration."""
+    n = len(table)
+    says, attack_s, release_s, f0_hz, duration_s = _heard(
+        table, layout, "begins", "attack", "release", "f0", "duration"
+    )
+    semitones = layout.dims["f0_semitones"].heard(table.vector)
+    wants = says <= BEGINS_ABOVE
+    before = np.full(n, -1)
+    latest: dict[int, list[int]] = {}  # of each note that a channel has begun, its last event
+    place = _samples(table, layout)
+    for row in range(n):
+        notes = latest.setdefault(int(table.channel[row]), [])
+        notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_LINK_S * layout.sample_rate]
+        step = np.abs(semitones[notes] - semitones[row])
+        if wants[row] and len(notes) and step.min() <= NEAREST_SEMITONES:
+            nearest = len(notes) - 1 - int(step[::-1].argmin())  # of equals, the note that was heard last
+            before[row] = notes.pop(nearest)
+        notes.append(row)
+    begins = before < 0
+    gap_s = np.where(begins, _since(table, _before_in_channel(table, np.argsort(table.channel, kind="stable"))), 0.0)
+    gap_s = np.where(begins, gap_s, table.time - table.time[before])
+    voice = np.arange(n)
+    for linked in np.flatnonzero(~begins).tolist():
+        voice[linked] = voice[before[linked]]
+    order = np.lexsort((np.arange(n), voice, table.channel))
+    ends = _ends(begins, order)
+    attack_s = np.where(begins, attack_s, np.minimum(attack_s, gap_s))
+    next_s = np.full(n, np.inf)
+    next_s[order[:-1]] = gap_s[order[1:]]
+    held_s = np.where(ends, duration_s, next_s)
+    end_s = table.time + np.where(ends, duration_s + release_s, next_s)
+    # a partial falls by 60 dB in T60: the square of its envelope has the area T60 / 13.8
+    decay_s = np.exp2(layout.dims["decay_low_log2_s"].heard(table.vector))
+    sounding_s = np.minimum(held_s, decay_s / 13.8)
+    return Voices(True, order, begins, ends, gap_s, attack_s, release_s, f0_hz, table.time.copy(), end_s, sounding_s)
+
+
+def _heard(table: EventTable, layout: Layout, *names: str) -> list[Floats]:
+    """Named quantities within the decoder's range, logarithms undone: seconds, Hz, or as they are."""
+    out = []
+    for name in names:
+        key = next(key for key in (name, f"{name}_log2_s", f"{name}_semitones") if key in layout.dims)
+        values = layout.dims[key].heard(table.vector)
+        out.append(
+            np.exp2(values) if key.endswith("_log2_s") else 110 * np.exp2(values / 12) if name == "f0" else values
+        )
+    return out
+
+
+def _before_in_channel(table: EventTable, order: Rows) -> Rows:
+    """The row before each in its channel, -1 for a channel's first. order: rows channel by channel."""
+    before = np.full(len(table), -1)
+    same = table.channel[order[1:]] == table.channel[order[:-1]]
+    before[order[1:]] = np.where(same, order[:-1], -1)
+    return before
+
+
+def _since(table: EventTable, before: Rows) -> Floats:
+    """Seconds since the time of another row; inf for -1."""
+    return np.where(before < 0, np.inf, table.time - table.time[before])
+
+
+def _samples(table: EventTable, layout: Layout) -> Floats:
+    """Times in whole samples of the model, as the decoder counts."""
+    return np.round(np.minimum(table.time, LATEST_S) * layout.sample_rate)
+
+
+def _since_as_decoded(table: EventTable, layout: Layout, before: Rows) -> Floats:
+    place = _samples(table, layout)
+    return np.where(before < 0, np.inf, (place - place[before]) / layout.sample_rate)
+
+
+def _ends(begins: NDArray[np.bool_], order: Rows) -> NDArray[np.bool_]:
+    """Which events end a voice; the first in `order` begins one."""
+    ends = np.empty(len(order), bool)
+    ends[order] = np.roll(begins[order], -1)
+    return ends

@@ -8,6 +8,7 @@ docs/format.md has the fields of the JSON files.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -45,6 +46,21 @@ class Spike:
 
 
 @dataclass(frozen=True)
+class Nearest:
+    """Dims that are coded after both of these are told from the event that is nearest, not from the one before.
+
+    Attributes:
+        alike: a dim; two events are alike if both are above 1/2 there, or neither is.
+        near: a dim; of the latest events that are alike, the nearest is that whose value there is closest.
+        limits: of the distance in `near`, values in units of 2**-8, ascending. `range_codec.Past` tells kinds by it.
+    """
+
+    alike: int
+    near: int
+    limits: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class DimStatistics:
     """Of one number of a vector. Values are in units of 2**-8, as are weights.
 
@@ -53,7 +69,8 @@ class DimStatistics:
         kinds: [2][kinds]: where in the five lists below an event of a kind finds its numbers; row 1 where the event
             before was at its spike.
         mean, last, before, average: the number is expected at mean + last · that of the event before + before · that
-            of the one before it + average · the running mean.
+            of the one before it + average · the running mean. Where the nearest event tells, `last` is of that one,
+            `before` of the latest that is alike, and the running mean is of those that are alike.
         scale: of the logistic distribution about it, eighths of an octave re 1.
         change: (dim, weight) of numbers of the same event that are coded earlier: weight · what they changed by.
         coarser: what is added to the scale, in 2**-8, for each eighth of an octave that the step is above 1: with
@@ -86,6 +103,7 @@ class Statistics:
         gaps: [classes][context], tables of a gap in units of four; the last symbol is an escape.
         dims: by index, all but `begins_dim`.
         amplitude: (scale, logit of being that of the event before).
+        nearest: None where the event before tells all dims.
     """
 
     names: tuple[str, ...]
@@ -96,6 +114,21 @@ class Statistics:
     gaps: tuple[tuple[Table, ...], ...]
     dims: dict[int, DimStatistics]
     amplitude: tuple[int, int]
+    nearest: Nearest | None = None
+
+    @property
+    def told_by_nearest(self) -> frozenset[int]:
+        """The dims that the nearest event tells."""
+        if self.nearest is None:
+            return frozenset()
+        known = max(self.order.index(dim) for dim in (self.nearest.alike, self.nearest.near))
+        return frozenset(self.order[known + 1 :])
+
+    def n_kinds(self, dim: int) -> int:
+        """How many kinds of events there are for a dim."""
+        if self.nearest is not None and dim in self.told_by_nearest:
+            return 2 * (len(self.nearest.limits) + 2)
+        return len(self.gap_limits) + 2
 
 
 def numbers() -> list[int]:
@@ -118,7 +151,6 @@ def load(number: int) -> Statistics:
 def parse(found: dict[str, Any]) -> Statistics:
     """Statistics as a JSON file holds them, with dims by name."""
     index = {name: i for i, name in enumerate(found["names"])}
-    same_kinds = list(range(len(found["gap_limits"]) + 2))
 
     def weights(of: dict[str, Any], key: str) -> tuple[tuple[int, int], ...]:
         return tuple((index[name], weight) for name, weight in of.get(key, {}).items())
@@ -127,7 +159,7 @@ def parse(found: dict[str, Any]) -> Statistics:
         lists = {key: tuple(of[key]) for key in ("mean", "last", "before", "average", "scale")}
         return DimStatistics(
             start=of["start"],
-            kinds=_rows(of.get("kinds", [same_kinds, same_kinds])),
+            kinds=_rows(of.get("kinds", [range(len(of["mean"]))] * 2)),
             change=weights(of, "change"),
             coarser=of["coarser"],
             spike=spike(of["spike"]) if "spike" in of else None,
@@ -140,6 +172,10 @@ def parse(found: dict[str, Any]) -> Statistics:
             code = GapRule(Fraction(*of["seconds"]), Fraction(*of["octaves"]))
         return Spike(code, of["context"], _rows(of["logits"]), weights(of, "telling"))
 
+    nearest = None
+    if "nearest" in found:
+        of = found["nearest"]
+        nearest = Nearest(index[of["alike"]], index[of["near"]], tuple(of["limits"]))
     return Statistics(
         names=tuple(found["names"]),
         order=tuple(index[name] for name in found["order"]),
@@ -149,8 +185,9 @@ def parse(found: dict[str, Any]) -> Statistics:
         gaps=tuple(tuple(table_of(shares) for shares in contexts) for contexts in found["gaps"]),
         dims={index[name]: dim(of) for name, of in found["dims"].items()},
         amplitude=tuple(found["amplitude"]),
+        nearest=nearest,
     )
 
 
-def _rows(lists: list[list[int]]) -> tuple[tuple[int, ...], ...]:
+def _rows(lists: list[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(row) for row in lists)

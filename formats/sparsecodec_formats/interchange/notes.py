@@ -1,0 +1,174 @@
+"""Events as notes: when each begins and ends, its pitch, how loud it is.
+
+A note is a run of linked events (`Voices`). Velocities go with the level in dB: -60 dB re full scale is 0, 0 dB is 1.
+Where there is no pitch there is no note, drums excepted: an unvoiced voice of `speech` gives none, and `reference`,
+whose vectors tell no pitch, gives none at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.presets import layout_of, level_db
+from sparsecodec_formats.presets.layout import Layout
+from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.table import EventTable
+
+from .drums import Drum, drum_of
+from .rows import DECIMALS
+
+SOFTEST_DB = -60.0
+"""Level of velocity 0; that of velocity 1 is 0 dB."""
+PITCHED_ABOVE = 0.5
+"""An event whose `pitched` is not above this is a drum."""
+MIDI_OF_110_HZ = 45.0
+NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note, or a stroke of a drum.
+
+    Attributes: onset_s, offset_s: onset and end, s from the start of the source; midi: pitch in semitones, of which 69
+    are 440 Hz (of a drum that of its lowest mode); velocity: 0 … 1; drum: which one, None for a note with a pitch;
+    channel: of the source; event: row of the note's first event.
+    """
+
+    onset_s: float
+    offset_s: float
+    midi: float
+    velocity: float
+    drum: Drum | None
+    channel: int
+    event: int
+
+
+def notes_of(table: EventTable) -> list[Note]:
+    """The notes of a table, by their onsets; SicError for a preset that is not known here.
+
+    `music`: from the time of a note's first event to the key's release in its last. `speech`: a note for each voice,
+    from the middle of its attack to where it has died away. The pitch is the median over a note's time, the velocity
+    that of its loudest event. What is silent, or begins after the recording's end, is no note, and none goes on after
+    that.
+    """
+    voices = Voices.of(table)
+    if not voices.linked:
+        return []
+    found = [note for note in _notes(table, voices, voices.runs) if note is not None]
+    return sorted(found, key=lambda note: (note.onset_s, note.event))
+
+
+def event_notes(table: EventTable) -> list[Note | None]:
+    """Of each event by itself, what `notes_of` tells of a run of them; it ends where a linked event carries it on."""
+    voices = Voices.of(table)
+    if not voices.linked:
+        return [None] * len(table)
+    return _notes(table, voices, list(np.arange(len(table))[:, None]))
+
+
+def note_rows(notes: Sequence[Note]) -> list[dict[str, Any]]:
+    """Notes as flat mappings for JSON; their keys stay the same."""
+    return [
+        {
+            "onset_s": round(note.onset_s, DECIMALS),
+            "offset_s": round(note.offset_s, DECIMALS),
+            "midi": round(note.midi, DECIMALS),
+            "velocity": round(note.velocity, DECIMALS),
+            "drum": note.drum is not None,
+            "channel": note.channel,
+            "event": note.event,
+        }
+        for note in notes
+    ]
+
+
+def note_name(midi: float) -> str:
+    """The nearest note of the scale, such as C4 (60) and F#3 (54)."""
+    nearest = math.floor(midi + 0.5)
+    return f"{NAMES[nearest % 12]}{nearest // 12 - 1}"
+
+
+def note_name_and_cents(midi: float) -> str:
+    """As `note_name`, and how many cents above or below: A4, A4+12, A4-3."""
+    cents = round(100 * (midi - math.floor(midi + 0.5)))
+    return note_name(midi) + (f"{cents:+d}" if cents else "")
+
+
+def _notes(table: EventTable, voices: Voices, runs: Sequence[NDArray[np.int64]]) -> list[Note | None]:
+    """Of each run of rows, its note; None where there is none."""
+    layout = layout_of(table.header)
+    midi, level, drums = _midi(table, layout), _loudness_db(table, layout), _drums(table, layout)
+    onset_s, offset_s = _times(table, layout, voices)
+    out: list[Note | None] = []
+    for run in runs:
+        first, last = int(run[0]), int(run[-1])
+        pitched = run[np.isfinite(midi[run])]
+        loudest_db = float(level[run].max())
+        if not len(pitched) or loudest_db == -math.inf or onset_s[first] >= table.duration_s:
+            out.append(None)
+            continue
+        out.append(
+            Note(
+                onset_s=float(onset_s[first]),
+                offset_s=max(float(onset_s[first]), min(float(offset_s[last]), table.duration_s)),
+                midi=_median(midi[pitched], offset_s[pitched] - onset_s[pitched]),
+                velocity=min(max(1 - loudest_db / SOFTEST_DB, 0.0), 1.0),
+                drum=drums[first],
+                channel=int(table.channel[first]),
+                event=first,
+            )
+        )
+    return out
+
+
+def _midi(table: EventTable, layout: Layout) -> Floats:
+    dim = layout.dim("f0_semitones")
+    midi = MIDI_OF_110_HZ + dim.heard(table.vector)
+    if layout.events_are_notes:
+        return midi
+    return np.where(table.vector[:, dim.index] == 0, np.nan, midi)  # a voice that has had no pitch yet
+
+
+def _loudness_db(table: EventTable, layout: Layout) -> Floats:
+    """Levels, with that of the noise where it is told apart."""
+    level = level_db(table)
+    if "noise_db" not in layout.dims:
+        return level
+    return level + 10 * np.log10(1 + 10 ** (layout.dim("noise_db").heard(table.vector) / 10))
+
+
+def _drums(table: EventTable, layout: Layout) -> list[Drum | None]:
+    if "pitched" not in layout.dims:
+        return [None] * len(table)
+    pitched = layout.physical(table, "pitched") > PITCHED_ABOVE
+    semitones, noise_db, noise_t60 = (
+        layout.dim(name).heard(table.vector) for name in ("f0_semitones", "noise_db", "noise_decay_log2_s")
+    )
+    f0_hz, noise_t60_s = 110 * np.exp2(semitones / 12), np.exp2(noise_t60)
+    return [
+        None if pitched[i] else drum_of(float(f0_hz[i]), float(noise_db[i]), float(noise_t60_s[i]))
+        for i in range(len(table))
+    ]
+
+
+def _times(table: EventTable, layout: Layout, voices: Voices) -> tuple[Floats, Floats]:
+    """Onset and end of every event, as if it were a note by itself."""
+    if not layout.events_are_notes:
+        return np.maximum(table.time - voices.attack_s / 2, 0), voices.end_s
+    held_s = np.exp2(layout.dim("duration_log2_s").heard(table.vector))
+    return table.time, table.time + np.where(voices.ends, held_s, voices.next_s)
+
+
+def _median(values: Floats, weights: Floats) -> float:
+    """The value that half of the weight lies at or below."""
+    order = np.argsort(values, kind="stable")
+    up_to = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(up_to, up_to[-1] / 2)])
