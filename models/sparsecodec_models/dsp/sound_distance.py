@@ -46,6 +46,7 @@ class SoundDistance:
       mean over resolutions of spectral convergence (Arık et al. 2018) and L1 of log mel power, above a floor at
       `floor_db` re full scale; plus `envelope_weight` · (1 − mean correlation of third-octave envelopes over 0.4 s,
       normalised over time and then over bands as in extended STOI: Jensen & Taal 2016).
+    resolutions: windows in samples, mel bands of each.
     weight: float32 [b, n] or None: samples where it is 0 do not count (both sounds are multiplied by it).
     """
 
@@ -56,14 +57,16 @@ class SoundDistance:
         envelope_weight: float = 1.0,
         floor_db: float = -75.0,
         weight: Tensor | None = None,
+        resolutions: tuple[tuple[int, int], ...] = RESOLUTIONS,
     ) -> None:
+        self.resolutions = resolutions
         self.sample_rate, self.envelope_weight, self.weight = sample_rate, envelope_weight, weight
         self.floor = 10.0 ** (floor_db / 10.0)
         target = target if weight is None else target * weight
         device = str(target.device)
         self._device = device
         self._targets = []
-        for size, mels in RESOLUTIONS:
+        for size, mels in resolutions:
             power = _power(target, size, size // 4)
             magnitude = (power + 1e-10).sqrt()
             norm = magnitude.flatten(1).norm(dim=1) + 1e-3 * size**0.5
@@ -73,6 +76,11 @@ class SoundDistance:
     def _log_mel(self, power: Tensor, size: int, mels: int) -> Tensor:
         mel = _mel(size, mels, self.sample_rate, self._device)
         return torch.log(mel @ power * (2.0 / size) + self.floor)
+
+    def loudest_db(self) -> float:
+        """The target's loudest mel level, dB re full scale."""
+        loudest = max(float(log_mel.max()) for _, _, log_mel in self._targets)
+        return 10.0 * loudest / float(np.log(10.0))
 
     def _normalised(self, samples: Tensor) -> Tensor:
         # 25.6 ms windows every 12.8 ms, as STOI has them
@@ -87,13 +95,13 @@ class SoundDistance:
     def __call__(self, rendered: Tensor) -> Tensor:
         rendered = rendered if self.weight is None else rendered * self.weight
         total = rendered.new_zeros(())
-        for (size, mels), (magnitude, norm, log_mel) in zip(RESOLUTIONS, self._targets, strict=True):
+        for (size, mels), (magnitude, norm, log_mel) in zip(self.resolutions, self._targets, strict=True):
             power = _power(rendered, size, size // 4)
             convergence = ((power + 1e-10).sqrt() - magnitude).flatten(1).norm(dim=1) / norm
             total = (
                 total + convergence.clamp_max(4.0).mean() + (self._log_mel(power, size, mels) - log_mel).abs().mean()
             )
-        total = total / len(RESOLUTIONS)
+        total = total / len(self.resolutions)
         if self._envelopes is not None:
             # a piece correlates with itself by 1, or by less where it is silent
             lost = self._envelopes * (self._envelopes - self._normalised(rendered))

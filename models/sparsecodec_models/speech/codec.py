@@ -29,7 +29,7 @@ EFFORT_ITERATIONS = (0, 4, 8, 16, 26, 36, 50, 70, 100, 140)  # of the fit
 
 
 class SpeechCodec(Codec):
-    """The default preset."""
+    """Linked events of harmonics, noise and room."""
 
     name = PRESET
     model: SpeechModel

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.presets.voices import BEGINS_ABOVE
 from sparsecodec_models.dsp.mel import band_centres_hz, interpolation_matrix
+from sparsecodec_models.dsp.room import room_gain
 from sparsecodec_models.speech.config import PRESET, SpeechConfig
 
 F0_REFERENCE_HZ = 110.0
@@ -20,7 +21,6 @@ VOICE_LOW_HZ, VOICE_HIGH_HZ = 300.0, 7000.0
 NAMED = tuple(LAYOUTS[PRESET].dims)[:8]
 
 
-ROOM_OFF = 10 ** (-54 / 20)  # gain at which there is no room: less than the smallest that files can tell
 UNVOICED = 0.08  # mean voicing below which an event has no pitch of its own
 
 
@@ -116,7 +116,7 @@ class SpeechDecoder(nn.Module):
             glide_semitones=glide.float(),
             phase_cycles=torch.remainder(phase, 1.0).float(),
             begins=begins.detach() > BEGINS_ABOVE,
-            room_gain=(torch.pow(10.0, room / 20.0) - ROOM_OFF).clamp_min(0.0).float(),
+            room_gain=room_gain(room),
             shape_db=both[:, : c.bands].clamp(-120.0, 60.0),
             voicing=torch.sigmoid(both[:, c.bands :]),
         )

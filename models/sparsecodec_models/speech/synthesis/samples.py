@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sparsecodec_models.dsp.noise import white_noise
+from sparsecodec_models.dsp.room import convolve, room_response
 from sparsecodec_models.speech.config import SpeechConfig
 
 from .controls import SpeechControls, SpeechDecoder
@@ -53,7 +52,7 @@ class ChannelSound:
         config, device = self._decoder.config, self._controls.level_db.device
         begin = start
         if self._has_room:
-            response = room_response(config)
+            response = room_response(config.sample_rate, config.room_seconds)
             begin -= len(response)  # the room hears what began before
             begin = begin if heard_from is None else max(begin, heard_from)
         length += start - begin
@@ -138,19 +137,3 @@ def overlap_add(frames: Tensor, frame: Tensor, start: int, length: int, config: 
     index = (place[inside, None] + width + torch.arange(width, device=frame.device)).reshape(-1)
     out = torch.zeros(length + 2 * width, device=frames.device, dtype=frames.dtype)
     return out.index_add(0, index, frames[inside].reshape(-1))[width : width + length]
-
-
-@functools.lru_cache(maxsize=4)
-def room_response(config: SpeechConfig) -> Tensor:
-    """The room: noise under an exponential decay of 60 dB in `room_seconds`, unit energy, float32 [r]."""
-    length = int(config.room_seconds * config.sample_rate)
-    response = white_noise(0x726F6F6D, 0, 0, length) * torch.pow(10.0, -3.0 * torch.arange(length) / length)
-    response[: int(0.003 * config.sample_rate)] = 0.0  # the direct sound is already there
-    return response / response.norm()
-
-
-def convolve(signal: Tensor, response: Tensor) -> Tensor:
-    """Linear convolution, cut to the signal's length: float32 [n]."""
-    size = 1 << (len(signal) + len(response) - 1).bit_length()
-    product = torch.fft.rfft(signal, size) * torch.fft.rfft(response.to(signal.device), size)
-    return torch.fft.irfft(product, size)[: len(signal)]

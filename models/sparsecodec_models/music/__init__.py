@@ -1,0 +1,1 @@
+"""The preset `music`: every note an event."""

@@ -1,0 +1,1 @@
+"""Events to sound: controls → notes → samples, a file each."""

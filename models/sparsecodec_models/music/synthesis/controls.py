@@ -1,0 +1,151 @@
+"""The `music` decoder, first part: event vectors → controls, named physical quantities with units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.presets.voices import BEGINS_ABOVE
+from sparsecodec_models.dsp.room import room_gain
+from sparsecodec_models.music.config import PRESET, MusicConfig
+
+F0_REFERENCE_HZ = 110.0
+PITCHED_ABOVE = 0.5
+NAMED = tuple(LAYOUTS[PRESET].dims)[:15]
+LEAST_DB, MOST_DB = -120.0, 60.0  # of the spectra's points
+
+
+@dataclass(frozen=True)
+class MusicControls:
+    """What a person can read in n events. First axis n; float64 where time or pitch depends on it, else float32.
+
+    level_db           float32 [n]      RMS level of the partials together when the attack is over, dB re full scale
+    attack_s           float64 [n]      from the event's time to full level, seconds
+    decay_low_s        float32 [n]      T60 of a partial at 100 Hz, seconds
+    decay_high_s       float32 [n]      T60 of a partial at 5 kHz, seconds
+    duration_s         float64 [n]      from the event's time to the release, seconds
+    release_s          float32 [n]      T60 that is added after it, seconds
+    f0_semitones       float64 [n]      pitch, semitones re 110 Hz: -24 … 63.5
+    inharmonicity      float64 [n]      B: partial k is at k f0 sqrt(1 + B k²)
+    vibrato_semitones  float64 [n]      depth of the vibrato, either way
+    vibrato_hz         float64 [n]      its rate
+    noise_db           float32 [n]      level of the noise, dB re `level_db`
+    noise_decay_s      float32 [n]      its T60, seconds
+    pitched            bool    [n]      else the partials are those of a membrane
+    begins             bool    [n]      it begins by itself; else it carries on a note
+    room_gain          float32 [n]      linear gain of the send to the room
+    partial_db         float32 [n, P]   level of partials at P frequencies, dB, relative (power is normalised away)
+    noise_band_db      float32 [n, B]   level of noise per band, dB, likewise
+    """
+
+    level_db: Tensor
+    attack_s: Tensor
+    decay_low_s: Tensor
+    decay_high_s: Tensor
+    duration_s: Tensor
+    release_s: Tensor
+    f0_semitones: Tensor
+    inharmonicity: Tensor
+    vibrato_semitones: Tensor
+    vibrato_hz: Tensor
+    noise_db: Tensor
+    noise_decay_s: Tensor
+    pitched: Tensor
+    begins: Tensor
+    room_gain: Tensor
+    partial_db: Tensor
+    noise_band_db: Tensor
+
+    def __getitem__(self, index: Tensor | slice) -> MusicControls:
+        return MusicControls(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def __len__(self) -> int:
+        return len(self.level_db)
+
+    @property
+    def f0_hz(self) -> Tensor:
+        """float64 [n]."""
+        return F0_REFERENCE_HZ * torch.exp2(self.f0_semitones / 12.0)
+
+
+class MusicDecoder(nn.Module):
+    """Maps vectors to controls. The first 15 dims are affine images of the physical controls
+    (`sparsecodec_formats.presets`); the rest are coefficients of `shape_basis`, a linear map to the levels of partials
+    and of noise bands, dB.
+
+    Until weights are loaded, the coefficients are those of two cosine transforms: 12 of the partials' curve, 5 of the
+    bands'.
+    """
+
+    scale: Tensor
+    offset: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, config: MusicConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or MusicConfig()
+        mean, basis = _plain_shapes(self.config)
+        self.shape_mean = nn.Parameter(torch.tensor(mean, dtype=torch.float32))
+        self.shape_basis = nn.Parameter(torch.tensor(basis, dtype=torch.float32))
+        dims = [LAYOUTS[PRESET].dims[name] for name in NAMED]
+        for name in ("scale", "offset", "low", "high"):
+            of_dims = torch.tensor([getattr(dim, name) for dim in dims], dtype=torch.float64)
+            self.register_buffer(name, of_dims, persistent=False)
+
+    def controls(self, vector: Tensor) -> MusicControls:
+        """Event vectors float32 [n, 32] → controls. Values outside the physical range are clamped, so any vector
+        sounds."""
+        c = self.config
+        named = (vector[:, : c.named_dims].double() * self.scale + self.offset).clamp(self.low, self.high)
+        of = dict(zip(NAMED, named.unbind(1), strict=True))
+        shape = (vector[:, c.named_dims :] @ self.shape_basis + self.shape_mean).clamp(LEAST_DB, MOST_DB)
+        return MusicControls(
+            level_db=of["level_db"].float(),
+            attack_s=torch.exp2(of["attack_log2_s"]),
+            decay_low_s=torch.exp2(of["decay_low_log2_s"]).float(),
+            decay_high_s=torch.exp2(of["decay_high_log2_s"]).float(),
+            duration_s=torch.exp2(of["duration_log2_s"]),
+            release_s=torch.exp2(of["release_log2_s"]).float(),
+            f0_semitones=of["f0_semitones"],
+            inharmonicity=torch.exp2(of["inharmonicity_log2"]),
+            vibrato_semitones=of["vibrato_semitones"],
+            vibrato_hz=of["vibrato_hz"],
+            noise_db=of["noise_db"].float(),
+            noise_decay_s=torch.exp2(of["noise_decay_log2_s"]).float(),
+            pitched=of["pitched"].detach() > PITCHED_ABOVE,
+            begins=of["begins"].detach() > BEGINS_ABOVE,
+            room_gain=room_gain(of["room_db"]),
+            partial_db=shape[:, : c.partial_points],
+            noise_band_db=shape[:, c.partial_points :],
+        )
+
+
+def partial_points_hz(config: MusicConfig) -> np.ndarray:
+    """Frequencies of the points of the partials' curve, float64 [P]."""
+    return np.geomspace(config.partial_low_hz, config.partial_high_hz, config.partial_points)
+
+
+def noise_centres_hz(config: MusicConfig) -> np.ndarray:
+    """Centres of the noise bands, float64 [B]."""
+    return np.geomspace(config.noise_low_hz, config.noise_high_hz, config.noise_bands)
+
+
+def _plain_shapes(config: MusicConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [P + B] and basis [coefficients, P + B], dB: partials that fall by 9 dB an octave and flat noise, and
+    cosines of 4 dB, without the constant ones (levels are normalised)."""
+    points, bands = config.partial_points, config.noise_bands
+    mean = np.zeros(points + bands)
+    mean[:points] = -9.0 * np.log2(partial_points_hz(config) / config.partial_low_hz)
+    basis = np.zeros((config.vector_dims - config.named_dims, points + bands))
+    of_noise = 5
+    of_partials = len(basis) - of_noise
+    for rows, columns in ((slice(0, of_partials), slice(0, points)), (slice(of_partials, None), slice(points, None))):
+        part = basis[rows, columns]
+        order, place = np.arange(1, part.shape[0] + 1)[:, None], (np.arange(part.shape[1]) + 0.5) / part.shape[1]
+        part[:] = 4.0 * np.cos(np.pi * order * place)
+    return mean, basis
