@@ -16,6 +16,7 @@ ARROWS_UP = {
     "sparsecodec_formats/errors.py": "import click, torch, sparsecodec_formats.table, sparsecodec_models",
     "sparsecodec_models/dsp/__init__.py": "import sparsecodec_models.presets",
     "sparsecodec_models/speech/config.py": "import sparsecodec_models.speech.codec",
+    "sparsecodec_models/music/config.py": "import sparsecodec_models.music.synthesis.controls",
     "sparsecodec_cli/errors.py": "def later(): import sparsecodec_cli.api",
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .audio_source import ArraySource, AudioSource
+    from .choice import choose_preset
     from .codec import Codec
     from .presets import ModelInfo, codec_for, list_models, load_codec
 
@@ -15,11 +16,21 @@ _HOMES = {
     "AudioSource": "audio_source",
     "Codec": "codec",
     "ModelInfo": "presets",
+    "choose_preset": "choice",
     "codec_for": "presets",
     "list_models": "presets",
     "load_codec": "presets",
 }
-__all__ = ["ArraySource", "AudioSource", "Codec", "ModelInfo", "codec_for", "list_models", "load_codec"]
+__all__ = [
+    "ArraySource",
+    "AudioSource",
+    "Codec",
+    "ModelInfo",
+    "choose_preset",
+    "codec_for",
+    "list_models",
+    "load_codec",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,7 +31,8 @@ class Preset:
     Attributes:
         name: as in `Header.model` and in weights files.
         description, licence: for people.
-        codec_class, training_class: "module:class" below this package, a `Codec` and a `PresetTraining`.
+        codec_class: "module:class" below this package, a `Codec`.
+        training_class: the same of a `PresetTraining`; None: `Training` does not train this preset.
         weights: the shipped weights file; None: none is shipped, and the codec without a file is untrained.
         training_options: the fields of a `TrainingPlan` that not every preset has, and this one has.
     """
@@ -40,7 +41,7 @@ class Preset:
     description: str
     licence: str
     codec_class: str
-    training_class: str
+    training_class: str | None = None
     weights: Path | None = None
     training_options: tuple[str, ...] = ()
 
@@ -50,21 +51,30 @@ class Preset:
         return codec
 
     def training(self) -> PresetTraining:
-        """How it is trained; imports torch."""
+        """How it is trained; imports torch. SicError where it is not one of `trained_presets()`."""
+        if self.training_class is None:
+            raise SicError(f"preset {self.name!r} is not trained this way; name {' or '.join(trained_presets())}")
         training: PresetTraining = _imported(self.training_class)()
         return training
 
 
-DEFAULT_PRESET = "speech"
+DEFAULT_PRESET = "speech"  # where no name is given and no sound to choose by
 _ROWS = (
     Preset(
         name="speech",
-        description="linked events of harmonics, noise and room, phase running on; trained on speech; the default",
+        description="linked events of harmonics, noise and room, phase running on; trained on speech",
         licence="MIT (trained on GPL and BSD recordings: see the model card)",
         codec_class="speech.codec:SpeechCodec",
         training_class="training.speech_task:SpeechTraining",
         weights=WEIGHTS / "speech.safetensors",
         training_options=("seconds", "imitation_steps"),
+    ),
+    Preset(
+        name="music",
+        description="every note an event: damped partials, noise, room; trained on rendered notes",
+        licence="MIT (trained on MIT and public-domain fonts: see the model card)",
+        codec_class="music.codec:MusicCodec",
+        weights=WEIGHTS / "music.safetensors",
     ),
     Preset(
         name="reference",
@@ -75,6 +85,11 @@ _ROWS = (
     ),
 )
 PRESETS: Mapping[str, Preset] = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def trained_presets() -> list[str]:
+    """The names of the presets that a `TrainingPlan` can be of."""
+    return [row.name for row in PRESETS.values() if row.training_class is not None]
 
 
 def presets_with(training_option: str) -> list[str]:

@@ -15,7 +15,7 @@ from sparsecodec_formats import LAYOUTS, SicError
 from sparsecodec_models import list_models, load_codec, presets
 from sparsecodec_models.codec import FOREVER, Codec
 from sparsecodec_models.errors import OtherWeights, UnknownModel
-from sparsecodec_models.presets import DEFAULT_PRESET, PRESETS, Preset, codec_for, presets_with
+from sparsecodec_models.presets import DEFAULT_PRESET, PRESETS, Preset, codec_for, presets_with, trained_presets
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.training.plan import PresetTraining, TrainingPlan
 
@@ -29,7 +29,7 @@ def test_reading_the_table_imports_no_torch() -> None:
 
 
 @pytest.mark.parametrize("row", PRESETS.values(), ids=lambda row: row.name)
-def test_a_row_leads_to_its_codec_and_its_training(row: Preset) -> None:
+def test_a_row_leads_to_its_codec(row: Preset) -> None:
     codec = load_codec(row.name)
     layout = LAYOUTS[row.name]
     assert isinstance(codec, row.codec()) and codec.name == row.name
@@ -37,12 +37,25 @@ def test_a_row_leads_to_its_codec_and_its_training(row: Preset) -> None:
     assert (row.weights is not None) == any(codec.weights_hash)
     whole, encoder, decoder = codec.parameters()
     assert whole == encoder + decoder == sum(p.numel() for p in codec.model.parameters())
+
+
+@pytest.mark.parametrize("name", trained_presets())
+def test_a_row_leads_to_its_training(name: str) -> None:
+    row = PRESETS[name]
     assert isinstance(row.training(), PresetTraining)
     plan = TrainingPlan.of(data=("d",), preset=row.name)
     own = {"seconds", "imitation_steps"}
     assert {name for name in own if getattr(plan, name) is not None} == set(row.training_options)
     assert plan.steps > 0 and plan.batch > 0 and row.training().schedule(plan).steps == plan.steps
     assert set(row.training_options) <= {field.name for field in fields(TrainingPlan)}
+
+
+def test_a_preset_that_is_not_trained_here_says_which_are() -> None:
+    assert trained_presets() == ["speech", "reference"]
+    assert PRESETS["music"].training_class is None
+    for make in (PRESETS["music"].training, lambda: TrainingPlan.of(data=("d",), preset="music")):
+        with pytest.raises(SicError, match="'music' is not trained this way; name speech or reference"):
+            make()
 
 
 def test_the_default_has_weights() -> None:
@@ -66,7 +79,7 @@ def test_a_new_row_is_all_that_a_preset_needs(tmp_path: Path, monkeypatch: pytes
 
 def test_what_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     for name in ("brass", str(tmp_path / "gone.safetensors")):
-        with pytest.raises(UnknownModel, match="speech or reference"):
+        with pytest.raises(UnknownModel, match="speech or music or reference"):
             load_codec(name)
     header = table_of(ReferenceCodec(sounding(0)), [0.0], 100).header
     with pytest.raises(UnknownModel, match="'brass'"):

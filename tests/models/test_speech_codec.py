@@ -213,7 +213,9 @@ def test_a_ceiling_does_not_join_what_a_pause_parts(codec: SpeechCodec) -> None:
 
 
 def test_models_are_listed_with_true_figures(codec: SpeechCodec) -> None:
-    speech, reference = list_models()
+    shown = {model.name: model for model in list_models()}
+    assert list(shown) == ["speech", "music", "reference"]
+    speech, reference = shown["speech"], shown["reference"]
     assert (speech.name, speech.shipped, speech.weights_hash) == ("speech", True, codec.weights_hash.hex())
     assert speech.parameters == sum(p.numel() for p in codec.model.parameters())
     assert (reference.name, reference.shipped, reference.weights_hash) == ("reference", False, None)

@@ -1,0 +1,111 @@
+"""Analysis by synthesis: notes fitted to a part of a sound by gradient through the decoder."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_models.dsp.sound_distance import SoundDistance
+from sparsecodec_models.music.config import PRESET
+from sparsecodec_models.music.synthesis.controls import MusicDecoder
+from sparsecodec_models.music.synthesis.samples import render
+
+RESOLUTIONS = ((256, 24), (512, 48), (1024, 80), (2048, 80), (4096, 120))  # (window in samples, mel bands)
+LEARNING_RATE = 0.25  # units of the vector an iteration, times these for some dims: what is heard less moves faster
+_RATES = {
+    "attack_log2_s": 2.0,
+    "decay_low_log2_s": 1.5,
+    "decay_high_log2_s": 2.0,
+    "duration_log2_s": 0.25,
+    "f0_semitones": 0.3,
+    "noise_db": 2.0,
+}
+_FIXED = ("pitched", "begins", "room_db")
+DEPTH_DB = 60.0  # levels further below the loudest are not told apart
+
+
+def refine(
+    decoder: MusicDecoder,
+    vector: Tensor,
+    time: Tensor,
+    target: Tensor,
+    *,
+    iterations: int,
+    quantiser_step: Tensor | None = None,
+    bit_weight: float = 0.0,
+    seed: int = 0,
+    noise: Tensor | None = None,
+    runs: list[np.ndarray] | None = None,
+    free: Tensor | None = None,
+) -> Tensor:
+    """Vectors float32 [n, 32] fitted so that all events together sound like the target; nothing is rounded.
+
+    target: float32 [length], times int64 [n] count from its first sample; noise, runs: as for `render`; free: bool [n],
+    events that may change, None for all. quantiser_step: float32 [32]; the fit sees rounding to it as uniform noise of
+    the same width (Ballé et al. 2017), so that it settles where rounding hurts least. bit_weight: what a bit costs in
+    units of the distance; bits are counted as those of a Laplace distribution of each dim over these events.
+    """
+    if not iterations or not len(vector):
+        return vector.clone()
+    vector = vector.clone()
+    layout = LAYOUTS[PRESET].dims
+    rate = torch.full((vector.shape[1],), LEARNING_RATE)
+    for name, factor in _RATES.items():
+        rate[layout[name].index] *= factor
+    for name in _FIXED:
+        rate[layout[name].index] = 0.0
+    rates = rate.expand_as(vector).clone()
+    rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
+    if free is not None:
+        rates *= free[:, None]
+    distance = sound_distance(target, decoder.config.sample_rate)
+    generator = torch.Generator().manual_seed(seed + 1)
+    mean, square = torch.zeros_like(vector), torch.zeros_like(vector)
+    with torch.enable_grad():
+        vector.requires_grad_(True)
+        for i in range(iterations):
+            heard = vector
+            if quantiser_step is not None:
+                jitter = torch.rand(vector.shape, generator=generator) - 0.5
+                heard = vector + jitter * quantiser_step * (rates > 0)
+            sound = render(decoder, heard, time, seed, len(target), runs=runs, noise=noise)
+            loss = distance(sound[None])
+            if bit_weight and quantiser_step is not None:
+                loss = loss + bit_weight * _bits(vector, quantiser_step).sum(1).mean()
+            (gradient,) = torch.autograd.grad(loss, vector)
+            _adam(vector, gradient.nan_to_num_(0.0), mean, square, rates * (1.0 - 0.9 * i / iterations), i + 1)
+    return vector.detach()
+
+
+def sound_distance(target: Tensor, sample_rate: int) -> SoundDistance:
+    """The distance that notes are fitted by, to a target float32 [n]."""
+    loudest = SoundDistance(target[None], sample_rate, envelope_weight=0.0, resolutions=RESOLUTIONS).loudest_db()
+    return SoundDistance(
+        target[None],
+        sample_rate,
+        envelope_weight=0.0,
+        floor_db=max(loudest - DEPTH_DB, -100.0),
+        resolutions=RESOLUTIONS,
+    )
+
+
+def _bits(vector: Tensor, step: Tensor) -> Tensor:
+    """float32 [n, 32]: bits of each number, as if it came from a Laplace distribution with the events' own median and
+    spread."""
+    with torch.no_grad():
+        middle = vector.median(0).values
+        scale = (vector - middle).abs().mean(0) + 0.3 * step
+    return ((vector - middle).abs() / scale + torch.log(2.0 * scale / step).clamp_min(0.0)) / np.log(2.0)
+
+
+@torch.no_grad()
+def _adam(value: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rates: Tensor, step: int) -> None:
+    """One step of Adam (Kingma & Ba 2015, algorithm 1) with a rate for each number; changes the first four in place.
+    torch.optim's imports a compiler at its first use, which takes longer than the fit of a short recording."""
+    first, second = 0.85, 0.97
+    mean.lerp_(gradient, 1 - first)
+    square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    size = (square.sqrt() / (1 - second**step) ** 0.5).add_(1e-8)
+    value.addcdiv_(-rates * mean, size, value=1.0 / (1 - first**step))

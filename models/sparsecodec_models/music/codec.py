@@ -1,0 +1,100 @@
+"""The `music` preset as a codec: audio → notes → audio, both as streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.header import Header
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.steps import nearest_step
+from sparsecodec_formats.table import EventTable
+from sparsecodec_models import weights
+from sparsecodec_models.audio_source import ModelRateAudio
+from sparsecodec_models.codec import Codec, RateTarget, Spans
+from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
+from sparsecodec_models.music.synthesis.samples import NoteSound
+
+from .config import PRESET
+from .model import MusicModel
+
+BLOCK = 2**16  # samples rendered at once
+EFFORT_ITERATIONS = (0, 4, 8, 16, 30, 42, 60, 80, 110, 150)  # of the fit
+
+
+class MusicCodec(Codec):
+    """Every note an event."""
+
+    name = PRESET
+    model: MusicModel
+    default_effort = 4
+    time_unit: Fraction = LAYOUTS[PRESET].time_unit
+
+    def __init__(self, model: MusicModel, *, weights_hash: bytes = weights.NO_WEIGHTS, device: str = "cpu") -> None:
+        """model is taken over: frozen and moved. weights_hash: of its file, if it has one."""
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval().requires_grad_(False)
+        self.weights_hash = weights_hash
+        self.model_rate = model.config.decoder.sample_rate
+        self.step = (nearest_step(2.0 ** (DEFAULT_EIGHTH / 8)),) * model.config.decoder.vector_dims
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, device: str = "cpu") -> Self:
+        return cls(MusicModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
+
+    @classmethod
+    def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
+        return cls(MusicModel.drawn(seed), device=device)
+
+    def event_spans(self, table: EventTable) -> Spans:
+        """While an event's partials or its noise are heard, with its room."""
+        first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
+        for rows, sound in self._sounds(table, seed=0):
+            first[rows], last[rows] = sound.spans()
+        return first, last
+
+    @torch.no_grad()
+    def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
+        controls = self.model.decoder.controls(torch.tensor(table.vector, device=self.device))
+        pitched: NDArray[np.bool_] = controls.pitched.cpu().numpy()
+        return pitched
+
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+        if target.snr_stop_db is not None:
+            raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")
+        return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
+
+    @torch.no_grad()
+    def _synthesise(
+        self, table: EventTable, start: int, stop: int, seed: int
+    ) -> Iterator[tuple[NDArray[np.float32], bool]]:
+        sounds = [sound for _, sound in self._sounds(table, seed, table.amplitude)]
+        for at in range(start, stop, BLOCK):
+            size = min(BLOCK, stop - at)
+            out = torch.stack([sound.samples(at, size) for sound in sounds], 1)
+            yield out.cpu().numpy(), at + size >= stop
+
+    @torch.no_grad()
+    def _sounds(
+        self, table: EventTable, seed: int, amplitude: NDArray[np.float32] | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], NoteSound]]:
+        """Of each channel, its rows and their sound."""
+        time, runs = self.event_samples(table), Voices.of(table).runs
+        for channel in range(table.header.channels):
+            rows = np.flatnonzero(table.channel == channel)
+            place = np.full(len(table), -1)
+            place[rows] = np.arange(len(rows))
+            mine = [place[run] for run in runs if len(run) and table.channel[run[0]] == channel]
+            vector, at = (torch.tensor(column[rows], device=self.device) for column in (table.vector, time))
+            gain = None if amplitude is None else torch.tensor(amplitude[rows], device=self.device)
+            yield (
+                rows,
+                NoteSound(self.model.decoder, vector, at, runs=mine, seed=seed, channel=channel, amplitude=gain),
+            )
