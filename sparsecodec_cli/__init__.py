@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
 
-    from .api import compare, decode, decode_blocks, encode, read, render_report, render_stems, verify, write
+    from .api import compare, decode, decode_blocks, encode, export, read, render_report, render_stems, verify, write
     from .io.sounds import InputSound
 
 __version__ = "0.1.0"
@@ -29,6 +29,7 @@ __all__ = [
     "decode",
     "decode_blocks",
     "encode",
+    "export",
     "read",
     "render_report",
     "render_stems",
@@ -43,7 +44,18 @@ _HOME = {
     "InputSound": "sparsecodec_cli.io.sounds",
     "SicError": "sparsecodec_formats.errors",
     **dict.fromkeys(
-        ["compare", "decode", "decode_blocks", "encode", "read", "render_report", "render_stems", "verify", "write"],
+        [
+            "compare",
+            "decode",
+            "decode_blocks",
+            "encode",
+            "export",
+            "read",
+            "render_report",
+            "render_stems",
+            "verify",
+            "write",
+        ],
         "sparsecodec_cli.api",
     ),
 }

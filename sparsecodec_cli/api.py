@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .coding import codec_for, decode, decode_blocks, encode, load_codec, resolve_device
+from .coding import AUTO, codec_for, decode, decode_blocks, encode, load_codec, resolve_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
     "decode",
     "decode_blocks",
     "encode",
+    "export",
     "inspect",
     "list_models",
     "load_codec",
@@ -145,6 +146,17 @@ def randomize(table: EventTable, *, times: bool = False, vectors: bool = False, 
     return table
 
 
+def export(table: EventTable, file: BinaryIO, *, tempo_bpm: float = 120.0) -> int:
+    """Write the notes of a table as a Standard MIDI File, and return how many these are.
+
+    tempo_bpm: beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
+    Raises SicError for a preset whose vectors tell no pitch, and for a recording that is too long for MIDI.
+    """
+    from sparsecodec_formats.interchange.midi import write_midi
+
+    return write_midi(table, file, tempo_bpm=tempo_bpm)
+
+
 def compare(
     reference: NDArray[np.floating],
     sample_rate: int,
@@ -182,7 +194,7 @@ def render_report(
     effort: int | None = None,
     bitrate_kbps: float | None = None,
     seed: int = 0,
-    model: str | None = None,
+    model: str = AUTO,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> PageFacts:
@@ -195,7 +207,8 @@ def render_report(
         max_seconds: length of such a part, at most; a longer sound is also shown as a whole.
         effort, bitrate_kbps: of encoding the recordings, as for `encode`.
         seed: of the times and vectors that are drawn anew, and of the map of events.
-        model: to encode the recordings with, as for `encode`; for tables, as for `decode`.
+        model: to encode the recordings with, as for `encode`; for tables, as for `decode`. "auto" is for recordings the
+            model of the first sound, for tables the shipped weights.
         device, progress: as for `encode`.
 
     Raises SicError when a sound cannot be used, or a package of the extra `report` is missing.

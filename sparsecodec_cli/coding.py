@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from .io.progress import Progress
 
+AUTO = "auto"  # in place of a model's name: the preset that fits the recording
+
 
 def encode(
     audio: ArrayLike | AudioSource,
     sample_rate: int | None = None,
     *,
-    model: str | Codec | None = None,
+    model: str | Codec = AUTO,
     effort: int | None = None,
     bitrate_kbps: float | None = None,
     events_per_second: float | None = None,
@@ -34,12 +36,14 @@ def encode(
     Args:
         audio: samples [n] or [n, channels], full scale 1; or an `AudioSource`, which is read in blocks.
         sample_rate: of an array, Hz; a source has its own.
-        model: as for `load_codec`.
+        model: as for `load_codec`, or "auto": the preset `music` if notes are heard in some seconds of the audio, else
+            `speech`; `header.model` of the result names it.
         effort: 0 (the network alone) to 9 (longest search); None: the model's default.
         bitrate_kbps: upper limit for the whole file, kbit/s.
         events_per_second: upper limit for each channel.
-        snr_stop_db: add no more events where the residual is this far below the audio, dB. At most one of these three
-            may be given; without any the model decides how much the sound needs.
+        snr_stop_db: add no more events where the residual is this far below the audio, dB; `music` has no such limit,
+            so "auto" is then `speech`. At most one of these three may be given; without any the model decides how much
+            the sound needs.
         seed: of the decoder's noise, 0 to 2**32 - 1.
         tags: texts to store in the file.
         device: "auto", "cpu", "cuda" or "mps".
@@ -48,7 +52,8 @@ def encode(
     Raises SicError when the audio, the model or an option cannot be used.
     """
     from sparsecodec_formats.errors import SicError
-    from sparsecodec_models import ArraySource
+    from sparsecodec_models import ArraySource, choose_preset
+    from sparsecodec_models.presets import DEFAULT_PRESET
 
     if hasattr(audio, "rewind"):
         source = cast("AudioSource", audio)
@@ -58,6 +63,8 @@ def encode(
         raise SicError("an array of samples needs its sample_rate")
     else:
         source = ArraySource(audio, sample_rate)
+    if model == AUTO:
+        model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(source, resolve_device(device))
     return load_codec(model, device=device).encode(
         source,
         effort=effort,

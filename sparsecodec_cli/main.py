@@ -26,6 +26,7 @@ COMMANDS = (
     "inspect",
     "report",
     "compare",
+    "export",
     "randomize",
     "transform",
     "train",
@@ -98,7 +99,7 @@ def fail(message: str, exit_code: int, error: BaseException, name: str = "sic") 
 )
 @click.version_option(__version__, prog_name="sic", message="%(prog)s %(version)s")
 def cli() -> None:
-    """A sparse interpretable audio codec: speech as a few events a second.
+    """A sparse interpretable audio codec: speech and music as a few events a second.
 
     \b
     Examples:

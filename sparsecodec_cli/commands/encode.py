@@ -9,6 +9,7 @@ from sparsecodec_cli import api
 from .options import (
     FINITE,
     POSITIVE,
+    default_of,
     device_option,
     input_argument,
     model_option,
@@ -59,7 +60,12 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     metavar="0..9",
     help="How long to search for better events: 0 is the network alone, 9 the longest search. [default: the model's]",
 )
-@model_option("Encode with this model: a name that 'sic models' lists, or a file of weights. [default: speech]")
+@model_option(
+    "Encode with this model: a name that 'sic models' lists, or a file of weights; 'auto' is speech or music, whichever"
+    " fits IN better.",
+    default=default_of(api.encode, "model"),
+    show_default=True,
+)
 @click.option(
     "--tag",
     "tags",
@@ -78,7 +84,7 @@ def command(
     events_per_second: float | None,
     snr_stop_db: float | None,
     effort: int | None,
-    model: str | None,
+    model: str,
     tags: dict[str, str] | None,
     seed: int,
     device: str,

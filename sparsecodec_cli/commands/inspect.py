@@ -31,9 +31,10 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
       sic inspect talk.sic --json | jq .bitrate_kbps
       sic inspect talk.sic --plot talk.png
 
-    Prints the header, the number of events, how many bytes each part of the file takes, and a picture of the events.
-    --events prints a line for each event, in physical units. --json prints all of this, and the vectors. --plot
-    draws the vectors as an image and the events as a scatterplot; it needs pip install 'sparsecodec[report]'.
+    Prints the header, the number of events, how many bytes each part of the file takes, and a picture of the events:
+    voices as levels over time, notes as a piano roll. --events prints a line for each event, in physical units.
+    --json prints all of this, the vectors, and the notes. --plot draws the vectors as an image, and the events as a
+    scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
     """
     if plot_path is not None:
         if with_events or as_json:

@@ -76,8 +76,8 @@ def default_of(function: Callable[..., Any], parameter: str) -> Any:
     return inspect.signature(function).parameters[parameter].default
 
 
-def model_option(help_text: str) -> Callable[[F], F]:
-    return click.option("--model", metavar="NAME|PATH", help=help_text)
+def model_option(help_text: str, *, default: str | None = None, show_default: bool = False) -> Callable[[F], F]:
+    return click.option("--model", metavar="NAME|PATH", default=default, show_default=show_default, help=help_text)
 
 
 def seed_option(help_text: str, function: Callable[..., Any]) -> Callable[[F], F]:

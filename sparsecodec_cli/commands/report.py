@@ -31,8 +31,9 @@ from .options import POSITIVE, default_of, device_option, model_option, output_o
 )
 @seed_option("Seed of the random times, the random vectors and the map of events.", api.render_report)
 @model_option(
-    "Encode recordings with this model, or decode .sic files with this file of weights. [default: speech; the shipped"
-    " weights of IN's preset]"
+    "Encode recordings with this model, or decode .sic files with this file of weights. [default: auto, chosen by the"
+    " first IN; the shipped weights of IN's preset]",
+    default=default_of(api.render_report, "model"),
 )
 @device_option
 @click.option("--list", "listed", metavar="PLACE", help="List the pages in a folder or below a URL instead.")
@@ -48,7 +49,7 @@ def command(
     effort: int | None,
     bitrate_kbps: float | None,
     seed: int,
-    model: str | None,
+    model: str,
     device: str,
     listed: str | None,
     cleared: str | None,
@@ -69,9 +70,9 @@ def command(
       sic report --clear s3://bucket/pages
 
     IN is a recording or a .sic file. OUT is one HTML file that needs no network. It has waveforms and spectrograms,
-    a film of the residual as the events are removed one after another, a scatterplot with a sound for each event,
-    and the recording with random times and with random vectors. OUT may be a URL of a store, such as s3://, which
-    needs pip install 'sparsecodec[s3]'. The command needs pip install 'sparsecodec[report]'.
+    a film of the residual as the events are removed one after another, a scatterplot or a piano roll with a sound for
+    each event, and the recording with random times and with random vectors. OUT may be a URL of a store, such as
+    s3://, which needs pip install 'sparsecodec[s3]'. The command needs pip install 'sparsecodec[report]'.
     """
     if listed is not None or cleared is not None:
         _look_after(paths, listed, cleared, yes, quiet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsecodec_cli.errors import shown_output
+from sparsecodec_cli.errors import one_line, shown_output
 
 if TYPE_CHECKING:
     from sparsecodec_cli.report.write import PageFacts
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:
     duration_s = table.duration_s
     rates = f" ({len(table) / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s" if duration_s else ""
-    return f"{shown_output(output_path)}: {duration_s:.2f} s, {n_bytes} bytes, {len(table)} events{rates}"
+    what = f"{duration_s:.2f} s, {n_bytes} bytes, {len(table)} events{rates}, model {one_line(table.header.model)}"
+    return f"{shown_output(output_path)}: {what}"
+
+
+def of_notes(output_path: str, table: EventTable, n_notes: int) -> str:
+    return f"{shown_output(output_path)}: {n_notes} note{'s' * (n_notes != 1)}, {table.duration_s:.2f} s"
 
 
 def of_stems(output_path: str, table: EventTable, n_stems: int, top: int | None) -> str:

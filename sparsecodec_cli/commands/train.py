@@ -25,19 +25,24 @@ NOT_NEGATIVE_COUNT = click.IntRange(min=0)
 
 
 class PresetChoice(click.ParamType):
-    """One of the presets, whose table is read only when it is needed: `sic --help` imports no models."""
+    """A preset that is trained here. Their table is read only when it is needed: `sic --help` imports no models."""
 
     name = "preset"
 
     def _choice(self) -> click.Choice[str]:
-        from sparsecodec_models.presets import PRESETS
+        from sparsecodec_models.presets import trained_presets
 
-        return click.Choice(list(PRESETS))
+        return click.Choice(trained_presets())
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
         return self._choice().get_metavar(param, ctx)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from sparsecodec_models.presets import PRESETS, trained_presets
+
+        if value in PRESETS and value not in trained_presets():
+            others = " or ".join(trained_presets())
+            self.fail(f"{value!r} is not trained by this command; see docs/training.md, or name {others}.", param, ctx)
         return self._choice().convert(value, param, ctx)
 
 

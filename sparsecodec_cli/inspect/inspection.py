@@ -9,6 +9,7 @@ from typing import BinaryIO
 from sparsecodec_formats import container
 from sparsecodec_formats.container.accounting import Spending, spending
 from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.interchange.notes import Note, note_rows, notes_of
 from sparsecodec_formats.interchange.rows import event_rows, header_fields
 from sparsecodec_formats.presets import Layout, layout_of
 from sparsecodec_formats.table import EventTable
@@ -38,6 +39,11 @@ class Inspection:
         return cls(table, spent, layout)
 
     @property
+    def notes(self) -> list[Note]:
+        """Empty for a preset that this version does not know."""
+        return [] if self.layout is None else notes_of(self.table)
+
+    @property
     def n_bytes(self) -> int:
         return sum(self.spent.parts.values())
 
@@ -52,7 +58,7 @@ class Inspection:
 
 
 def as_json(inspection: Inspection) -> str:
-    """The whole inspection as JSON text, an event a line; docs/cli.md lists the keys, which stay the same."""
+    """The whole inspection as JSON text, an event or note a line; docs/cli.md lists the keys, which stay the same."""
     table = inspection.table
     head = {
         "header": header_fields(table.header) | {"duration_s": table.duration_s},
@@ -74,8 +80,10 @@ def as_json(inspection: Inspection) -> str:
         "events_per_second": inspection.events_per_second,
     }
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items())
-    rows = ",\n".join(f"    {json.dumps(event)}" for event in event_rows(table))
-    return f'{{\n{lines},\n  "events": [\n{rows}\n  ]\n}}'
+    lists = {"events": event_rows(table), "notes": note_rows(inspection.notes)}
+    for key, rows in lists.items():
+        lines += f",\n  {json.dumps(key)}: [\n" + ",\n".join(f"    {json.dumps(row)}" for row in rows) + "\n  ]"
+    return f"{{\n{lines}\n}}"
 
 
 def _rounded(n_bytes: float | None) -> float | None:

@@ -217,9 +217,9 @@ def _panel(lines: Lines, scale: Scale, channel: int | None, ascii_only: bool) ->
     dots = seconds > 0
     if len(lines) > DENSE * scale.width * DOTS_X:
         dots = _ranges(seconds)
-    cells = _by_cell(dots)
-    rows = _ascii(cells) if ascii_only else _braille(cells)
-    of_cell, pitched_of_cell, pitch_of_cell = (_by_cell(a).sum(axis=(2, 3)) for a in (seconds, pitched, pitch))
+    cells = by_cell(dots)
+    rows = _ascii(cells) if ascii_only else braille(cells)
+    of_cell, pitched_of_cell, pitch_of_cell = (by_cell(a).sum(axis=(2, 3)) for a in (seconds, pitched, pitch))
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(2 * pitched_of_cell >= of_cell, pitch_of_cell / pitched_of_cell, np.nan)
     return Panel(channel, rows, np.where(cells.any(axis=(2, 3)), mean, np.nan))
@@ -274,13 +274,13 @@ def _ranges(seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
     return middle | (nearly_all & every_other)
 
 
-def _by_cell(dots: NDArray[Any]) -> NDArray[Any]:
+def by_cell(dots: NDArray[Any]) -> NDArray[Any]:
     """[rows, characters, 4, 2] of dots [down, to the right]."""
     down, right = dots.shape
     return dots.reshape(down // DOTS_Y, DOTS_Y, right // DOTS_X, DOTS_X).transpose(0, 2, 1, 3)
 
 
-def _braille(cells: NDArray[np.bool_]) -> list[str]:
+def braille(cells: NDArray[np.bool_]) -> list[str]:
     codes = ord(BLANK) + (cells * BITS).sum(axis=(2, 3))
     return ["".join(map(chr, row)) for row in codes.tolist()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats import edit
 from sparsecodec_formats.header import N_DIMS
+from sparsecodec_formats.interchange.notes import Note
 from sparsecodec_formats.presets import Layout
 from sparsecodec_formats.table import EventTable
 
+from .colour_ramp import ramp
 from .event_map import event_map, normalised
+from .keys import Keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +32,10 @@ MOST_DRAWN = 3000  # dots as shapes in SVG and PDF; more are one picture of pixe
 DEPTH_DB = 60.0  # below the strongest event, what is drawn smallest
 LEAST_AREA, MOST_AREA = 2.0, 110.0  # of a dot, square points
 CROWD = 300  # events among which the largest dots have MOST_AREA; among more they are smaller
+BAR_HEIGHT = 0.8  # of a note, semitones
+LEAST_BAR = 0.002  # of the recording: the shortest note
+LEAST_VELOCITY_SPAN = 16.0
+EDGES = ("white", "black", "0.5")  # of the notes of channels; with more of them all are the same
 MARKERS = "o^s"  # of channels; with more of them all are round
 LONGEST_NAME = 70  # of which the widest fit
 CLEAN = {"svg.fonttype": "none", "svg.hashsalt": "sic", "font.size": 10.0}
@@ -45,7 +53,7 @@ def draw(file: BinaryIO, inspection: Inspection, name: str, file_format: str) ->
 
 
 def figure_of(inspection: Inspection, name: str) -> Figure:
-    """The vectors above, below them the events over time; `name` goes to the title."""
+    """The vectors above, below them the events over time, notes as a piano roll; `name` goes to the title."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -55,7 +63,10 @@ def figure_of(inspection: Inspection, name: str) -> Figure:
     figure.suptitle(f"{shortened(name)}\n{facts(inspection)}", parse_math=False, fontsize=12)
     upper, lower = figure.subplots(2, 1, height_ratios=(1.15, 1.0))
     draw_vectors(upper, inspection.table, inspection.layout)
-    draw_map(lower, inspection.table, inspection.layout)
+    if inspection.layout is not None and inspection.layout.events_are_notes:
+        draw_roll(lower, inspection.notes, inspection.table)
+    else:
+        draw_map(lower, inspection.table, inspection.layout)
     return figure
 
 
@@ -79,7 +90,7 @@ def rows_of(layout: Layout | None) -> list[tuple[float, str]]:
     """(Row, label) of the numbers of a vector: what each is, and one label for all that make a spectrum."""
     if layout is None or not layout.dims:
         return [(row, str(row)) for row in (*range(0, N_DIMS, 8), N_DIMS - 1)]
-    named = [(float(d.index), d.name.split("_")[0]) for d in layout.dims.values() if not d.name.startswith("shape_")]
+    named = [(float(d.index), d.label) for d in layout.dims.values() if not d.name.startswith("shape_")]
     shape = [d.index for d in layout.dims.values() if d.name.startswith("shape_")]
     return named + ([((shape[0] + shape[-1]) / 2, "shape")] if shape else [])
 
@@ -174,5 +185,53 @@ def draw_map(axes: Axes, table: EventTable, layout: Layout | None) -> None:
                 handle.set(sizes=[40.0], facecolor="0.4")
 
 
-def _say_empty(axes: Axes) -> None:
-    axes.text(0.5, 0.5, "no events", transform=axes.transAxes, ha="center", va="center", color="0.4")
+def draw_roll(axes: Axes, notes: Sequence[Note], table: EventTable) -> None:
+    """Notes as bars over time, coloured by velocity, and below them a row for each drum."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    axes.set_title("notes: pitch upwards, coloured by velocity", loc="left")
+    axes.set_xlabel("time (s)")
+    end_s = table.duration_s or 1.0
+    axes.set_xlim(-0.01 * end_s, 1.01 * end_s)
+    if not notes:
+        _say_empty(axes, "no notes")
+        axes.set_yticks([])
+        return
+    keys = Keys.of(notes)
+    axes.set_yticks(*keys.ticks, fontsize=8)
+    axes.set_ylim(keys.bottom, keys.top)
+    axes.grid(axis="y", color="0.9")
+    axes.set_axisbelow(True)
+    velocity = np.array([127 * note.velocity for note in notes])
+    several = 1 < table.header.channels <= len(EDGES)
+    collection = PolyCollection(
+        [_bar(note, keys.place(note), LEAST_BAR * end_s) for note in notes],
+        array=velocity,
+        cmap=ListedColormap(ramp(64)),
+        edgecolors=[EDGES[note.channel] if several else EDGES[0] for note in notes],
+        linewidths=0.5 if len(notes) <= MOST_COLUMNS else 0.0,
+        rasterized=len(notes) > MOST_DRAWN,
+    )
+    low, high = float(velocity.min()), float(velocity.max())
+    wider = max(0.0, LEAST_VELOCITY_SPAN - (high - low)) / 2
+    collection.set_clim(low - wider, high + wider)
+    axes.add_collection(collection)
+    axes.figure.colorbar(collection, ax=axes, pad=0.01, fraction=0.02).ax.tick_params(labelsize=8)
+    if several:
+        patches = [
+            Patch(facecolor="0.6", edgecolor=EDGES[c], label=f"channel {c}") for c in range(table.header.channels)
+        ]
+        axes.legend(handles=patches, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(patches), frameon=False)
+
+
+def _bar(note: Note, place: float, least_s: float) -> list[tuple[float, float]]:
+    """Corners; a bar is at least so long that it is seen."""
+    begin, end = note.onset_s, max(note.offset_s, note.onset_s + least_s)
+    low, high = place - BAR_HEIGHT / 2, place + BAR_HEIGHT / 2
+    return [(begin, low), (begin, high), (end, high), (end, low)]
+
+
+def _say_empty(axes: Axes, what: str = "no events") -> None:
+    axes.text(0.5, 0.5, what, transform=axes.transAxes, ha="center", va="center", color="0.4")

@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from sparsecodec_cli.errors import one_line
+from sparsecodec_formats.interchange.notes import Note, event_notes, note_name_and_cents
 from sparsecodec_formats.interchange.rows import Quantity, quantities
 
 from .inspection import Inspection
+from .piano_roll import piano_roll
 from .picture import picture
-from .picture_text import LABEL_WIDTH, NEEDED, print_picture
+from .picture_text import LABEL_WIDTH, NEEDED, print_picture, print_roll
 
 
 def print_inspection(inspection: Inspection, name: str) -> None:
@@ -28,20 +30,33 @@ def print_inspection(inspection: Inspection, name: str) -> None:
 
 
 def print_events(inspection: Inspection) -> None:
-    """Print a line for each event: time, channel, and the quantities that the preset names."""
+    """Print a line for each event: time, channel, and the quantities that the preset names, and those of notes."""
     table = inspection.table
-    columns = quantities(table)
-    if not columns or (table.amplitude != 1).any():
-        columns.append(Quantity("amplitude", "amplitude", "", table.amplitude.astype(np.float64)))
-    names = ["event", "time"] + ["channel"] * (table.header.channels > 1) + [c.name for c in columns]
-    units = ["", "s"] + [""] * (table.header.channels > 1) + [c.unit for c in columns]
-    widths = [max(7, len(name), len(unit)) for name, unit in zip(names, units, strict=True)]
-    for titles in (names, units):
-        print(" ".join(t.rjust(w) for t, w in zip(titles, widths, strict=True)))
-    for i in range(len(table)):
-        cells = [str(i), f"{table.time[i]:.4f}"] + [str(table.channel[i])] * (table.header.channels > 1)
-        cells += [f"{c.values[i]:.{4 if c.unit == 's' else 2}f}" for c in columns]
-        print(" ".join(cell.rjust(w) for cell, w in zip(cells, widths, strict=True)))
+    columns = [("event", "", [str(i) for i in range(len(table))]), ("time", "s", [f"{t:.4f}" for t in table.time])]
+    if table.header.channels > 1:
+        columns.append(("channel", "", [str(channel) for channel in table.channel]))
+    found = quantities(table)
+    for quantity in found:
+        columns.append(_column(quantity))
+        if quantity.name == "f0" and inspection.layout is not None and inspection.layout.events_are_notes:
+            columns.append(("note", "cents", [_note_name(note) for note in event_notes(table)]))
+    if not found or (table.amplitude != 1).any():
+        columns.append(_column(Quantity("amplitude", "amplitude", "", table.amplitude.astype(np.float64))))
+    widths = [max(7, len(name), len(unit), *map(len, cells)) for name, unit, cells in columns]
+    names, units, cells_of = zip(*columns, strict=True)
+    for line in (names, units, *zip(*cells_of, strict=True)):
+        print(" ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+
+
+def _column(quantity: Quantity) -> tuple[str, str, list[str]]:
+    decimals = 4 if quantity.unit == "s" else 2
+    return quantity.name, quantity.unit, [f"{value:.{decimals}f}" for value in quantity.values]
+
+
+def _note_name(note: Note | None) -> str:
+    if note is None:
+        return "-"
+    return note_name_and_cents(note.midi) if note.drum is None else note.drum.name
 
 
 def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
@@ -90,17 +105,27 @@ def _largest_dims(inspection: Inspection) -> list[tuple[str, float, float]]:
 
 
 def _print_picture(console: Console, inspection: Inspection) -> None:
+    """A piano roll of notes, levels of other events; nothing of a preset that is not known here."""
     if inspection.layout is None:
         return
     ascii_only = not _can_encode(NEEDED)
     width = max(10, console.width - LABEL_WIDTH)
-    drawn = picture(inspection.table, inspection.layout, width, ascii_only=ascii_only)
-    if drawn is None:
+    table = inspection.table
+    if inspection.layout.events_are_notes:
+        roll = piano_roll(inspection.notes, table.duration_s, table.header.channels, width, ascii_only=ascii_only)
+        if roll is not None:
+            _print_title(console, "notes over time")
+            print_roll(console, roll, ascii_only=ascii_only)
         return
-    what = "voices" if "begins" in inspection.layout.dims else "events"
+    drawn = picture(table, inspection.layout, width, ascii_only=ascii_only)
+    if drawn is not None:
+        _print_title(console, f"level of {'voices' if 'begins' in inspection.layout.dims else 'events'} over time")
+        print_picture(console, drawn, ascii_only=ascii_only)
+
+
+def _print_title(console: Console, title: str) -> None:
     console.print()
-    console.print(Text(f"  level of {what} over time", style="cyan"))
-    print_picture(console, drawn, ascii_only=ascii_only)
+    console.print(Text(f"  {title}", style="cyan"))
 
 
 def _can_encode(text: str) -> bool:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from sparsecodec_cli import __version__
 from sparsecodec_cli.inspect.event_map import event_map, normalised
 from sparsecodec_formats.header import N_DIMS, Header
+from sparsecodec_formats.interchange.notes import Note, event_notes
 from sparsecodec_formats.presets import layout_of
 
 from .inputs import MeasuredSound
 from .media import colours, data_uri, png
+from .note_map import NoteMap, note_map
 
 BIBTEX = """\
 @misc{vinyard2025toward,
@@ -32,7 +34,7 @@ BIBTEX = """\
 
 def page(recordings: Sequence[MeasuredSound], seed: int) -> str:
     """HTML of one or several recordings, all of one preset; seed: of the map of events."""
-    pictures = _place(recordings, seed)
+    pictures, roll = _place(recordings, seed)
     room = files("sparsecodec_cli.report")
     css, script = (room.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
     environment = Environment(
@@ -50,9 +52,10 @@ def page(recordings: Sequence[MeasuredSound], seed: int) -> str:
             title=_title(recordings),
             n_examples=sum(len(recording.examples) for recording in recordings),
             pictures=pictures,
+            roll=roll,
             **_dims(recordings[0].table.header),
             parameters=recordings[0].parameters,
-            data=_data(recordings),
+            data=_data(recordings, roll),
             css=css,
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -65,7 +68,7 @@ def page(recordings: Sequence[MeasuredSound], seed: int) -> str:
 
 def _dims(header: Header) -> dict[str, Any]:
     """Groups of a vector's rows as (label, how many), and the names of those that have one."""
-    named = [name.split("_")[0] for name in layout_of(header).dims if not name.startswith("shape_")]
+    named = [dim.label for dim in layout_of(header).dims.values() if not dim.name.startswith("shape_")]
     groups = [("named", len(named)), ("shape", N_DIMS - len(named))] if named else [("dims", N_DIMS)]
     return {"named_dims": named, "dim_groups": groups}
 
@@ -76,12 +79,17 @@ def _title(recordings: Sequence[MeasuredSound]) -> str:
     return f"{len(recordings)} recordings"
 
 
-def _place(recordings: Sequence[MeasuredSound], seed: int) -> dict[str, str]:
-    """Give all events their places and colours, in one map; the pictures of the examples' vectors, by key."""
+def _place(recordings: Sequence[MeasuredSound], seed: int) -> tuple[dict[str, str], NoteMap | None]:
+    """Give all events their places and colours, in one map; the pictures of the examples' vectors, by key, and the map
+    if it is one of notes."""
     shown = [_rows_shown(recording) for recording in recordings]
     vectors = [recording.table.vector[rows] for recording, rows in zip(recordings, shown, strict=True)]
     together = np.concatenate([np.zeros((0, N_DIMS), np.float32), *vectors])
-    placed, shades = event_map(together, seed), normalised(together)
+    roll = None
+    if layout_of(recordings[0].table.header).events_are_notes:
+        roll = note_map([note for i, rows in enumerate(shown) for note in _notes(recordings[i], rows)])
+    placed = event_map(together, seed) if roll is None else roll.events
+    shades = normalised(together)
     pictures, begin = {}, 0
     for i, (recording, rows) in enumerate(zip(recordings, shown, strict=True)):
         for key, columns, mine in _events_of(i, recording):
@@ -90,7 +98,12 @@ def _place(recordings: Sequence[MeasuredSound], seed: int) -> dict[str, str]:
             columns["rgb"] = ["".join(f"{v:02x}" for v in rgb) for rgb in placed.rgb[at].tolist()]
             pictures[key] = _vectors_image(shades[at])
         begin += len(rows)
-    return pictures
+    return pictures, roll
+
+
+def _notes(recording: MeasuredSound, rows: NDArray[np.int64]) -> list[Note | None]:
+    notes = event_notes(recording.table)
+    return [notes[row] for row in rows.tolist()]
 
 
 def _rows_shown(recording: MeasuredSound) -> NDArray[np.int64]:
@@ -114,8 +127,8 @@ def _vectors_image(shades: NDArray[np.float64]) -> str:
     return data_uri("image/png", png(np.ascontiguousarray(pixels), colours("viridis")))
 
 
-def _data(recordings: Sequence[MeasuredSound]) -> dict[str, Any]:
-    """What the script draws and plays."""
+def _data(recordings: Sequence[MeasuredSound], roll: NoteMap | None) -> dict[str, Any]:
+    """What the script draws and plays; of a roll the ticks of its upward axis, and the height of a semitone on it."""
     examples, wholes = {}, {}
     for i, recording in enumerate(recordings):
         for j, example in enumerate(recording.examples):
@@ -135,4 +148,5 @@ def _data(recordings: Sequence[MeasuredSound]) -> dict[str, Any]:
                 "events": recording.overview.columns,
             }
     palette = base64.b64encode(colours("magma").tobytes()).decode()
-    return {"palette": palette, "examples": examples, "wholes": wholes}
+    keys = None if roll is None else {"ticks": roll.ticks, "row": round(roll.row, 5)}
+    return {"palette": palette, "roll": keys, "examples": examples, "wholes": wholes}

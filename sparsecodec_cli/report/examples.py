@@ -11,7 +11,8 @@ import soxr
 from numpy.typing import NDArray
 
 from sparsecodec_formats.edit import estimate_energy_db
-from sparsecodec_formats.presets import level_db
+from sparsecodec_formats.interchange.notes import Note, event_notes, note_name_and_cents
+from sparsecodec_formats.presets import layout_of, level_db
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
@@ -110,7 +111,8 @@ def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.b
     """What the page tells of some rows of a table, as JSON: lists as long as `rows`; None where it says nothing.
 
     Attacks, decays and f0 are as the decoder takes them (`Voices`); a decay is there where nothing is linked to the
-    event, f0 where the event has a pitch. Radii are by an estimate of the energy.
+    event, f0 where the event has a pitch. Where events are notes there are their names, velocities (0 … 127) and ends;
+    no name where nothing is heard. Radii are by an estimate of the energy.
     """
     part, voices = table.select(rows), Voices.of(table)
     columns: dict[str, list[Any]] = {
@@ -127,7 +129,17 @@ def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.b
         columns["decay_s"] = [v if ends else None for v, ends in zip(decay_s, voices.ends[rows], strict=True)]
         columns["begins"] = [int(v) for v in voices.begins[rows]]
         columns["f0_hz"] = [v if p else None for v, p in zip(f0_hz, pitched[rows], strict=True)]
+    if layout_of(table.header).events_are_notes:
+        of_events = event_notes(table)
+        notes = [(row, of_events[row]) for row in rows.tolist()]
+        columns["note"] = [None if note is None else _name(note) for _, note in notes]
+        columns["velocity"] = [0 if note is None else round(127 * note.velocity) for _, note in notes]
+        columns["end_s"] = [round(float(table.time[row]) if n is None else n.offset_s, 4) for row, n in notes]
     return columns
+
+
+def _name(note: Note) -> str:
+    return note_name_and_cents(note.midi) if note.drum is None else note.drum.name
 
 
 def _tracks(

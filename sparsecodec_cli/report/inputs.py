@@ -38,7 +38,7 @@ class ReportOptions:
     bitrate_kbps: float | None
     max_seconds: float
     seed: int
-    model: str | None
+    model: str
     device: str
 
 
@@ -71,16 +71,17 @@ def examples_of_each(n_examples: int, n_inputs: int) -> list[int]:
 
 
 def measure_sound(
-    sound: InputSound, options: ReportOptions, n_examples: int, progress: Progress | None
+    sound: InputSound, model: str, options: ReportOptions, n_examples: int, progress: Progress | None
 ) -> MeasuredSound:
-    """Encode a sound if it is a recording, and measure its events; CliError when that fails."""
+    """Encode a sound if it is a recording, with `model`, and measure its events; CliError when that fails."""
     tell = progress or (lambda share: None)
     with about(sound.path):
         if isinstance(sound.sound, EventTable):
-            codec = coding.codec_for(sound.sound, options.model, device=options.device)
+            weights = None if options.model == coding.AUTO else options.model
+            codec = coding.codec_for(sound.sound, weights, device=options.device)
             return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
-        codec = coding.load_codec(options.model, device=options.device)
-        table, n_bytes = _encoded(codec, sound.sound, options, lambda share: tell(ENCODING_SHARE * share))
+        table, n_bytes = _encoded(sound.sound, model, options, lambda share: tell(ENCODING_SHARE * share))
+        codec = coding.load_codec(table.header.model if model == coding.AUTO else model, device=options.device)
 
         def tell_rest(share: float) -> None:
             tell(ENCODING_SHARE + (1 - ENCODING_SHARE) * share)
@@ -88,10 +89,15 @@ def measure_sound(
         return _measured(sound.name, codec, table, n_bytes, sound.sound, options, n_examples, tell_rest)
 
 
-def _encoded(codec: Codec, source: AudioSource, options: ReportOptions, progress: Progress) -> tuple[EventTable, int]:
+def _encoded(source: AudioSource, model: str, options: ReportOptions, progress: Progress) -> tuple[EventTable, int]:
     """The events as their .sic file gives them back, and its bytes."""
     table = coding.encode(
-        source, model=codec, effort=options.effort, bitrate_kbps=options.bitrate_kbps, progress=progress
+        source,
+        model=model,
+        effort=options.effort,
+        bitrate_kbps=options.bitrate_kbps,
+        device=options.device,
+        progress=progress,
     )
     data = container.dumps(table)
     return container.loads(data), len(data)

@@ -95,10 +95,15 @@ function describe(source, i) {
   const events = source.events, is = (name) => events[name] !== undefined && events[name][i] !== null;
   const lines = [`event ${events.index[i]}` + (source.many ? ` of ${source.name}` : "") + `, ${events.time_s[i].toFixed(3)} s`];
   const facts = [];
+  if (is("note")) facts.push(events.note[i], `velocity ${events.velocity[i]}`);
   if (is("level_db")) facts.push(`level ${events.level_db[i].toFixed(1)} dB`);
   if (is("channel")) facts.push(`channel ${events.channel[i]}`);
   lines.push(facts.join(", "));
-  if (events.attack_s) {
+  if (events.note) {
+    lines.push(`${events.begins[i] ? "begins" : "carries on"} a note, attack ${(1000 * events.attack_s[i]).toFixed(0)} ms`);
+    const end = `until ${events.end_s[i].toFixed(3)} s, `;
+    lines.push(end + (is("decay_s") ? `then released in ${(1000 * events.decay_s[i]).toFixed(0)} ms` : "goes on into the next event"));
+  } else if (events.attack_s) {
     const begins = events.begins[i] ? "begins by itself" : "carries on the event before it";
     lines.push(`${begins}, attack ${(1000 * events.attack_s[i]).toFixed(0)} ms`);
     lines.push(is("decay_s") ? `decay ${(1000 * events.decay_s[i]).toFixed(0)} ms` : "goes on into the next event");
@@ -198,10 +203,11 @@ class Film {
 
 // ---------------------------------------------------------------- scatterplot of events
 
-const MARGIN = { left: 14, right: 14, top: 14, bottom: 34 };
+const ROLL = data.roll;  // where events are notes: names beside the upward axis, height of a semitone; else null
+const MARGIN = { left: ROLL ? 64 : 14, right: 14, top: 14, bottom: 34 };
 
 class Scatter {
-  // points: [{source, i, x, y, radius, rgb}] in order of x; whole: a long recording, which zooms, and plays its audio
+  // points: [{source, i, x, end, y, radius, rgb}] in order of x; end is x where an event is a dot; whole: a long recording, which zooms, and plays its audio
   constructor(element, points, duration_s, whole) {
     Object.assign(this, { points, duration_s, whole, from: 0, to: duration_s, cursor: -1, chosen: new Set(), playing: new Set() });
     this.element = element;
@@ -254,9 +260,17 @@ class Scatter {
     };
   }
 
+  // A dot, or the box of a note; its left edge is at the position.
+  boxOf(k) {
+    const at = this.positionOf(k), p = this.points[k];
+    if (!ROLL) return { ...at, width: 0, half: 0 };
+    const width = ((p.end - p.x) / Math.max(this.to - this.from, 1e-9)) * this.width;
+    return { ...at, width: Math.max(width, 3), half: clamp(0.4 * ROLL.row * this.height, 1.5, 8) };
+  }
+
   isShown(k) {
     const p = this.points[k];
-    return p.x >= this.from && p.x <= this.to && !this.hidden.has(p.source);
+    return p.end >= this.from && p.x <= this.to && !this.hidden.has(p.source);
   }
 
   // Smaller where many share the room.
@@ -271,8 +285,10 @@ class Scatter {
     let best = -1, least = Infinity;
     for (let k = 0; k < this.points.length; k++) {
       if (!this.isShown(k)) continue;
-      const at = this.positionOf(k), away = Math.hypot(at.x - x, at.y - y) - scale * this.points[k].radius;
-      if (away < least) [best, least] = [k, away];
+      const at = this.boxOf(k);
+      const right = Math.max(at.x - x, x - at.x - at.width, 0), up = Math.max(Math.abs(at.y - y) - at.half, 0);
+      const away = Math.hypot(right, up) - (ROLL ? 0 : scale * this.points[k].radius);
+      if (away < least || (ROLL && away === least)) [best, least] = [k, away];
     }
     return least <= 8 ? best : -1;
   }
@@ -319,8 +335,9 @@ class Scatter {
     const found = new Set();
     for (let k = 0; k < this.points.length; k++) {
       if (!this.isShown(k)) continue;
-      const at = this.positionOf(k);
-      if ((at.x - x) * (at.x - to.x) <= 0 && (at.y - y) * (at.y - to.y) <= 0) found.add(k);
+      const at = this.boxOf(k);
+      const beside = at.x > Math.max(x, to.x) || at.x + at.width < Math.min(x, to.x);
+      if (!beside && (at.y - y) * (at.y - to.y) <= 0) found.add(k);
     }
     return found;
   }
@@ -387,6 +404,7 @@ class Scatter {
 
   tell(k) {
     const at = this.positionOf(k), tip = this.tip;
+    at.x = Math.max(at.x, MARGIN.left);  // a note may have begun before what is shown
     tip.textContent = describe(this.points[k].source, this.points[k].i);
     tip.hidden = false;
     const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
@@ -403,6 +421,7 @@ class Scatter {
 
   play(chosen) {
     if (this.whole) return this.playWhole(this.points[chosen[0]]);
+    player.stop();  // what sounds still would take the marks of what begins with it
     const first = Math.min(...chosen.map((k) => this.start(this.points[k])));
     const parts = chosen.filter((k) => this.length(this.points[k]) > 0).map((k) => {
       const { source, i } = this.points[k], events = source.events;
@@ -466,27 +485,25 @@ class Scatter {
     const text = colour("--text"), accent = colour("--accent");
     g.save();
     g.beginPath();
-    g.rect(0, 0, width, height - MARGIN.bottom + 13);  // all of the largest event at the bottom
+    const left = ROLL ? MARGIN.left : 0;
+    g.rect(left, 0, width - left, height - MARGIN.bottom + 13);  // all of the largest event at the bottom
     g.clip();
     const scale = this.scale, some = this.chosen.size > 0 || this.playing.size > 0;
     for (let k = 0; k < this.points.length; k++) {
       if (!this.isShown(k)) continue;
-      const at = this.positionOf(k), p = this.points[k];
+      const p = this.points[k];
       const lit = this.chosen.has(k) || this.playing.has(k);
       g.globalAlpha = some && !lit ? 0.3 : 0.85;
       g.fillStyle = `#${p.rgb}`;
-      g.beginPath();
-      g.arc(at.x, at.y, scale * p.radius, 0, 7);
+      this.outline(g, k, scale, 0);
       g.fill();
       if (lit) { g.globalAlpha = 1; g.lineWidth = 2; g.strokeStyle = text; g.stroke(); }
     }
     g.globalAlpha = 1;
     if (this.cursor >= 0 && this.isShown(this.cursor)) {
-      const at = this.positionOf(this.cursor);
       g.lineWidth = 2;
       g.strokeStyle = accent;
-      g.beginPath();
-      g.arc(at.x, at.y, scale * this.points[this.cursor].radius + 4, 0, 7);
+      this.outline(g, this.cursor, scale, ROLL ? 2.5 : 4);
       g.stroke();
     }
     g.restore();
@@ -497,6 +514,14 @@ class Scatter {
       g.setLineDash([]);
     }
     this.movePlayhead();
+  }
+
+  // The path of an event, so many pixels larger.
+  outline(g, k, scale, larger) {
+    const at = this.boxOf(k);
+    g.beginPath();
+    if (ROLL) g.rect(at.x - larger, at.y - at.half - larger, at.width + 2 * larger, 2 * (at.half + larger));
+    else g.arc(at.x, at.y, scale * this.points[k].radius + larger, 0, 7);
   }
 
   // An element of its own, so that thousands of events need not be drawn for each of its steps.
@@ -524,6 +549,25 @@ class Scatter {
       const label = `${Number((n * every).toFixed(2))} s`, half = g.measureText(label).width / 2 + 2;
       g.fillText(label, clamp(x, half, width - half), height - 6);
     }
+    if (ROLL) this.paintKeys(g, width);
+  }
+
+  // Names of notes, as many as have room, and lines at all of them.
+  paintKeys(g, width) {
+    g.textAlign = "right";
+    g.textBaseline = "middle";
+    let last = Infinity;
+    for (const [name, place] of ROLL.ticks) {
+      const y = MARGIN.top + (1 - place) * this.height;
+      g.beginPath();
+      g.moveTo(MARGIN.left, y);
+      g.lineTo(width, y);
+      g.stroke();
+      if (last - y < 11) continue;
+      g.fillText(name, MARGIN.left - 8, y);
+      last = y;
+    }
+    g.textBaseline = "alphabetic";
   }
 }
 
@@ -539,7 +583,7 @@ function markVectors(source, i) {
 function pointsOf(source, origin_s) {
   const { events } = source;
   return events.index.map((_, i) => ({
-    source, i, x: events.time_s[i] - origin_s, y: events.place[i], radius: events.radius[i], rgb: events.rgb[i],
+    source, i, x: events.time_s[i] - origin_s, end: (events.end_s ?? events.time_s)[i] - origin_s, y: events.place[i], radius: events.radius[i], rgb: events.rgb[i],
   }));
 }
 

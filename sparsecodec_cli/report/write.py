@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from sparsecodec_cli.coding import AUTO
 from sparsecodec_cli.errors import CliError, shown
 from sparsecodec_cli.extras import check_installed
 from sparsecodec_cli.io.progress import Progress
@@ -31,9 +32,12 @@ def write_page(
     """See `api.render_report`."""
     check_installed("a report", "report")
     measured: list[MeasuredSound] = []
+    model = options.model
     shares = examples_of_each(n_examples, len(sounds))
     for i, (sound, n) in enumerate(zip(sounds, shares, strict=True)):
-        measured.append(measure_sound(sound, options, n, _part(progress, i, len(sounds))))
+        measured.append(measure_sound(sound, model, options, n, _part(progress, i, len(sounds))))
+        if model == AUTO:  # the first input decides for all: their vectors are compared
+            model = measured[0].table.header.model
         _same_model(sounds[0].path, measured[0], sound.path, measured[-1])
     from .build import page
 

@@ -15,6 +15,7 @@ COMMANDS = [
     ["inspect", "-", "--json"],
     ["decode", "-"],
     ["transform", "-", "-", "--gain", "1"],
+    ["export", "-", "-"],
 ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from cli_support import make_table, ok, read_sic, write_sic
 
 from sparsecodec_formats import LAYOUTS
+from sparsecodec_formats.interchange.notes import note_rows, notes_of
 from sparsecodec_formats.interchange.rows import PLACE, event_rows
 
 
@@ -22,6 +23,7 @@ def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
     found = json.loads(ok("inspect", talk_sic, "--json"))
     assert list(found) == [
         "header", "bytes", "bitrate_kbps", "parts", "dims", "n_events", "events_per_second", "events",
+        "notes",
     ]  # fmt: skip
     assert list(found["header"]) == [
         "model", "weights_hash", "statistics", "sample_rate_hz", "channels", "n_samples", "time_unit", "step", "seed",
@@ -61,6 +63,20 @@ def test_inspect_json_tells_no_ideal_where_numbers_are_not_range_coded(tmp_path:
 def test_inspect_json_of_nothing(tmp_path: Path) -> None:
     found = json.loads(ok("inspect", write_sic(tmp_path / "none.sic", make_table(0, seconds=0)), "--json"))
     assert (found["events"], found["events_per_second"], found["bitrate_kbps"]) == ([], None, None)
+    assert found["notes"] == []
+
+
+def test_inspect_json_lists_a_note_for_each_voice_of_speech(talk_sic: Path) -> None:
+    found = json.loads(ok("inspect", talk_sic, "--json"))
+    assert found["notes"] == note_rows(notes_of(read_sic(talk_sic))) and len(found["notes"]) > 3
+    begins = {event["index"] for event in found["events"] if event["begins"]} | {0}
+    assert {note["event"] for note in found["notes"]} <= begins
+
+
+@pytest.mark.parametrize("model", ["music-9", "reference"])
+def test_inspect_json_lists_no_notes_where_vectors_tell_none(tmp_path: Path, model: str) -> None:
+    path = write_sic(tmp_path / "new.sic", make_table(model=model, statistics=0))
+    assert json.loads(ok("inspect", path, "--json"))["notes"] == []
 
 
 def test_inspect_tells_the_header_and_draws(talk_sic: Path) -> None:

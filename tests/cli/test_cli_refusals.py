@@ -16,10 +16,13 @@ from sparsecodec_formats import container
 COMMANDS = {
     "encode": (),
     "decode": (),
+    "export": (),
     "randomize": ("--times",),
     "transform": ("--gain", "1"),
 }
 
+
+EXTENSIONS = {"decode": ".wav", "export": ".mid"}
 
 pytestmark = pytest.mark.usefixtures("fake")
 
@@ -39,7 +42,7 @@ def input_of(command: str, folder: Path) -> Path:
 
 
 def output_of(command: str, folder: Path) -> Path:
-    return folder / ("out.wav" if command == "decode" else "out.sic")
+    return folder / f"out{EXTENSIONS.get(command, '.sic')}"
 
 
 # Wrong use: exit 2
@@ -75,6 +78,9 @@ def output_of(command: str, folder: Path) -> Path:
         (["decode", "a", "out.raw"], ["out.raw"]),
         (["decode", "a", "out"], ["out", ".wav"]),
         (["inspect"], ["IN"]),
+        (["export", "a"], ["OUT"]),
+        *((["export", "a", out], [out, ".mid or .midi"]) for out in ("b.wav", "b", "b.json", "mid")),
+        *((["export", "a", "b.mid", "--tempo", bad], ["--tempo", bad]) for bad in ("0", "nan", "1001", "fast")),
         (["randomize", "a", "b"], ["--times", "--vectors"]),
         (["randomize", "a", "--times"], ["OUT"]),
         (["transform", "a", "b"], ["at least one edit"]),
@@ -144,7 +150,7 @@ def test_existing_output(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["same", "hard link", "symbolic link"])
 def test_output_is_input(command: str, kind: str, tmp_path: Path) -> None:
     source = input_of(command, tmp_path)
-    out = tmp_path / f"link{'.wav' if command == 'decode' else '.sic'}"
+    out = tmp_path / f"link{EXTENSIONS.get(command, '.sic')}"
     if kind == "same":
         out = source.rename(out)
         source = out

@@ -99,6 +99,7 @@ def lines_of(run: Path) -> list[dict[str, object]]:
         (["--data", "d", "out", "--max-hours", "nan"], ["finite"]),
         (["--data", "d", "out", "--seconds", "0.1"], ["--seconds"]),
         (["--data", "d", "out", "--preset", "brass"], ["brass", "speech"]),
+        (["--data", "d", "out", "--preset", "music"], ["music", "docs/training.md", "speech or reference"]),
         (["--data", "d", "out", "--preset", "reference", "--seconds", "2"], ["--seconds", "speech"]),
         (["--data", "d", "out", "--preset", "reference", "--imitation-steps", "2"], ["--imitation-steps"]),
         (["--data", "d", "out", "--device", "tpu"], ["tpu"]),

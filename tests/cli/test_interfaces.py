@@ -12,9 +12,10 @@ import fake_codec
 import pytest
 from cli_support import ROOT, ok
 
+import sparsecodec_models
 from sparsecodec_cli import api
 from sparsecodec_cli.main import COMMANDS, cli
-from sparsecodec_models import ArraySource, presets
+from sparsecodec_models import ArraySource
 from sparsecodec_models import codec as models_codec
 
 # The commands are calls of the API
@@ -24,10 +25,17 @@ FUNCTIONS: dict[str, tuple[Callable, list[str]]] = {
     "decode": (api.decode_blocks, ["IN"]),
     "stems": (api.render_stems, ["IN", "DIR"]),
     "report": (api.render_report, ["IN", "OUT.html"]),
+    "export": (api.export, ["IN", "OUT.mid"]),
     "randomize": (api.randomize, ["IN", "OUT"]),
     "test": (api.verify, ["FILE"]),
 }
-SET_BY_NO_OPTION = {"encode": {"audio", "sample_rate"}, "report": {"file", "sounds"}, "test": {"file"}}
+SET_BY_NO_OPTION = {
+    "encode": {"audio", "sample_rate"},
+    "report": {"file", "sounds"},
+    "export": {"file"},
+    "test": {"file"},
+}
+WITHOUT_MODELS = [api.export, api.randomize]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -43,7 +51,8 @@ def test_an_option_that_is_not_given_is_the_default_of_the_function(name: str) -
 
 
 def test_functions_agree_on_their_defaults() -> None:
-    devices = [inspect.signature(f).parameters["device"].default for f, _ in FUNCTIONS.values() if f != api.randomize]
+    with_models = [f for f, _ in FUNCTIONS.values() if f not in WITHOUT_MODELS]
+    devices = [inspect.signature(f).parameters["device"].default for f in with_models]
     assert set(devices) == {inspect.signature(api.load_codec).parameters["device"].default}
     decode, blocks = (inspect.signature(f).parameters for f in (api.decode, api.decode_blocks))
     assert {p: v.default for p, v in decode.items()} == {p: v.default for p, v in blocks.items()}
@@ -51,7 +60,7 @@ def test_functions_agree_on_their_defaults() -> None:
 
 @pytest.mark.parametrize("name", ["encode", "report"])
 def test_help_names_the_default_model(name: str) -> None:
-    default = inspect.signature(presets.load_codec).parameters["name_or_path"].default
+    default = inspect.signature(FUNCTIONS[name][0]).parameters["model"].default
     assert f"[default: {default}" in " ".join(ok(name, "--help").decode().split())
 
 
@@ -120,9 +129,9 @@ def test_the_fake_source_has_the_real_signatures(name: str) -> None:
     assert interface_of(getattr(fake_codec.ArraySource, name)) == interface_of(getattr(ArraySource, name))
 
 
-@pytest.mark.parametrize("name", ["load_codec", "codec_for"])
+@pytest.mark.parametrize("name", ["load_codec", "choose_preset", "codec_for"])
 def test_the_fake_functions_have_the_real_signatures(name: str) -> None:
-    assert interface_of(getattr(fake_codec, name)) == interface_of(getattr(presets, name))
+    assert interface_of(getattr(fake_codec, name)) == interface_of(getattr(sparsecodec_models, name))
 
 
 def test_the_fake_codec_has_nothing_that_the_real_one_has_not() -> None:

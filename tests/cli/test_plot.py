@@ -10,7 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from cli_support import assert_refused, make_table, names_in, sic, sic_process, write_sic
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from note_tables import Event, little_song, music_table
 from PIL import Image
 
 from sparsecodec_cli import api
@@ -19,6 +22,7 @@ from sparsecodec_cli.inspect.event_map import normalised
 from sparsecodec_cli.inspect.inspection import Inspection
 from sparsecodec_formats import LAYOUTS, EventTable, container
 from sparsecodec_formats.edit import FLOOR_DB, estimate_energy_db
+from sparsecodec_formats.interchange.notes import notes_of
 
 SPEECH = LAYOUTS["speech"]
 
@@ -154,6 +158,65 @@ def test_rows_are_named_as_the_preset_says() -> None:
     assert dict(plot.rows_of(SPEECH))[3.0] == "f0"
     assert plot.rows_of(SPEECH)[-1] == (19.5, "shape")
     assert plot.rows_of(LAYOUTS["reference"]) == plot.rows_of(None) == [(i, str(i)) for i in (0, 8, 16, 24, 31)]
+
+
+def test_rows_of_notes_have_names_that_tell_them_apart() -> None:
+    names = [name for _, name in plot.rows_of(LAYOUTS["music"])]
+    assert names[:8] == ["level", "attack", "decay low", "decay high", "duration", "release", "f0", "inharmonicity"]
+    assert names[8:12] == ["vibrato", "vibrato Hz", "noise", "noise decay"] and len(set(names)) == len(names)
+
+
+# notes
+
+
+def bars_of(table: EventTable) -> tuple[Axes, PolyCollection]:
+    axes = Figure().subplots()
+    plot.draw_roll(axes, notes_of(table), table)
+    (bars,) = axes.collections
+    assert isinstance(bars, PolyCollection)
+    return axes, bars
+
+
+def test_notes_are_bars_at_their_pitches_from_onset_to_end() -> None:
+    table = music_table(Event(0.5, 60.25, 1.0, level_db=-30), Event(1.0, 76, 60.0, level_db=-6))
+    axes, bars = bars_of(table)
+    boxes = [path.get_extents().extents for path in bars.get_paths()]
+    np.testing.assert_allclose(boxes, [[0.5, 59.85, 1.5, 60.65], [1.0, 75.6, 3.0, 76.4]], atol=1e-5)  # to the end
+    np.testing.assert_allclose(bars.get_array(), [127 * 0.5, 127 * 0.9], atol=0.1)
+    ticks = dict(zip((text.get_text() for text in axes.get_yticklabels()), axes.get_yticks(), strict=True))
+    assert (ticks["C4"], ticks["A4"], ticks["E5"]) == (60, 69, 76) and "C#4" not in ticks
+    assert axes.get_title(loc="left") == "notes: pitch upwards, coloured by velocity"
+
+
+def test_drums_have_rows_below_the_notes() -> None:
+    axes, bars = bars_of(little_song(2))
+    lowest = min(path.get_extents().y0 for path in bars.get_paths())
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names == ["bass", "snare", "hi-hat", "C3", "G3", "C4", "G4", "C5"]
+    assert axes.get_ylim()[0] < lowest < axes.get_yticks()[1] < axes.get_yticks()[2] < 47
+    assert sorted(axes.get_yticks()) == list(axes.get_yticks())
+    legend = axes.get_legend()
+    assert legend is not None and [t.get_text() for t in legend.get_texts()] == ["channel 0", "channel 1"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        music_table(),
+        music_table(seconds=0),
+        music_table(Event(0, 60, amplitude=0)),
+        music_table(Event(0, 33, drum=True)),
+        music_table(*(Event(i, 60) for i in range(plot.MOST_DRAWN + 1)), seconds=3e3, channels=9),
+    ],
+    ids=["none", "no-samples", "silent", "drum", "many"],
+)
+@pytest.mark.parametrize("extension", plot.FORMATS)
+def test_every_table_of_notes_has_a_picture(table: EventTable, extension: str) -> None:
+    file = io.BytesIO()
+    plot.draw(file, inspected(table), "a.sic", extension)
+    assert len(file.getvalue()) > 1000
+    axes = plot.figure_of(inspected(table), "a.sic").axes[1]
+    assert [text.get_text() for text in axes.texts] == ([] if notes_of(table) else ["no notes"])
 
 
 def test_long_names_keep_beginning_and_end() -> None:

@@ -50,6 +50,9 @@ class FakeCodec:
     def event_spans(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(len(table), np.int64), np.full(len(table), 2**62)
 
+    def parameters(self) -> tuple[int, int, int]:
+        return 3, 2, 1
+
     def has_pitch(self, table: EventTable) -> np.ndarray:
         return np.zeros(len(table), bool)
 
@@ -127,9 +130,13 @@ CODEC = FakeCodec()
 
 
 def load_codec(name_or_path: str = "speech", device: str = "cpu") -> FakeCodec:
-    if name_or_path != "speech":
+    if name_or_path not in LAYOUTS:
         raise UnknownModel(f"there is no model {name_or_path!r}")
     return CODEC
+
+
+def choose_preset(source: Any, device: str = "cpu") -> str:
+    return "speech"
 
 
 def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> FakeCodec:
@@ -142,8 +149,8 @@ def install(set_attribute: Callable[..., None] = setattr, **options: Any) -> Fak
     """Put CODEC in the place of every model; `set_attribute` is setattr, or monkeypatch.setattr."""
     import sparsecodec_models
 
-    for name, value in (("load_codec", load_codec), ("codec_for", codec_for), ("ArraySource", ArraySource)):
-        set_attribute(sparsecodec_models, name, value, **options)
+    for stand_in in (load_codec, choose_preset, codec_for, ArraySource):
+        set_attribute(sparsecodec_models, stand_in.__name__, stand_in, **options)
     CODEC.asked = {}
     return CODEC
 

@@ -1,0 +1,143 @@
+"""A piano roll in characters: notes as lines over time, pitch upwards, each drum in a row of its own below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.interchange.drums import DRUMS
+from sparsecodec_formats.interchange.notes import Note, note_name
+
+from .picture import DOTS_X, DOTS_Y, braille, by_cell
+
+ROWS, ROWS_OF_TWO = 16, 10  # of pitches: as many at least as there is room for a semitone to be as high as can be
+DOTS_OF_SEMITONE = (4, 2, 1)  # each a divisor of DOTS_Y, so that a row is of 1, 2 or 4 semitones
+LABELLED = {4: (0, 2, 4, 5, 7, 9, 11), 2: (0, 7), 1: (0,)}  # semitones above C that have their names beside them
+GAP = 1  # dots that are left free before a note that begins where another of its pitch ends
+
+
+@dataclass(frozen=True)
+class RollPanel:
+    """Notes of one channel, or of all where `channel` is None: lines of characters, one for each label of the roll.
+
+    velocity: float64 [rows, width], 0 … 127, of the loudest note that each character shows; nan: none.
+    """
+
+    channel: int | None
+    rows: list[str]
+    velocity: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Roll:
+    """Panels, one below the other, with the same rows. labels: of the rows, from above, "" for none."""
+
+    duration_s: float
+    width: int
+    labels: list[str]
+    panels: list[RollPanel]
+
+
+@dataclass(frozen=True)
+class Keyboard:
+    """Which row a note is in. dots: of a semitone; bottom: pitch of the lowest semitone, a multiple of those in a row;
+    n_rows: of pitches; drums: names of drums, from above, below these rows."""
+
+    dots: int
+    bottom: int
+    n_rows: int
+    drums: list[str]
+
+    @classmethod
+    def of(cls, notes: Sequence[Note], most_rows: int) -> Keyboard:
+        struck = {note.drum for note in notes}
+        drums = [drum.name for drum in reversed(DRUMS) if drum in struck]
+        keys = [math.floor(note.midi + 0.5) for note in notes if note.drum is None]
+        if not keys:
+            return cls(1, 0, 0, drums)
+        low, high = min(keys), max(keys)
+        for dots in DOTS_OF_SEMITONE:
+            semitones = DOTS_Y // dots
+            bottom = low // semitones * semitones
+            n_rows = (high - bottom) // semitones + 1
+            if n_rows <= most_rows:
+                break
+        return cls(dots, bottom, n_rows, drums)
+
+    @property
+    def labels(self) -> list[str]:
+        semitones = DOTS_Y // self.dots
+        names = []
+        for row in range(self.n_rows):
+            first = self.bottom + (self.n_rows - 1 - row) * semitones
+            named = [key for key in range(first, first + semitones) if key % 12 in LABELLED[self.dots]]
+            names.append(note_name(named[0]) if named else "")
+        return names + self.drums
+
+    def down(self, note: Note) -> int:
+        """How many dots below the top a note with a pitch lies."""
+        up = math.floor((note.midi + 0.5 - self.bottom) * self.dots + 1e-6)  # what is rounded in the file stays in tune
+        return self.n_rows * DOTS_Y - 1 - up
+
+    def down_drum(self, note: Note) -> int:
+        """The first of a drum's dots."""
+        assert note.drum is not None
+        return (self.n_rows + self.drums.index(note.drum.name)) * DOTS_Y
+
+
+def piano_roll(
+    notes: Sequence[Note], duration_s: float, channels: int, width: int, *, ascii_only: bool = False
+) -> Roll | None:
+    """Notes, `width` characters wide; None when there are none.
+
+    A note is a line from onset to offset; a drum, whose end is not heard as such, a stroke at its onset. Two channels
+    get a panel each, more share one.
+    """
+    if not notes:
+        return None
+    both = channels == 2
+    keyboard = Keyboard.of(notes, ROWS_OF_TWO if both else ROWS)
+    panels = []
+    for channel in range(2) if both else [None]:
+        mine = [note for note in notes if channel in (None, note.channel)]
+        panels.append(_panel(mine, keyboard, duration_s, width, channel, ascii_only))
+    return Roll(duration_s, width, keyboard.labels, panels)
+
+
+def _panel(
+    notes: list[Note], keyboard: Keyboard, duration_s: float, width: int, channel: int | None, ascii_only: bool
+) -> RollPanel:
+    velocity = np.full(((keyboard.n_rows + len(keyboard.drums)) * DOTS_Y, width * DOTS_X), np.nan)
+    begins = np.zeros(velocity.shape, bool)
+    for note in notes:
+        first, stop = (round(time_s / duration_s * velocity.shape[1]) for time_s in (note.onset_s, note.offset_s))
+        first = min(first, velocity.shape[1] - 1)
+        if note.drum is None:
+            rows = slice(keyboard.down(note), keyboard.down(note) + 1)
+            columns = slice(first, max(stop, first + 1))
+        else:
+            rows = slice(keyboard.down_drum(note), keyboard.down_drum(note) + DOTS_Y)
+            columns = slice(first, first + 1)
+        velocity[rows, columns] = np.fmax(velocity[rows, columns], 127 * note.velocity)
+        begins[rows.start, first] = note.drum is None
+    before = np.pad(begins, ((0, 0), (0, GAP)))[:, GAP:] & ~begins
+    velocity[before] = np.nan
+    cells = by_cell(np.isfinite(velocity))
+    loudest = np.fmax.reduce(by_cell(velocity), axis=(2, 3))
+    return RollPanel(channel, _ascii(cells) if ascii_only else braille(cells), loudest)
+
+
+def _ascii(cells: NDArray[np.bool_]) -> list[str]:
+    return ["".join(_ascii_of(cell) for cell in row) for row in cells]
+
+
+def _ascii_of(cell: NDArray[np.bool_]) -> str:
+    """A character that looks about like dots [4, 2]: how high the line is, "=" for more than one, "|" for a stroke."""
+    down = np.flatnonzero(cell.any(axis=1))
+    if len(down) == DOTS_Y:
+        return "|"
+    return " " if not len(down) else "'--."[down[0]] if len(down) == 1 else "="
