@@ -72,7 +72,7 @@ _ROWS = (
     Preset(
         name="music",
         description="every note an event: damped partials, noise, room; trained on rendered notes",
-        licence="MIT (trained on MIT and public-domain fonts: see the model card)",
+        licence="MIT (trained on notes rendered with an MIT font: see the model card)",
         codec_class="music.codec:MusicCodec",
         weights=WEIGHTS / "music.safetensors",
     ),
