@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -379,6 +379,9 @@ def test_the_room_follows_its_send(decoder: MusicDecoder) -> None:
 
 # all vectors, gradients
 
+STEEP = np.zeros((4, 32), np.float32)  # a pitch that rises by 1.7 semitones from one sample to the next
+STEEP[1, LAYOUTS["music"].dims["f0_semitones"].index] = -17.0
+
 
 @settings(max_examples=40, deadline=None)
 @given(
@@ -386,6 +389,7 @@ def test_the_room_follows_its_send(decoder: MusicDecoder) -> None:
     st.lists(st.integers(0, 4000), min_size=4, max_size=4),
     st.booleans(),
 )
+@example(STEEP, [0, 0, 1, 2], True)
 def test_any_vector_sounds_and_stays_finite(vectors: NDArray[np.float32], times: list[int], link: bool) -> None:
     decoder = MusicDecoder(CONFIG).requires_grad_(False)
     time = torch.tensor(sorted(times))

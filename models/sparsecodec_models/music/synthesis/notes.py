@@ -199,7 +199,9 @@ class Clock:
         since = (torch.arange(len(of), device=time.device) - (torch.cumsum(steps, 0) - steps)[of]) * NODE
         self._begin = at[of] - self._onset + since
         self._size = (gaps[of] - since).clamp_max(NODE)
-        places = torch.tensor([0.0, NODE / 2, NODE], dtype=torch.float64, device=time.device)
+        size = self._size[:, None].double()
+        # of a step that an event cuts short, too: beyond it the pitch may run anywhere
+        places = size * torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64, device=time.device)
         there = since[:, None] + places  # [steps, 3]
 
         def line(values: Tensor) -> Tensor:
@@ -208,19 +210,23 @@ class Clock:
 
         swing = torch.sin(2.0 * math.pi * controls.vibrato_hz[run[0]] / rate * (self._begin[:, None] + places))
         semitones = line(controls.f0_semitones[run]) + line(controls.vibrato_semitones[run]) * swing
-        cycles = F0_REFERENCE_HZ * torch.exp2(semitones / 12.0) * (NODE / rate)  # in a step, at this pitch
+        cycles = F0_REFERENCE_HZ * torch.exp2(semitones / 12.0) * size / rate  # in a step, at this pitch
         whole = (cycles[:, 0] + 4.0 * cycles[:, 1] + cycles[:, 2]) / 6.0  # Simpson
         self._steps = torch.stack([whole, cycles[:, 0], cycles[:, 2]], 1)
-        done = (self._steps * _cubics(self._size / NODE)).sum(1)
-        self._value = torch.cumsum(done, 0) - done
+        self._value = torch.cumsum(whole, 0) - whole
 
     def cycles(self, low: int, high: int) -> Tensor:
         """At samples low … high - 1, none before the onset: float64 [high - low]. In a step by cubics (Hermite)."""
         ends = torch.tensor([low - self._onset, high - 1 - self._onset], device=self._begin.device)
         first, last = torch.searchsorted(self._begin, ends, right=True).tolist()
         inside = torch.arange(NODE, device=self._begin.device)
-        values = self._value[first - 1 : last, None] + self._steps[first - 1 : last] @ _cubics(inside / NODE).T
-        there = inside < self._size[first - 1 : last, None]
+        value, steps, size = (x[first - 1 : last] for x in (self._value, self._steps, self._size))
+        values = value[:, None] + steps @ _cubics(inside / NODE).T
+        short = torch.nonzero(size < NODE)[:, 0]
+        if len(short):
+            shares = _cubics(inside.double() / size[short, None])  # [short steps, NODE, 3]
+            values = values.index_copy(0, short, value[short, None] + (steps[short, None] * shares).sum(-1))
+        there = inside < size[:, None]
         values = values.reshape(-1) if bool(there.all()) else values[there]
         skip = low - self._onset - int(self._begin[first - 1])
         return values[skip : skip + high - low]

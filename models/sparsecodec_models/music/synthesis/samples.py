@@ -217,7 +217,7 @@ class NoteSound:
                 anchors.append(math.ceil(float(at_falls.detach())))
                 lates.append(anchors[-1] - at_falls)
             else:  # none falls yet
-                anchors.append(int(point[-1]) + 3)
+                anchors.append(int(point.max()) + 3)
                 lates.append(torch.zeros_like(fine[k]))
         step = held.ratio / fine[:, None]  # cycles a point
         anchor = torch.tensor(anchors, device=device)
@@ -228,7 +228,7 @@ class NoteSound:
             damping=NEPERS / rate / held.decay_s,
             late=torch.stack(lates).float(),
         )
-        ends = np.array([[int(point[0]), int(point[-1]) + 2] for point in points]) - np.array(anchors)[:, None]
+        ends = np.array([[int(point.min()), int(point.max()) + 2] for point in points]) - np.array(anchors)[:, None]
         firsts = ends[:, 0] // BLOCK
         grids = sinusoids(waves, firsts, ends[:, 1] // BLOCK + 1, BLOCK, 4)
         return [
