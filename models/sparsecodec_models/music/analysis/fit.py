@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
@@ -14,6 +15,7 @@ from sparsecodec_models.music.synthesis.samples import render
 
 RESOLUTIONS = ((256, 24), (512, 48), (1024, 80), (2048, 80), (4096, 120))  # (window in samples, mel bands)
 LEARNING_RATE = 0.25  # units of the vector an iteration, times these for some dims: what is heard less moves faster
+FIRST_BETA = 0.85  # of Adam
 _RATES = {
     "attack_log2_s": 2.0,
     "decay_low_log2_s": 1.5,
@@ -62,9 +64,9 @@ def refine(
         rates *= free[:, None]
     distance = sound_distance(target, decoder.config.sample_rate)
     generator = torch.Generator().manual_seed(seed + 1)
-    mean, square = torch.zeros_like(vector), torch.zeros_like(vector)
     with torch.enable_grad():
         vector.requires_grad_(True)
+        optimizer = Adam(vector, FIRST_BETA, rates)
         for i in range(iterations):
             heard = vector
             if quantiser_step is not None:
@@ -75,7 +77,7 @@ def refine(
             if bit_weight and quantiser_step is not None:
                 loss = loss + bit_weight * _bits(vector, quantiser_step).sum(1).mean()
             (gradient,) = torch.autograd.grad(loss, vector)
-            _adam(vector, gradient.nan_to_num_(0.0), mean, square, rates * (1.0 - 0.9 * i / iterations), i + 1)
+            optimizer.step(gradient.nan_to_num_(0.0), 1.0 - 0.9 * i / iterations)
     return vector.detach()
 
 
@@ -98,14 +100,3 @@ def _bits(vector: Tensor, step: Tensor) -> Tensor:
         middle = vector.median(0).values
         scale = (vector - middle).abs().mean(0) + 0.3 * step
     return ((vector - middle).abs() / scale + torch.log(2.0 * scale / step).clamp_min(0.0)) / np.log(2.0)
-
-
-@torch.no_grad()
-def _adam(value: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rates: Tensor, step: int) -> None:
-    """One step of Adam (Kingma & Ba 2015, algorithm 1) with a rate for each number; changes the first four in place.
-    torch.optim's imports a compiler at its first use, which takes longer than the fit of a short recording."""
-    first, second = 0.85, 0.97
-    mean.lerp_(gradient, 1 - first)
-    square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-    size = (square.sqrt() / (1 - second**step) ** 0.5).add_(1e-8)
-    value.addcdiv_(-rates * mean, size, value=1.0 / (1 - first**step))

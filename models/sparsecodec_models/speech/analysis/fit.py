@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sparsecodec_formats.table import EventTable
+from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.network.prior import EventPrior
 from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
@@ -81,7 +82,7 @@ def fit(
         time = torch.cat([before.time, events.time, after.time])
         with torch.enable_grad():
             vector.requires_grad_(True)
-            optimizer = _Adam(vector)
+            optimizer = Adam(vector)
             plan = None
             for i in range(iterations):
                 jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
@@ -96,27 +97,6 @@ def fit(
                 optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / iterations))
         vector = vector.detach()
     return settle(decoder, before, Events(vector, events.time), after, quantiser_step) if last else vector
-
-
-class _Adam:
-    """Adam (Kingma & Ba 2015, algorithm 1) for one tensor. torch.optim's imports a compiler at its first use, which
-    takes longer than the fit of a short recording."""
-
-    BETAS, EPSILON = (0.9, 0.97), 1e-8
-
-    def __init__(self, value: Tensor) -> None:
-        self._value, self._steps = value, 0
-        self._mean, self._square = torch.zeros_like(value), torch.zeros_like(value)
-
-    @torch.no_grad()
-    def step(self, gradient: Tensor, rate: float) -> None:
-        """Change the value in place."""
-        self._steps += 1
-        first, second = self.BETAS
-        self._mean.lerp_(gradient, 1 - first)
-        self._square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        size = (self._square.sqrt() / (1 - second**self._steps) ** 0.5).add_(self.EPSILON)
-        self._value.addcdiv_(self._mean, size, value=-rate / (1 - first**self._steps))
 
 
 @torch.no_grad()
