@@ -11,6 +11,7 @@ from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
+from sparsecodec_models.music.synthesis.noise import noise_bands
 from sparsecodec_models.music.synthesis.samples import render
 
 RESOLUTIONS = ((256, 24), (512, 48), (1024, 80), (2048, 80), (4096, 120))  # (window in samples, mel bands)
@@ -44,10 +45,11 @@ def refine(
 ) -> Tensor:
     """Vectors float32 [n, 32] fitted so that all events together sound like the target; nothing is rounded.
 
-    target: float32 [length], times int64 [n] count from its first sample; noise, runs: as for `render`; free: bool [n],
-    events that may change, None for all. quantiser_step: float32 [32]; the fit sees rounding to it as uniform noise of
-    the same width (Ballé et al. 2017), so that it settles where rounding hurts least. bit_weight: what a bit costs in
-    units of the distance; bits are counted as those of a Laplace distribution of each dim over these events.
+    target: float32 [length], times int64 [n] count from its first sample; noise, runs: as for `render`, noise being
+    drawn once for all iterations; free: bool [n], events that may change, None for all. quantiser_step: float32 [32];
+    the fit sees rounding to it as uniform noise of the same width (Ballé et al. 2017), so that it settles where
+    rounding hurts least. bit_weight: what a bit costs in units of the distance; bits are counted as those of a Laplace
+    distribution of each dim over these events.
     """
     if not iterations or not len(vector):
         return vector.clone()
@@ -63,6 +65,8 @@ def refine(
     if free is not None:
         rates *= free[:, None]
     distance = sound_distance(target, decoder.config.sample_rate)
+    if noise is None:
+        noise = noise_bands(seed, 0, 0, len(target), decoder.config, target.device)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)
