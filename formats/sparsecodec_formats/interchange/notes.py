@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.presets import layout_of, level_db
 from sparsecodec_formats.presets.layout import Layout
+from sparsecodec_formats.presets.music import PITCHED_ABOVE
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
@@ -25,8 +26,6 @@ from .rows import DECIMALS
 
 SOFTEST_DB = -60.0
 """Level of velocity 0; that of velocity 1 is 0 dB."""
-PITCHED_ABOVE = 0.5
-"""An event whose `pitched` is not above this is a drum."""
 MIDI_OF_110_HZ = 45.0
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 

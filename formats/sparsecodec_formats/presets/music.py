@@ -7,6 +7,9 @@ from fractions import Fraction
 
 from .layout import N_DIMS, Layout, dims
 
+PITCHED_ABOVE = 0.5
+"""An event whose `pitched` is not above this is a drum."""
+
 MUSIC = Layout(
     name="music",
     number=3,

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.presets.music import PITCHED_ABOVE
 from sparsecodec_formats.presets.voices import BEGINS_ABOVE
 from sparsecodec_models.dsp.room import room_gain
 from sparsecodec_models.music.config import PRESET, MusicConfig
 
 F0_REFERENCE_HZ = 110.0
-PITCHED_ABOVE = 0.5
 NAMED = tuple(LAYOUTS[PRESET].dims)[:15]
 LEAST_DB, MOST_DB = -120.0, 60.0  # of the spectra's points
 
