@@ -16,7 +16,8 @@ from .select import only
 
 
 def stretch(table: EventTable, factor: float) -> EventTable:
-    """Times, the source's length, and (where the preset names them) attacks and decays, times `factor`.
+    """Times, the source's length, and (where the preset names them) attacks, durations, decays and releases, times
+    `factor`.
 
     Pitch stays. In presets whose vectors name no fades (`reference`) events move and keep their length.
     The factor is 0.01..100.
@@ -24,9 +25,8 @@ def stretch(table: EventTable, factor: float) -> EventTable:
     within("stretch", factor, 0.01, 100)
     layout = layout_of(table.header)
     vector = table.vector.astype(np.float64)
-    for name in ("attack_log2_s", "decay_log2_s"):
-        if name in layout.dims:
-            dim = layout.dims[name]
+    for name, dim in layout.dims.items():
+        if name.endswith("_log2_s"):
             vector[:, dim.index] += math.log2(factor) / dim.scale
     n_samples = max(round(table.header.n_samples * factor), min(table.header.n_samples, 1))
     header = replace(table.header, n_samples=n_samples)
