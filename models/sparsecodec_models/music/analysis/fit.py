@@ -25,8 +25,8 @@ _RATES = {
     "f0_semitones": 0.3,
     "noise_db": 2.0,
 }
-_FIXED = ("pitched", "begins", "room_db")
-DEPTH_DB = 60.0  # levels further below the loudest are not told apart
+_FIXED = ("kind", "begins", "room_db", "phase_cycles")
+DEPTH_DB = 75.0  # levels further below the loudest are not told apart
 
 
 def refine(
@@ -39,14 +39,12 @@ def refine(
     quantiser_step: Tensor | None = None,
     bit_weight: float = 0.0,
     seed: int = 0,
-    noise: Tensor | None = None,
-    runs: list[np.ndarray] | None = None,
-    free: Tensor | None = None,
+    beside: Tensor | None = None,
 ) -> Tensor:
     """Vectors float32 [n, 32] fitted so that all events together sound like the target; nothing is rounded.
 
-    target: float32 [length], times int64 [n] count from its first sample; noise, runs: as for `render`, noise being
-    drawn once for all iterations; free: bool [n], events that may change, None for all. quantiser_step: float32 [32];
+    target: float32 [length], times int64 [n] count from its first sample. beside: float32 [length], a sound that is
+    heard with that of the events, None for silence. quantiser_step: float32 [32];
     the fit sees rounding to it as uniform noise of the same width (Ballé et al. 2017), so that it settles where
     rounding hurts least. bit_weight: what a bit costs in units of the distance; bits are counted as those of a Laplace
     distribution of each dim over these events.
@@ -62,11 +60,8 @@ def refine(
         rate[layout[name].index] = 0.0
     rates = rate.expand_as(vector).clone()
     rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
-    if free is not None:
-        rates *= free[:, None]
     distance = sound_distance(target, decoder.config.sample_rate)
-    if noise is None:
-        noise = noise_bands(seed, 0, 0, len(target), decoder.config, target.device)
+    noise = noise_bands(seed, 0, 0, len(target), decoder.config, target.device)  # once for all iterations
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)
@@ -76,7 +71,9 @@ def refine(
             if quantiser_step is not None:
                 jitter = torch.rand(vector.shape, generator=generator) - 0.5
                 heard = vector + jitter * quantiser_step * (rates > 0)
-            sound = render(decoder, heard, time, seed, len(target), runs=runs, noise=noise)
+            sound = render(decoder, heard, time, seed, len(target), noise=noise)
+            if beside is not None:
+                sound = sound + beside
             loss = distance(sound[None])
             if bit_weight and quantiser_step is not None:
                 loss = loss + bit_weight * _bits(vector, quantiser_step).sum(1).mean()
