@@ -18,6 +18,9 @@ from .piano_roll import piano_roll
 from .picture import picture
 from .picture_text import LABEL_WIDTH, NEEDED, print_picture, print_roll
 
+KINDS = {1: "note", 0: "drum", -1: "tone"}
+"""Of events of `music`, as `quantities` numbers them."""
+
 
 def print_inspection(inspection: Inspection, name: str) -> None:
     """Print header, bitrate by part, and the picture, as wide as the terminal (80 where there is none)."""
@@ -49,6 +52,8 @@ def print_events(inspection: Inspection) -> None:
 
 
 def _column(quantity: Quantity) -> tuple[str, str, list[str]]:
+    if quantity.key == "kind":
+        return quantity.name, "", [KINDS[int(value)] for value in quantity.values]
     decimals = 4 if quantity.unit == "s" else 2
     return quantity.name, quantity.unit, [f"{value:.{decimals}f}" for value in quantity.values]
 
@@ -65,7 +70,7 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "model", f"{header.model}, weights {weights}"
     kind = {1: "mono", 2: "stereo"}.get(header.channels, f"{header.channels} channels")
     yield "source", f"{header.duration_s:.3f} s, {header.sample_rate} Hz, {kind}, {header.n_samples} samples"
-    yield "events", f"{len(table)}{_per_second(inspection.events_per_second)}"
+    yield "events", f"{len(table)}{_per_second(inspection.events_per_second)}{_kinds(inspection)}"
     yield "times", f"in steps of {1e3 * float(header.time_unit):.4g} ms"
     low, high = min(header.step), max(header.step)
     yield "vectors", f"in steps of {low:.4g}" + (f" to {high:.4g}" if high > low else "")
@@ -73,6 +78,16 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "seed", str(header.seed)
     for key, value in header.tags.items():
         yield "tag", one_line(f"{key}={value}")
+
+
+def _kinds(inspection: Inspection) -> str:
+    """How many of the events are what, where the preset tells."""
+    said = next((q.values for q in quantities(inspection.table) if q.key == "kind"), None)
+    if said is None:
+        return ""
+    counts = [(int((said == kind).sum()), name) for kind, name in sorted(KINDS.items(), reverse=True)]
+    words = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
+    return f": {', '.join(words)}" if words else ""
 
 
 def _per_second(rate: float | None) -> str:
