@@ -114,15 +114,18 @@ def _voices(header: Header, n: int) -> EventTable:
 
 
 def _notes(header: Header, n: int) -> EventTable:
-    """n events that look like music: chords of three notes, every fifth event a drum, the last ones linked."""
+    """n events that look like music: chords of three notes, every fifth event a drum, every seventh a tone, the last
+    ones linked."""
     dims, i = LAYOUTS["music"].dims, np.arange(n)
-    drum = i % 5 == 4
+    drum, tone = i % 5 == 4, i % 7 == 3
     vector = np.zeros((n, 32))
     pitch = np.where(drum, 3 * (i % 2), np.array([40, 80, 110, 45, 75, 120])[i * i % 6] + i % 3)
-    vector[:, 15:] = (pitch[:, None] * np.arange(17) + i[:, None] ** 2) % 7 - 3
+    vector[:, 16:] = (pitch[:, None] * np.arange(16) + i[:, None] ** 2) % 7 - 3
+    vector[tone, 16:] = 0
     vector[:, dims["f0_semitones"].index] = pitch
     vector[:, dims["level_db"].index] = pitch % 5 - 3 * drum + i % 3
-    vector[:, dims["pitched"].index] = ~drum
+    vector[:, dims["kind"].index] = np.where(tone, -1, ~drum)
+    vector[:, dims["phase_cycles"].index] = tone * (i % 5 - 2)
     vector[:, dims["begins"].index] = i < n - 6
     vector[:, dims["vibrato_hz"].index] = 3 * (i % 11 == 0)
     vector[n // 2] *= 40  # as no music has

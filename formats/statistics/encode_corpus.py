@@ -36,13 +36,13 @@ def main() -> None:
     torch.set_num_threads(1)
     codec = load_codec(args.weights or args.preset)
     plan = PLANS[args.preset]
-    for bitrate_kbps, effort, seconds in plan.points:
+    for at in plan.points:
         for folder in sorted(path for path in args.corpus.iterdir() if path.is_dir()):
-            point = f"{bitrate_kbps or 'own'}_{effort}"
-            places = [args.out / f"{point}_{eighth}_{share}" for eighth, share in plan.steps] or [args.out / point]
+            point = f"{at.bitrate_kbps or 'own'}_{at.effort}"
+            places = [args.out / f"{point}_{eighth}_{share}" for eighth, share in at.steps] or [args.out / point]
             for place in places:
                 (place / folder.name).mkdir(parents=True, exist_ok=True)
-            left = seconds * args.seconds
+            left = at.seconds * args.seconds
             # in an order that looks like chance, and is the same everywhere
             for path in sorted(folder.glob("*.*"), key=lambda path: zlib.crc32(path.name.encode())):
                 if path.suffix not in (".flac", ".wav"):
@@ -57,8 +57,8 @@ def main() -> None:
                 audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
                 source = ArraySource(audio[: int(min(info.duration, plan.longest_s) * rate), :1], rate)
                 try:
-                    table = codec.encode(source, effort=effort, bitrate_kbps=bitrate_kbps)
-                    for target, of in zip(targets, at_steps(table, plan.steps), strict=True):
+                    table = codec.encode(source, effort=at.effort, bitrate_kbps=at.bitrate_kbps)
+                    for target, of in zip(targets, at_steps(table, at.steps), strict=True):
                         target.write_bytes(dumps(for_corpus(of)))
                 except SicError as error:  # a word may be too short for so few bits
                     print(f"{path}: {error}")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def at_steps(table: EventTable, steps: tuple[tuple[int, float], ...]) -> list[EventTable]:
-    """The table with each of `Plan.steps`; as it is where there are none."""
+    """The table with each of `Point.steps`; as it is where there are none."""
     if not steps:
         return [table]
     return [on_grid(keep(table, math.ceil(share * len(table))), nearest_step(2 ** (e / 8))) for e, share in steps]

@@ -13,7 +13,7 @@ from plans import Plan
 from sparsecodec_formats import EventTable, Header, QuantisedEvents, dequantise, loads, quantise
 from sparsecodec_formats.blocks import range_codec, vector_grid
 from sparsecodec_formats.blocks.range_codec import Past
-from sparsecodec_formats.blocks.statistics import GapRule
+from sparsecodec_formats.blocks.statistics import GROUPS, GapRule
 from sparsecodec_formats.container.framing import windows_of
 from sparsecodec_formats.steps import code_of_step
 
@@ -73,7 +73,7 @@ class Told:
         last, before = (np.where(r[:, None] < 0, start, value[r]) for r in (first, np.concatenate(second)))
         average = np.empty_like(value)
         for past, place in zip(pasts, places, strict=True):
-            running, count = [start, start], [0, 0]
+            running, count = [start] * GROUPS, [0] * GROUPS
             for row, group in enumerate(past.alike.tolist(), place):
                 average[row] = running[group]
                 longest = min(count[group], range_codec.LONGEST_AVERAGE)
@@ -143,13 +143,13 @@ class Blocks:
             limits = plan.nearest["limits"]
             pasts = [
                 Past.by_nearest(
-                    (rows[:, self.dims[plan.nearest["alike"]].index] > 0.5).astype(np.int64),
+                    range_codec.groups(rows[:, self.dims[plan.nearest["alike"]].index], 0.5),
                     np.rint(rows[:, self.dims[plan.nearest["near"]].index] * (1 << vector_grid.VALUE_BITS)).astype(int),
                     tuple(limits),
                 )
                 for rows in np.split(every, places[1:])
             ]
-            self.by_nearest = Told.of(every, start, places, pasts, 2 * (len(limits) + 2))
+            self.by_nearest = Told.of(every, start, places, pasts, GROUPS * (len(limits) + 2))
 
     def __len__(self) -> int:
         return len(self.step)

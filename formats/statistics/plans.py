@@ -12,14 +12,30 @@ from sparsecodec_formats.presets import LAYOUTS, Layout
 
 
 @dataclass(frozen=True)
+class Point:
+    """What the corpus is encoded at.
+
+    Attributes:
+        bitrate_kbps: None: the preset's own measure.
+        effort: 0 to 9.
+        seconds: of each folder.
+        steps: (step in eighths of an octave re 1, share of the events that is kept) that what was encoded is written
+            with instead; none: as it was encoded. Good where events are found without regard to the step.
+    """
+
+    bitrate_kbps: float | None
+    effort: int
+    seconds: float
+    steps: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """How the statistics of a preset are laid out, before anything is fitted.
 
     Attributes:
         preset: its name.
-        points: (bitrate_kbps (None: the model's own point), effort, seconds of each folder) to encode the corpus at.
-        steps: (step in eighths of an octave re 1, share of the events that is kept) that what was encoded is written
-            with instead; none: as it was encoded. Good where events are found without regard to the step.
+        points: to encode the corpus at.
         longest_s: what is taken of a recording.
         order: dims as they are coded, without `begins`.
         spikes: of the dims that do not always affect the sound, as statistics files hold them.
@@ -31,10 +47,9 @@ class Plan:
     """
 
     preset: str
-    points: tuple[tuple[float | None, int, float], ...]
+    points: tuple[Point, ...]
     order: tuple[str, ...]
     spikes: Mapping[str, dict[str, Any]]
-    steps: tuple[tuple[int, float], ...] = ()
     longest_s: float = math.inf
     told: tuple[str, ...] = ()
     kinds: Mapping[str, list[list[int]]] = field(default_factory=dict)
@@ -62,14 +77,14 @@ _SPEECH_SPIKES: dict[str, dict[str, Any]] = {
 _SPEECH = Plan(
     preset="speech",
     points=(
-        (None, 1, 60.0),
-        (1.5, 1, 60.0),
-        (2.5, 1, 60.0),
-        (1.0, 1, 60.0),
-        (4.0, 1, 60.0),
-        (None, 4, 30.0),
-        (2.0, 2, 60.0),
-        (0.7, 1, 60.0),
+        Point(None, 1, 60.0),
+        Point(1.5, 1, 60.0),
+        Point(2.5, 1, 60.0),
+        Point(1.0, 1, 60.0),
+        Point(4.0, 1, 60.0),
+        Point(None, 4, 30.0),
+        Point(2.0, 2, 60.0),
+        Point(0.7, 1, 60.0),
     ),
     order=("level_db", *_shapes("speech"), *_SPEECH_SPIKES),
     spikes=_SPEECH_SPIKES,
@@ -79,20 +94,24 @@ _SPEECH = Plan(
 )
 
 _MUSIC_SPIKES: dict[str, dict[str, Any]] = {
-    "pitched": {"code": "before", "context": "begins"},
+    "kind": {"code": "before", "context": "begins"},
     "release_log2_s": {"code": "zero", "context": "kind"},
     "inharmonicity_log2": {"code": "before", "context": "kind"},
     "vibrato_semitones": {"code": "zero", "context": "kind"},
     "vibrato_hz": {"code": "zero", "context": "kind"},
+    "phase_cycles": {"code": "zero", "context": "kind"},
     "room_db": {"code": "before", "context": "begins"},
 }
 _MUSIC = Plan(
     preset="music",
-    points=((200.0, 2, 600.0),),  # at the finest step
-    steps=((16, 0.5), (12, 1.0), (4, 1.0), (-4, 1.0), (-12, 1.0), (-20, 1.0)),  # about 0.5 to 6 kbit/s
+    points=(
+        Point(None, 2, 600.0, steps=((16, 0.5), (12, 1.0), (4, 1.0), (-4, 1.0), (-8, 1.0))),  # notes
+        Point(6.0, 2, 400.0),  # and tones
+        Point(2.5, 2, 200.0),
+    ),
     longest_s=10.0,
     order=(
-        "pitched",
+        "kind",
         "f0_semitones",
         "level_db",
         "decay_low_log2_s",
@@ -102,12 +121,12 @@ _MUSIC = Plan(
         "noise_db",
         "noise_decay_log2_s",
         *_shapes("music"),
-        *(name for name in _MUSIC_SPIKES if name != "pitched"),
+        *(name for name in _MUSIC_SPIKES if name != "kind"),
     ),
     spikes=_MUSIC_SPIKES,
     gaps_by_class=True,
     # the same note or drum, within half a semitone; a note of the same register
-    nearest={"alike": "pitched", "near": "f0_semitones", "limits": [5 * 256, 40 * 256]},
+    nearest={"alike": "kind", "near": "f0_semitones", "limits": [5 * 256, 40 * 256]},
 )
 
 PLANS: Mapping[str, Plan] = MappingProxyType({plan.preset: plan for plan in (_SPEECH, _MUSIC)})

@@ -34,7 +34,7 @@ from sparsecodec_formats import (
     verify,
 )
 from sparsecodec_formats.blocks import statistics
-from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, Past, part_bits
+from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, Past, groups, part_bits
 from sparsecodec_formats.blocks.statistics import GapRule
 from sparsecodec_formats.blocks.vector_grid import Grid, code_filling
 from sparsecodec_formats.container.framing import Head, pack_end, pack_head
@@ -251,16 +251,17 @@ def test_the_statistics_of_music_are_those_of_its_layout() -> None:
     assert LAYOUTS["music"].statistics == 2 and list(MUSIC.names) == list(LAYOUTS["music"].dims)
     assert MUSIC.nearest is not None
     told = {MUSIC.names[dim] for dim in MUSIC.told_by_nearest}
-    assert told == set(LAYOUTS["music"].dims) - {"begins", "pitched", "f0_semitones"}
+    assert told == set(LAYOUTS["music"].dims) - {"begins", "kind", "f0_semitones"}
 
 
 def test_the_nearest_event_is_the_latest_of_the_closest_that_are_alike() -> None:
-    alike = np.array([1, 0, 1, 1, 1, 0])
-    near = np.array([100, 100, 300, 100, 110, 900])
+    alike = groups(np.array([1, 0, 2, 1, 1, 0.5, -1, -0.6]), 0.5)
+    assert alike.tolist() == [1, 0, 1, 1, 1, 0, 2, 2]
+    near = np.array([100, 100, 300, 100, 110, 900, 100, 121])
     past = Past.by_nearest(alike, near, (20, 250))
-    assert past.first.tolist() == [-1, -1, 0, 0, 3, 1]
-    assert past.second.tolist() == [-1, -1, 0, 2, 3, 1]
-    assert past.kind.tolist() == [4, 0, 6, 5, 5, 3]
+    assert past.first.tolist() == [-1, -1, 0, 0, 3, 1, -1, 6]
+    assert past.second.tolist() == [-1, -1, 0, 2, 3, 1, -1, 6]
+    assert past.kind.tolist() == [4, 0, 6, 5, 5, 3, 8, 10]
 
 
 def test_a_note_that_was_heard_before_costs_less_though_others_came_between() -> None:
@@ -268,7 +269,7 @@ def test_a_note_that_was_heard_before_costs_less_though_others_came_between() ->
     rng = np.random.default_rng(1)
     kept = rng.normal(0, 3, (4, 32))
     vector = kept[np.arange(40) % 4]
-    vector[:, dims["pitched"].index] = vector[:, dims["begins"].index] = 1
+    vector[:, dims["kind"].index] = vector[:, dims["begins"].index] = 1
     vector[:, dims["f0_semitones"].index] = np.array([50, 90, 130, 170])[np.arange(40) % 4]
     time = np.arange(40) * 0.1
     table = EventTable(header, time, vector)

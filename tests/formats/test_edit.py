@@ -11,6 +11,7 @@ import pytest
 from format_strategies import make_header, make_table, quick
 from hypothesis import given
 from hypothesis import strategies as st
+from note_tables import Event, music_table
 
 from sparsecodec_formats import LAYOUTS, Dim, EventTable, SicError, dumps, edit, layout_of, loads, nearest_step
 from sparsecodec_formats.presets import level_db
@@ -149,6 +150,22 @@ def test_stretch() -> None:
     assert moved.time.tolist() == [0.25, 0.5, 0.75] and np.array_equal(moved.vector, reference_table().vector)
     assert edit.stretch(make_table([], n_samples=1), 0.01).header.n_samples == 1
     assert edit.stretch(make_table([], n_samples=0), 2.0).header.n_samples == 0
+
+
+def test_notes_stretch_with_all_their_times() -> None:
+    table = music_table(Event(0.5, 60, 0.25, decay_s=2.0, release_s=0.1))
+    longer = edit.stretch(table, 3)
+    assert longer.time[0] == pytest.approx(1.5)
+    for name, seconds in {"duration": 0.75, "decay_low": 6.0, "release": 0.3, "attack": 0.03}.items():
+        assert 2 ** LAYOUTS["music"].physical(longer, f"{name}_log2_s")[0] == pytest.approx(seconds, rel=1e-5)
+
+
+def test_tones_go_before_the_notes_that_they_mend() -> None:
+    notes = [Event(0.5 * i, 60 + i, level_db=-30 - i) for i in range(4)]
+    tones = [Event(0.5 * i + 0.1, 72 + i, level_db=-36, tone=True) for i in range(4)]
+    table = music_table(*notes, *tones)
+    left = edit.keep(table, 4)
+    assert not LAYOUTS["music"].tones(left.vector).any() and len(left) == 4
 
 
 def test_transpose() -> None:

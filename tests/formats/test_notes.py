@@ -90,6 +90,14 @@ def test_what_is_silent_or_after_the_end_is_no_note() -> None:
     assert (note.event, note.offset_s) == (1, 3.0)  # and none goes on after it
 
 
+def test_a_tone_is_no_note_but_has_a_pitch() -> None:
+    table = music_table(Event(0.5, 60), Event(0.6, 72.5, tone=True, noise_db=30))
+    assert [note.event for note in notes_of(table)] == [0]
+    by_itself = event_notes(table)[1]
+    assert by_itself is not None and by_itself.drum is None
+    assert (by_itself.midi, by_itself.velocity) == pytest.approx((72.5, 2 / 3), abs=1e-4)
+
+
 def test_a_drum_is_named_by_its_modes_and_noise() -> None:
     bass, hat = notes_of(music_table(Event(0.0, 33, drum=True), Event(0.1, 90, drum=True, noise_db=15, noise_s=0.1)))
     assert (bass.drum, hat.drum) == (BASS, CLOSED_HAT)

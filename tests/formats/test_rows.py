@@ -34,10 +34,12 @@ def test_a_row_says_in_units_what_the_vector_says() -> None:
     assert [row[key] for key in SPEECH] == pytest.approx(said, abs=1e-6)
 
 
-def test_what_is_yes_or_no_is_1_or_0() -> None:
-    (row,) = event_rows(one("music", pitched=0, begins=1))
-    assert (row["pitched"], row["begins"]) == (0, 1)
-    assert [(q.name, q.unit) for q in quantities(one("music")) if q.key == "pitched"] == [("pitched", "")]
+def test_what_is_yes_or_no_is_1_or_0_and_a_tone_is_minus_1() -> None:
+    (row,) = event_rows(one("music", kind=0, begins=1))
+    assert (row["kind"], row["begins"]) == (0, 1)
+    said = [event_rows(one("music", kind=kind))[0]["kind"] for kind in (3, 0.6, 0.5, 0, -0.5, -0.6, -3)]
+    assert said == [1, 1, 0, 0, 0, -1, -1]
+    assert [(q.name, q.unit) for q in quantities(one("music")) if q.key == "kind"] == [("kind", "")]
 
 
 def test_names_and_units_are_those_of_the_keys() -> None:

@@ -7,6 +7,7 @@ import pytest
 from format_strategies import make_header
 from hypothesis import given
 from hypothesis import strategies as st
+from note_tables import Event, music_table
 
 from sparsecodec_formats import LAYOUTS, EventTable, SicError, Voices
 from sparsecodec_formats.presets.voices import LONGEST_LINK_S
@@ -145,3 +146,10 @@ def test_a_note_sounds_from_its_time_to_the_end_of_its_release() -> None:
     np.testing.assert_allclose(voices.start_s, [1.0, 1.5])
     np.testing.assert_allclose(voices.end_s, [1.5, 2.0 + 0.125])
     np.testing.assert_allclose(voices.sounding_s, [0.5, 0.5])
+
+
+def test_a_tone_carries_on_nothing_and_nothing_carries_it_on() -> None:
+    tone = Event(0.5, 60, duration_s=0.3, begins=False, tone=True)
+    voices = Voices.of(music_table(Event(0.0, 60), tone, Event(1.0, 60, begins=False)))
+    assert [run.tolist() for run in voices.runs] == [[0, 2], [1]]
+    assert (voices.start_s[1], voices.end_s[1]) == pytest.approx((0.5, 0.8))

@@ -50,7 +50,7 @@ def decoder() -> MusicDecoder:
 
 def note(shape: dict[int, float] | None = None, **physical: float) -> torch.Tensor:
     """One event, float32 [1, 32]; what is not given is 440 Hz at -20 dB, almost without decay, noise or room."""
-    values = {"level_db": -20.0, "f0_semitones": 24.0, "inharmonicity_log2": -20.0, "pitched": 1.0, "begins": 1.0}
+    values = {"level_db": -20.0, "f0_semitones": 24.0, "inharmonicity_log2": -20.0, "kind": 1.0, "begins": 1.0}
     out = torch.zeros(1, 32)
     for name, value in (values | FOREVER | QUIET | {"attack_log2_s": -7.0} | physical).items():
         out[0, DIMS[name].index] = (value - DIMS[name].offset) / DIMS[name].scale
@@ -137,7 +137,7 @@ def test_strings_are_inharmonic(decoder: MusicDecoder, log2: float) -> None:
 
 
 def test_drums_have_the_partials_of_a_membrane(decoder: MusicDecoder) -> None:
-    samples = steady(sound(decoder, (0, note({}, pitched=0.0)), length=2 * RATE))[1000:]
+    samples = steady(sound(decoder, (0, note({}, kind=0.0)), length=2 * RATE))[1000:]
     power = np.abs(np.fft.rfft(samples * np.blackman(len(samples)))) ** 2
     hz = np.fft.rfftfreq(len(samples), 1 / RATE)
     of_membrane = np.min(np.abs(hz[:, None] - 440 * np.array(MEMBRANE)), 1) < 5
@@ -296,7 +296,7 @@ def piece(count: int = 9) -> tuple[torch.Tensor, torch.Tensor, list[NDArray[np.i
     generator = np.random.default_rng(5)
     vectors = torch.tensor(generator.normal(0, 1, (count, 32)), dtype=torch.float32)
     for row in range(count):
-        named = {"level_db": -26.0, "f0_semitones": [0.0, 12.0, 24.0][row % 3], "noise_db": -10.0, "pitched": row % 4}
+        named = {"level_db": -26.0, "f0_semitones": [0.0, 12.0, 24.0][row % 3], "noise_db": -10.0, "kind": row % 4}
         named |= {"vibrato_semitones": 0.3 * (row % 3 == 1), "begins": row < 4, "room_db": -12.0 if row % 2 else -60.0}
         named["duration_log2_s"] = -2.0
         for name, value in named.items():
@@ -423,7 +423,8 @@ def test_every_dim_that_sounds_has_the_gradient_that_differences_show() -> None:
     loss(asked).backward()
     assert asked.grad is not None and torch.isfinite(asked.grad).all()
     heard = torch.ones(2, 32, dtype=torch.bool)
-    heard[:, [DIMS["begins"].index, DIMS["pitched"].index]] = False  # choices
+    heard[:, [DIMS["begins"].index, DIMS["kind"].index]] = False  # choices
+    heard[:, DIMS["phase_cycles"].index] = False  # of tones alone
     heard[1, DIMS["vibrato_semitones"].index] = heard[1, DIMS["vibrato_hz"].index] = False  # none
     assert torch.equal(asked.grad != 0, heard)
     steps = {name: 0.02 for name in named if name != "duration_log2_s"} | {"level_db": 0.02, "vibrato_hz": 0.02}
@@ -489,7 +490,7 @@ def by_the_page(controls: MusicControls, at: list[int], length: int) -> Floats:
     [
         [note({})],
         [note({SINE: 0.05}, f0_semitones=-10.0, inharmonicity_log2=-12.0, duration_log2_s=-1.0)],
-        [note({}, pitched=0.0, f0_semitones=0.0, decay_low_log2_s=-2.0, decay_high_log2_s=-3.0)],
+        [note({}, kind=0.0, f0_semitones=0.0, decay_low_log2_s=-2.0, decay_high_log2_s=-3.0)],
         [note({}, vibrato_semitones=3.0, vibrato_hz=10.0, f0_semitones=40.0, decay_low_log2_s=-1.0)],
         [
             note({}, vibrato_semitones=0.5),

@@ -227,7 +227,7 @@ def decode(
     changes = [kind > 0 for kind in kinds]
     for name in known["order"]:
         if near and near["alike"] in values and near["near"] in values:
-            side = [int(value > 128) for value in values[near["alike"]]]
+            side = [1 if value > 128 else 2 if value < -128 else 0 for value in values[near["alike"]]]
             pitch = values[near["near"]]
             for i in range(n):
                 alike = [j for j in range(i) if side[j] == side[i]][-64:]
@@ -240,7 +240,7 @@ def decode(
             near = None
         of, grid = known["dims"][name], grids[names.index(name)]
         codes[name], values[name] = [], []
-        m, count = [of["start"]] * 2, [0, 0]
+        m, count = [of["start"]] * 3, [0, 0, 0]
         was_spike: list[bool] = []
         for i in range(n):
             a, b = first[i], second[i]

@@ -15,7 +15,7 @@ MUSIC = LAYOUTS["music"]
 @dataclass(frozen=True)
 class Event:
     """An event of `music`: a note, or with `begins` False what carries one on. drum: no pitch, and noise_db beside
-    the modes, which falls by 60 dB in noise_s."""
+    the modes, which falls by 60 dB in noise_s. tone: no note at all."""
 
     time_s: float
     midi: float
@@ -25,6 +25,7 @@ class Event:
     channel: int = 0
     amplitude: float = 1.0
     drum: bool = False
+    tone: bool = False
     noise_db: float = -60.0
     noise_s: float = 0.15
     decay_s: float = 3.0
@@ -44,7 +45,7 @@ def music_table(*events: Event, seconds: float = 3.0, channels: int = 1, rate: i
             "f0_semitones": event.midi - 45,
             "noise_db": event.noise_db,
             "noise_decay_log2_s": np.log2(event.noise_s),
-            "pitched": not event.drum,
+            "kind": -1 if event.tone else not event.drum,
             "begins": event.begins,
         }.items():
             dim = MUSIC.dims[name]

@@ -22,7 +22,7 @@ from sparsecodec_formats.varint import MAX_INT
 
 from .logistic import MEAN_BITS, bit, number, numbers
 from .range_coder import Coder, Decoder, Encoder, Tally, exp_golomb, uniform
-from .statistics import GapRule, Nearest, Spike, Statistics
+from .statistics import GROUPS, GapRule, Nearest, Spike, Statistics
 from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, code_filling
 
 CODEC = 1
@@ -106,7 +106,7 @@ class Past:
     Attributes:
         first: int64 [n], of the event before; or of the nearest one.
         second: int64 [n], of the one before that; or of the latest that is alike.
-        alike: int64 [n], 0 or 1; events that are alike have a running mean of their own.
+        alike: int64 [n], 0, 1 or 2; events that are alike have a running mean of their own.
         kind: int64 [n]. By the event before: 0 begins, then by the gap. By the nearest: `alike` · (limits + 2), and 0
             where there is none, else 1 and one more for each limit that its distance is above.
         changes: bool [n]; what other numbers changed by since `first` counts.
@@ -129,7 +129,7 @@ class Past:
         """Events are told by the nearest of the latest that are alike. near: int64 [n], values."""
         n = len(alike)
         first, second, distance = np.full(n, -1), np.full(n, -1), np.zeros(n, np.int64)
-        latest: tuple[list[int], list[int]] = ([], [])
+        latest: tuple[list[int], ...] = tuple([] for _ in range(GROUPS))
         for row, (group, value) in enumerate(zip(alike.tolist(), near.tolist(), strict=True)):
             before = latest[group][-MOST_NEAR:]
             if before:
@@ -146,12 +146,17 @@ class Past:
 
     def averages(self, value: NDArray[np.int64], start: int) -> NDArray[np.int64]:
         """int64 [n]: the running mean of the events that are alike, before each."""
-        out, mean, count = [], [start, start], [0, 0]
+        out, mean, count = [], [start] * GROUPS, [0] * GROUPS
         for x, group in zip(value.tolist(), self.alike.tolist(), strict=True):
             out.append(mean[group])
             mean[group] = _averaged(mean[group], x, count[group])
             count[group] += 1
         return np.array(out, np.int64)
+
+
+def groups(values: NDArray[np.integer] | NDArray[np.floating], half: float) -> NDArray[np.int64]:
+    """Which events are alike, int64 [n]: 1 above a half, 2 below minus a half, 0 between."""
+    return np.where(values > half, 1, np.where(values < -half, 2, 0))
 
 
 def _averaged(mean: int, value: int, count: int) -> int:
@@ -274,7 +279,7 @@ class _Block:
         return int(np.argmin(costs))
 
     def _past_by(self, of: Nearest) -> Past:
-        alike = (self._values[:, of.alike] > 1 << (VALUE_BITS - 1)).astype(np.int64)
+        alike = groups(self._values[:, of.alike], 1 << (VALUE_BITS - 1))
         return Past.by_nearest(alike, self._values[:, of.near], of.limits)
 
     def _code_dim(self, dim: int) -> None:
@@ -328,7 +333,7 @@ class _Block:
         start = self._known.dims[dim].start
         # where there is no event before, rows are -1: the last place of these lists
         codes, values, were_at_spike = ([of] * (self._n + 1) for of in (0, start, 0))
-        running, count = [start, start], [0, 0]
+        running, count = [start] * GROUPS, [0] * GROUPS
         rows = (column.tolist() for column in (self._past.first, self._past.second, self._past.alike))
         for i, (first, second, group) in enumerate(zip(*rows, strict=True)):
             at_spike = were_at_spike[first]

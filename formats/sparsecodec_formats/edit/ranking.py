@@ -20,6 +20,7 @@ AUDIBLE_DB = 60.0  # below the loudest event nothing is missed
 ENDS = 0.033  # what 1 dB² of sound counts that is gone and not interpolated
 LOUD_DB = 55.0, 30.0  # events so far below the loudest count least; they count fully this much above that
 LEAST = 0.05
+TONE = 0.1  # what a tone counts re a note: it only mends what notes get wrong
 SOUNDS_S = 0.005, 0.2  # an event is taken to sound for so long at least, and at most
 
 
@@ -128,6 +129,7 @@ class _Lines:
         self._voice = voices.number[order]
         self._weight = (_weight(table, voices) * importance)[order]
         self._lost = self._weight * ENDS * np.maximum(below + AUDIBLE_DB, 0.0) ** 2
+        self._lost *= np.where(layout.tones(table.vector)[order], TONE, 1.0)
         self._error = np.zeros(n)  # so far, of each event that is gone
         self._before = np.arange(-1, n - 1)
         self._after = np.arange(1, n + 1)

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.presets import layout_of, level_db
-from sparsecodec_formats.presets.layout import Layout
-from sparsecodec_formats.presets.music import PITCHED_ABOVE
+from sparsecodec_formats.presets.layout import NOTE_ABOVE, Layout
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
@@ -56,17 +55,20 @@ def notes_of(table: EventTable) -> list[Note]:
     `music`: from the time of a note's first event to the key's release in its last. `speech`: a note for each voice,
     from the middle of its attack to where it has died away. The pitch is the median over a note's time, the velocity
     that of its loudest event. What is silent, or begins after the recording's end, is no note, and none goes on after
-    that.
+    that. Tones are no notes.
     """
     voices = Voices.of(table)
     if not voices.linked:
         return []
-    found = [note for note in _notes(table, voices, voices.runs) if note is not None]
+    tone = layout_of(table.header).tones(table.vector)
+    runs = [run for run in voices.runs if not tone[run[0]]]
+    found = [note for note in _notes(table, voices, runs) if note is not None]
     return sorted(found, key=lambda note: (note.onset_s, note.event))
 
 
 def event_notes(table: EventTable) -> list[Note | None]:
-    """Of each event by itself, what `notes_of` tells of a run of them; it ends where a linked event carries it on."""
+    """Of each event by itself, what `notes_of` tells of a run of them; it ends where a linked event carries it on. Of a
+    tone, the note that it would be."""
     voices = Voices.of(table)
     if not voices.linked:
         return [None] * len(table)
@@ -141,13 +143,14 @@ def _loudness_db(table: EventTable, layout: Layout) -> Floats:
     level = level_db(table)
     if "noise_db" not in layout.dims:
         return level
-    return level + 10 * np.log10(1 + 10 ** (layout.dim("noise_db").heard(table.vector) / 10))
+    with_noise = level + 10 * np.log10(1 + 10 ** (layout.dim("noise_db").heard(table.vector) / 10))
+    return np.where(layout.tones(table.vector), level, with_noise)
 
 
 def _drums(table: EventTable, layout: Layout) -> list[Drum | None]:
-    if "pitched" not in layout.dims:
+    if "kind" not in layout.dims:
         return [None] * len(table)
-    pitched = layout.physical(table, "pitched") > PITCHED_ABOVE
+    pitched = (layout.physical(table, "kind") > NOTE_ABOVE) | layout.tones(table.vector)
     semitones, noise_db, noise_t60 = (
         layout.dim(name).heard(table.vector) for name in ("f0_semitones", "noise_db", "noise_decay_log2_s")
     )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
-from sparsecodec_formats.presets.layout import Dim
+from sparsecodec_formats.presets.layout import NOTE_ABOVE, TONE_BELOW, Dim
 from sparsecodec_formats.presets.voices import BEGINS_ABOVE
 from sparsecodec_formats.table import EventTable
 
@@ -94,6 +94,8 @@ def _quantity(dim: Dim, values: NDArray[np.float64]) -> Quantity:
         return Quantity(f"{name}_{unit}", name, unit, np.exp2(values))
     if name == "f0_semitones":
         return Quantity("f0_hz", "f0", "Hz", 110.0 * np.exp2(values / 12))
+    if name == "kind":  # 1 a note, 0 a drum, -1 a tone
+        return Quantity(name, name, "", np.where(values > NOTE_ABOVE, 1.0, np.where(values < TONE_BELOW, -1.0, 0.0)))
     if unit.startswith("above "):  # yes or no
         return Quantity(name, name, "", (values > BEGINS_ABOVE).astype(np.float64))
     return Quantity(name, name.rpartition("_")[0], unit.replace("semitones", "st"), values)

@@ -17,7 +17,10 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import N_DIMS
 from sparsecodec_formats.table import EventTable
 
-__all__ = ["N_DIMS", "Dim", "Layout", "dims"]
+__all__ = ["NOTE_ABOVE", "N_DIMS", "TONE_BELOW", "Dim", "Layout", "dims"]
+
+NOTE_ABOVE, TONE_BELOW = 0.5, -0.5
+"""Values of the dim `kind`: a note is above the first, a tone below the second, a drum neither."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ class Layout:
     def events_are_notes(self) -> bool:
         """Whether an event is a note, with an onset, a pitch and an end, or carries one on."""
         return self.links == "pitch"
+
+    def tones(self, vector: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """bool [n]: which vectors [n, 32] are tones, what notes leave over: no notes themselves."""
+        if "kind" not in self.dims:
+            return np.zeros(len(vector), bool)
+        return self.dims["kind"].physical(vector) < TONE_BELOW
 
     def physical(self, table: EventTable, name: str) -> NDArray[np.float64]:
         """float64 [n]: the named quantity of every event, in its unit; SicError when this preset has none."""

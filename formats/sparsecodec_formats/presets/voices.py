@@ -23,6 +23,8 @@ LONGEST_LINK_S = 10.0
 """No link reaches over a longer gap: a file that says otherwise must not fill a decoder's memory."""
 NEAREST_SEMITONES = 1.5
 """Where links go by pitch, none reaches over a larger step."""
+TONE_SOUNDS = 3 / 8
+"""Area under the square of a Hann window, of its length."""
 WHOLE_SHARE = 0.9
 """An attack of more than this share of the gap takes up all of it, as far as is heard."""
 LATEST_S = 2.0**40
@@ -127,17 +129,17 @@ def _voices(table: EventTable, layout: Layout) -> Voices:
 
 def _notes(table: EventTable, layout: Layout) -> Voices:
     """Links go to the note of the channel that is nearest in pitch. A note comes in from its event's time on, and dies
-    away after its duration."""
-    n = len(table)
+    away after its duration. A tone is no note: it links to none, and none to it."""
+    n, tone = len(table), layout.tones(table.vector)
     says, attack_s, release_s, f0_hz, duration_s = _heard(
         table, layout, "begins", "attack", "release", "f0", "duration"
     )
     semitones = layout.dims["f0_semitones"].heard(table.vector)
-    wants = says <= BEGINS_ABOVE
+    wants = (says <= BEGINS_ABOVE) & ~tone
     before = np.full(n, -1)
     latest: dict[int, list[int]] = {}  # of each note that a channel has begun, its last event
     place = _samples(table, layout)
-    for row in range(n):
+    for row in np.flatnonzero(~tone).tolist():
         notes = latest.setdefault(int(table.channel[row]), [])
         notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_LINK_S * layout.sample_rate]
         step = np.abs(semitones[notes] - semitones[row])
@@ -157,10 +159,10 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     next_s = np.full(n, np.inf)
     next_s[order[:-1]] = gap_s[order[1:]]
     held_s = np.where(ends, duration_s, next_s)
-    end_s = table.time + np.where(ends, duration_s + release_s, next_s)
+    end_s = table.time + np.where(ends, duration_s + np.where(tone, 0.0, release_s), next_s)
     # a partial falls by 60 dB in T60: the square of its envelope has the area T60 / 13.8
     decay_s = np.exp2(layout.dims["decay_low_log2_s"].heard(table.vector))
-    sounding_s = np.minimum(held_s, decay_s / 13.8)
+    sounding_s = np.where(tone, TONE_SOUNDS * duration_s, np.minimum(held_s, decay_s / 13.8))
     return Voices(True, order, begins, ends, gap_s, attack_s, release_s, f0_hz, table.time.copy(), end_s, sounding_s)
 
 

@@ -42,8 +42,8 @@ def tables(weights_hash: bytes) -> dict[str, EventTable]:
         ),
         "drums": _table(
             header(9000),
-            (0.02, note(pitched=0, f0_semitones=-12, decay_low_log2_s=-2, noise_db=5)),
-            (0.20, note(pitched=0, f0_semitones=10, level_db=-44, noise_db=18, noise_decay_log2_s=-2)),
+            (0.02, note(kind=0, f0_semitones=-12, decay_low_log2_s=-2, noise_db=5)),
+            (0.20, note(kind=0, f0_semitones=10, level_db=-44, noise_db=18, noise_decay_log2_s=-2)),
         ),
         "moving": _table(
             header(16_000),
@@ -51,6 +51,15 @@ def tables(weights_hash: bytes) -> dict[str, EventTable]:
             (0.10, note({0: -2.0}, f0_semitones=7)),
             (0.25, note({0: 3.0}, begins=0, f0_semitones=8.2, level_db=-18)),
             (0.45, note(begins=0, f0_semitones=7.5, level_db=-30, duration_log2_s=-3)),
+        ),
+        "tones": _table(
+            header(12_000),
+            (0.00, note(kind=-1, f0_semitones=78, duration_log2_s=-5, phase_cycles=0.3)),
+            (0.10, note(f0_semitones=12)),
+            (0.12, note({2: 9.0}, kind=-1, f0_semitones=12, begins=0, noise_db=20, phase_cycles=-7.1)),
+            (0.15, note(kind=-1, f0_semitones=-24, duration_log2_s=2, room_db=-6, level_db=-20)),
+            (0.30, note(kind=-1, f0_semitones=31, duration_log2_s=-8, level_db=-10, phase_cycles=0.25)),
+            amplitude=[1.0, 0.5, 2.0, 1.0, 1.0],
         ),
         "stereo": _table(
             header(9000, channels=2, seed=2**32 - 5),
@@ -69,7 +78,7 @@ def tables(weights_hash: bytes) -> dict[str, EventTable]:
 
 def note(shape: dict[int, float] | None = None, **physical: float) -> NDArray[np.float64]:
     """One vector [32], in units of the layout; what is not given is a note that begins."""
-    values = {"level_db": -24.0, "duration_log2_s": -2.0, "pitched": 1.0, "begins": 1.0, "room_db": -60.0, **physical}
+    values = {"level_db": -24.0, "duration_log2_s": -2.0, "kind": 1.0, "begins": 1.0, "room_db": -60.0, **physical}
     vector = np.zeros(32)
     for name, value in values.items():
         dim = LAYOUT.dims[name]

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
-from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget, Spans
 from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
-from sparsecodec_models.music.synthesis.samples import NoteSound
+from sparsecodec_models.music.synthesis.channels import channel_sounds, span_of
 
 from .config import PRESET
 from .model import MusicModel
@@ -56,8 +55,9 @@ class MusicCodec(Codec):
     def event_spans(self, table: EventTable) -> Spans:
         """While an event's partials or its noise are heard, with its room."""
         first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-        for rows, sound in self._sounds(table, seed=0):
-            first[rows], last[rows] = sound.spans()
+        for parts in channel_sounds(self.model.decoder, table, self.event_samples(table), seed=0):
+            for rows, sound in parts:
+                first[rows], last[rows] = sound.spans()
         return first, last
 
     @torch.no_grad()
@@ -75,26 +75,9 @@ class MusicCodec(Codec):
     def _synthesise(
         self, table: EventTable, start: int, stop: int, seed: int
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        sounds = [sound for _, sound in self._sounds(table, seed, table.amplitude)]
+        time = self.event_samples(table)
+        channels = list(channel_sounds(self.model.decoder, table, time, seed, table.amplitude))
         for at in range(start, stop, BLOCK):
             size = min(BLOCK, stop - at)
-            out = torch.stack([sound.samples(at, size) for sound in sounds], 1)
+            out = torch.stack([span_of(parts, at, size) for parts in channels], 1)
             yield out.cpu().numpy(), at + size >= stop
-
-    @torch.no_grad()
-    def _sounds(
-        self, table: EventTable, seed: int, amplitude: NDArray[np.float32] | None = None
-    ) -> Iterator[tuple[NDArray[np.int64], NoteSound]]:
-        """Of each channel, its rows and their sound."""
-        time, runs = self.event_samples(table), Voices.of(table).runs
-        for channel in range(table.header.channels):
-            rows = np.flatnonzero(table.channel == channel)
-            place = np.full(len(table), -1)
-            place[rows] = np.arange(len(rows))
-            mine = [place[run] for run in runs if len(run) and table.channel[run[0]] == channel]
-            vector, at = (torch.tensor(column[rows], device=self.device) for column in (table.vector, time))
-            gain = None if amplitude is None else torch.tensor(amplitude[rows], device=self.device)
-            yield (
-                rows,
-                NoteSound(self.model.decoder, vector, at, runs=mine, seed=seed, channel=channel, amplitude=gain),
-            )

@@ -13,7 +13,7 @@ class MusicConfig:
 
     sample_rate: int = 22050
     vector_dims: int = 32
-    named_dims: int = 15  # those of the layout before the shape
+    named_dims: int = 16  # those of the layout before the shape
     partial_points: int = 24  # of the curve of the partials' levels over log frequency
     partial_low_hz: float = 60.0
     partial_high_hz: float = 10500.0

@@ -45,12 +45,16 @@ class Spike:
     telling: tuple[tuple[int, int], ...]
 
 
+GROUPS = 3
+"""Of events that are alike."""
+
+
 @dataclass(frozen=True)
 class Nearest:
     """Dims that are coded after both of these are told from the event that is nearest, not from the one before.
 
     Attributes:
-        alike: a dim; two events are alike if both are above 1/2 there, or neither is.
+        alike: a dim; two events are alike if both are above 1/2 there, or both below -1/2, or both neither.
         near: a dim; of the latest events that are alike, the nearest is that whose value there is closest.
         limits: of the distance in `near`, values in units of 2**-8, ascending. `range_codec.Past` tells kinds by it.
     """
@@ -127,7 +131,7 @@ class Statistics:
     def n_kinds(self, dim: int) -> int:
         """How many kinds of events there are for a dim."""
         if self.nearest is not None and dim in self.told_by_nearest:
-            return 2 * (len(self.nearest.limits) + 2)
+            return GROUPS * (len(self.nearest.limits) + 2)
         return len(self.gap_limits) + 2
 
 

@@ -45,7 +45,7 @@ def _samples(measured: MeasuredNotes, decoder: MusicDecoder) -> NDArray[np.int64
 
 
 def named_dims(measured: MeasuredNotes) -> FloatArray:
-    """The first 15 dims, float64 [n, 15]."""
+    """The first 16 dims, float64 [n, 16]."""
     ones = np.ones(len(measured))
     physical = {
         "level_db": measured.level_db,
@@ -60,9 +60,10 @@ def named_dims(measured: MeasuredNotes) -> FloatArray:
         "vibrato_hz": measured.vibrato_hz,
         "noise_db": measured.noise_db,
         "noise_decay_log2_s": np.log2(np.maximum(measured.noise_decay_s, 1e-4)),
-        "pitched": measured.pitched * ones,
+        "kind": measured.pitched * ones,
         "begins": ones,
         "room_db": -60.0 * ones,
+        "phase_cycles": 0.0 * ones,
     }
     dims = LAYOUTS[PRESET].dims
     columns = [
@@ -108,7 +109,7 @@ def observed_shape(measured: MeasuredNotes, decoder: MusicDecoder) -> tuple[Floa
 def shape_coefficients(
     measured: MeasuredNotes, mean: FloatArray, basis: FloatArray, decoder: MusicDecoder, spread: float = _COEFFICIENT
 ) -> FloatArray:
-    """Coefficients float64 [n, 17] that fit what was seen, by least squares drawn to 0 (ridge). The levels' means are
+    """Coefficients float64 [n, 16] that fit what was seen, by least squares drawn to 0 (ridge). The levels' means are
     free: the decoder's levels are told apart from the spectrum.
 
     mean float64 [points + bands]; basis float64 [coefficients, points + bands]; spread: standard deviation of the

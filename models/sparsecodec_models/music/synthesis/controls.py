@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_formats.presets import LAYOUTS
-from sparsecodec_formats.presets.music import PITCHED_ABOVE
+from sparsecodec_formats.presets.layout import NOTE_ABOVE, TONE_BELOW
 from sparsecodec_formats.presets.voices import BEGINS_ABOVE
 from sparsecodec_models.dsp.room import room_gain
 from sparsecodec_models.music.config import PRESET, MusicConfig
 
 F0_REFERENCE_HZ = 110.0
-NAMED = tuple(LAYOUTS[PRESET].dims)[:15]
+NAMED = tuple(LAYOUTS[PRESET].dims)[:16]
 LEAST_DB, MOST_DB = -120.0, 60.0  # of the spectra's points
 
 
@@ -35,9 +35,11 @@ class MusicControls:
     vibrato_hz         float64 [n]      its rate
     noise_db           float32 [n]      level of the noise, dB re `level_db`
     noise_decay_s      float32 [n]      its T60, seconds
-    pitched            bool    [n]      else the partials are those of a membrane
+    pitched            bool    [n]      a note or a tone; else a drum: the partials are those of a membrane
+    tone               bool    [n]      one sinusoid under a window; level, pitch, duration, phase, room tell all of it
     begins             bool    [n]      it begins by itself; else it carries on a note
     room_gain          float32 [n]      linear gain of the send to the room
+    phase_cycles       float64 [n]      of a tone at its onset, cycles
     partial_db         float32 [n, P]   level of partials at P frequencies, dB, relative (power is normalised away)
     noise_band_db      float32 [n, B]   level of noise per band, dB, likewise
     """
@@ -55,8 +57,10 @@ class MusicControls:
     noise_db: Tensor
     noise_decay_s: Tensor
     pitched: Tensor
+    tone: Tensor
     begins: Tensor
     room_gain: Tensor
+    phase_cycles: Tensor
     partial_db: Tensor
     noise_band_db: Tensor
 
@@ -73,11 +77,11 @@ class MusicControls:
 
 
 class MusicDecoder(nn.Module):
-    """Maps vectors to controls. The first 15 dims are affine images of the physical controls
+    """Maps vectors to controls. The first 16 dims are affine images of the physical controls
     (`sparsecodec_formats.presets`); the rest are coefficients of `shape_basis`, a linear map to the levels of partials
     and of noise bands, dB.
 
-    Until weights are loaded, the coefficients are those of two cosine transforms: 12 of the partials' curve, 5 of the
+    Until weights are loaded, the coefficients are those of two cosine transforms: 11 of the partials' curve, 5 of the
     bands'.
     """
 
@@ -117,9 +121,11 @@ class MusicDecoder(nn.Module):
             vibrato_hz=of["vibrato_hz"],
             noise_db=of["noise_db"].float(),
             noise_decay_s=torch.exp2(of["noise_decay_log2_s"]).float(),
-            pitched=of["pitched"].detach() > PITCHED_ABOVE,
+            pitched=((kind := of["kind"].detach()) > NOTE_ABOVE) | (kind < TONE_BELOW),
+            tone=kind < TONE_BELOW,
             begins=of["begins"].detach() > BEGINS_ABOVE,
             room_gain=room_gain(of["room_db"]),
+            phase_cycles=of["phase_cycles"],
             partial_db=shape[:, : c.partial_points],
             noise_band_db=shape[:, c.partial_points :],
         )

@@ -1,0 +1,83 @@
+"""The `music` decoder: tones, what notes leave over. Each is one sinusoid under a Hann window (Gabor 1946)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsecodec_models.dsp.room import convolve, room_response
+
+from .controls import MusicDecoder
+
+SAMPLES_AT_ONCE = 2**18  # of all tones that are made together
+
+
+def tone_wave(hz: Tensor, phase_cycles: Tensor, length: Tensor, at: Tensor, sample_rate: int) -> Tensor:
+    """Tones of amplitude 1 at samples `at` since their onsets: float32 [n, m].
+
+    hz, phase_cycles: float64 [n]; length: float64 [n], samples of the window; at: int64 [n, m]; what is outside of the
+    window is 0.
+    """
+    cycles = torch.remainder(hz[:, None] / sample_rate * at + phase_cycles[:, None], 1.0).float()
+    share = (at / length[:, None]).float()
+    window = 0.5 - 0.5 * torch.cos(2.0 * math.pi * share)
+    return torch.where((share > 0.0) & (share < 1.0), window * torch.cos(2.0 * math.pi * cycles), 0.0)
+
+
+class ToneSound:
+    """The sound of one channel's tones, to be heard from anywhere; no gradients."""
+
+    @torch.no_grad()
+    def __init__(self, decoder: MusicDecoder, vector: Tensor, time: Tensor, amplitude: Tensor | None = None) -> None:
+        """vector float32 [n, 32]; time int64 [n], samples; amplitude: float32 [n], None for ones."""
+        self._config = decoder.config
+        controls = decoder.controls(vector)
+        self._hz, self._phase = controls.f0_hz, controls.phase_cycles
+        self._length = controls.duration_s * decoder.config.sample_rate
+        self._level = math.sqrt(2.0) * torch.pow(10.0, controls.level_db / 20.0)
+        if amplitude is not None:
+            self._level = self._level * amplitude
+        self._room_gain = controls.room_gain
+        self._start = time.cpu().numpy()
+        self._stop = self._start + np.ceil(self._length.cpu().numpy()).astype(np.int64)
+        self._sends = (controls.room_gain > 0).cpu().numpy()
+
+    def spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Samples outside of which each event is silent, its room with it: int64 [n] each."""
+        room = int(self._config.room_seconds * self._config.sample_rate)
+        return self._start.copy(), self._stop + room * self._sends
+
+    @torch.no_grad()
+    def samples(self, start: int, length: int) -> Tensor:
+        """Samples from `start` on: float32 [length]."""
+        sound = self._sum(np.arange(len(self._start)), self._level, start, start + length)
+        if self._sends.any():
+            response = room_response(self._config.sample_rate, self._config.room_seconds)
+            begin = start - len(response)
+            sent = self._sum(np.flatnonzero(self._sends), self._level * self._room_gain, begin, start + length)
+            sound = sound + convolve(sent, response)[start - begin :]
+        return sound
+
+    def _sum(self, rows: NDArray[np.int64], gain: Tensor, begin: int, stop: int) -> Tensor:
+        """Samples begin … stop - 1 of some tones, each times its gain: float32 [stop - begin]."""
+        device = gain.device
+        out = torch.zeros(stop - begin, device=device)
+        low, high = np.maximum(self._start[rows], begin), np.minimum(self._stop[rows], stop)
+        order = np.argsort(high - low, kind="stable")
+        order = order[(high - low)[order] > 0]
+        while len(order):
+            size = (high - low)[order]
+            count = max(1, int(np.searchsorted(size * np.arange(1, len(size) + 1), SAMPLES_AT_ONCE, side="right")))
+            some, order = order[:count], order[count:]
+            index = torch.as_tensor(rows[some], device=device)
+            first, last = (torch.as_tensor(of[some], device=device)[:, None] for of in (low, high))
+            place = first + torch.arange(int(size[count - 1]), device=device)
+            at = place - torch.as_tensor(self._start[rows[some]], device=device)[:, None]
+            wave = tone_wave(self._hz[index], self._phase[index], self._length[index], at, self._config.sample_rate)
+            there = place < last
+            out.index_add_(0, (place - begin)[there], (wave * gain[index, None])[there])
+        return out
