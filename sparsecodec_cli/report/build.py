@@ -87,7 +87,8 @@ def _place(recordings: Sequence[MeasuredSound], seed: int) -> tuple[dict[str, st
     together = np.concatenate([np.zeros((0, N_DIMS), np.float32), *vectors])
     roll = None
     if layout_of(recordings[0].table.header).events_are_notes:
-        roll = note_map([note for i, rows in enumerate(shown) for note in _notes(recordings[i], rows)])
+        notes = [note for i, rows in enumerate(shown) for note in _notes(recordings[i], rows)]
+        roll = note_map(notes, layout_of(recordings[0].table.header).tones(together).tolist())
     placed = event_map(together, seed) if roll is None else roll.events
     shades = normalised(together)
     pictures, begin = {}, 0

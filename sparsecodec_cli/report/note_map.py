@@ -28,12 +28,13 @@ class NoteMap:
     velocities: tuple[float, float]
 
 
-def note_map(notes: Sequence[Note | None]) -> NoteMap:
-    """Of the notes of events (`event_notes`): pitch upwards, drums below; those that are silent on the bottom, grey."""
+def note_map(notes: Sequence[Note | None], tone: Sequence[bool]) -> NoteMap:
+    """Of the notes of events (`event_notes`): pitch upwards, drums below; those that are silent on the bottom, grey, as
+    are tones at their pitch. tone: which events are tones."""
     heard = [note for note in notes if note is not None]
     keys = Keys.of(heard)
     height = max(keys.top - keys.bottom, 1.0)
-    velocity = np.array([note.velocity for note in heard])
+    velocity = np.array([note.velocity for note, of in zip(notes, tone, strict=True) if note is not None and not of])
     low, high = velocity.min(initial=1.0), velocity.max(initial=0.0)
     wider = max(0.0, LEAST_SPAN - (high - low)) / 2
     low, high = low - wider, high + wider
@@ -43,6 +44,6 @@ def note_map(notes: Sequence[Note | None]) -> NoteMap:
     for i, note in enumerate(notes):
         if note is not None:
             place[i] = (keys.place(note) - keys.bottom) / height
-            rgb[i] = colours[round((note.velocity - low) / (high - low) * (N_COLOURS - 1))]
+            rgb[i] = SILENT_RGB if tone[i] else colours[round((note.velocity - low) / (high - low) * (N_COLOURS - 1))]
     ticks = [(name, round((at - keys.bottom) / height, 4)) for at, name in zip(*keys.ticks, strict=True)]
     return NoteMap(EventMap(place, rgb), ticks, 1 / height, (127 * max(low, 0.0), 127 * min(high, 1.0)))

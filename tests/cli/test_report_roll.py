@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from browser_support import chromium, opened
 from cli_support import sic_process, write_sic
-from note_tables import Event, music_table
+from note_tables import MUSIC, Event, music_table
 
 from sparsecodec_cli.inspect.colour_ramp import ramp
 from sparsecodec_cli.report.note_map import SILENT_RGB, note_map
@@ -107,11 +107,23 @@ def test_colours_are_by_velocity(report: Path) -> None:
     assert "t-SNE" not in text.partition("<script")[0] and "by time and pitch" in text
 
 
-@pytest.mark.parametrize("events", [(), (Event(0, 60, amplitude=0.0),), (Event(0, 60),), (Event(0, 33, drum=True),)])
+FEW = [(), (Event(0, 60, amplitude=0.0),), (Event(0, 60),), (Event(0, 33, drum=True),), (Event(0, 60, tone=True),)]
+
+
+@pytest.mark.parametrize("events", FEW)
 def test_few_notes_or_none_have_a_map(events: tuple[Event, ...]) -> None:
-    found = note_map(event_notes(music_table(*events)))
+    table = music_table(*events)
+    found = note_map(event_notes(table), MUSIC.tones(table.vector).tolist())
     assert len(found.events.place) == len(found.events.rgb) == len(events)
     assert np.isfinite(found.events.place).all() and 0 < found.row <= 1
+
+
+def test_tones_are_grey_and_do_not_count_for_the_colours() -> None:
+    table = music_table(Event(0, 60, level_db=-30), Event(0.5, 62, level_db=-6), Event(1, 90, level_db=0, tone=True))
+    found = note_map(event_notes(table), MUSIC.tones(table.vector).tolist())
+    assert tuple(found.events.rgb[2]) == SILENT_RGB
+    assert found.events.place[2] > found.events.place[1] > found.events.place[0]
+    assert found.velocities == pytest.approx((127 * 0.5, 127 * 0.9), abs=0.5)
 
 
 def test_other_presets_have_no_roll(tmp_path: Path) -> None:
