@@ -66,7 +66,7 @@ class Stretch:
 def analyse(
     model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
 ) -> EventTable:
-    """The notes of a recording, as a file will give them back. iterations: of the fit, 0 for none.
+    """The notes and tones of a recording, as a file will give them back. iterations: of the fit, 0 for none.
 
     header: of the file; its quantiser step becomes that which suits the target.
     """
@@ -86,8 +86,9 @@ def analyse(
     if n_bytes is None:
         return on_grid(table, header.step[0])
     table = keep_bytes(on_grid(table, finest_step(table, n_bytes)), n_bytes)
-    room = n_bytes - len(dumps(table))
-    most = int(8 * room / LEAST_TONE_BITS)
+    if table.header.step[0] > header.step[0]:  # so coarse that a tone would not meet what it mends
+        return table
+    most = int(8 * (n_bytes - len(dumps(table))) / LEAST_TONE_BITS)
     return table if most < 1 else _with_tones(model, table, audio, most, n_bytes)
 
 
@@ -118,7 +119,8 @@ def _still_heard(
     if not notes:
         return None
     vector, time = (torch.cat(column) for column in zip(*notes[-LAST_STRETCHES:], strict=True))
-    before = time < stretch.first
+    before = torch.argsort(time, stable=True)
+    before = before[time[before] < stretch.first]
     sound = NoteSound(decoder, vector[before], time[before], seed=0)
     if not (sound.spans()[1] > stretch.first).any():
         return None

@@ -196,8 +196,7 @@ class _Window:
         place = torch.as_tensor(offers.time - sound.first, device=device)[:, None] + torch.arange(self.n, device=device)
         before = sound.left[place]
         hz = rounding.f0_hz(self._between_bins(before * self._shape, offers.cycles) * self._rate)
-        quarter = torch.tensor([0.0, -0.25], dtype=torch.float64, device=device)  # a cosine and a sine
-        waves = [self._waves(hz, np.full(len(hz), phase), device) for phase in quarter.tolist()]
+        waves = [self._waves(hz, np.full(len(hz), phase), device) for phase in (0.0, -0.25)]  # a cosine and a sine
         in_phase, behind = ((before * wave).sum(1).double().cpu().numpy() * 2.0 / self._energy for wave in waves)
         level_db = rounding("level_db", 20.0 * np.log10(np.hypot(in_phase, behind) / math.sqrt(2.0) + 1e-12))
         phase = rounding("phase_cycles", np.arctan2(-behind, in_phase) / (2.0 * math.pi))
