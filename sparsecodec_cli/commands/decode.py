@@ -93,14 +93,14 @@ def command(
         raise click.UsageError("--end must be after --start.")
 
     from sparsecodec_cli.errors import CliError, about, shown
-    from sparsecodec_cli.io import audio, files
+    from sparsecodec_cli.io import audio_writing, files
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
 
     from . import summary
 
     output_path = output_path or files.default_output(input_path, ".wav")
-    audio_format = audio.format_of(output_path)
+    audio_format = audio_writing.format_of(output_path)
     if audio_format is None:
         raise click.UsageError(f"{shown(output_path)}: no audio format has this extension; use .wav, .flac or .ogg.")
 
@@ -125,7 +125,7 @@ def command(
             device=device,
             progress=progress,
         )
-        n_clipped = audio.write_audio(
+        n_clipped = audio_writing.write_audio(
             out,
             output_path,
             blocks,

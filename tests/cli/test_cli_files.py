@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsecodec_cli.errors import CliError, one_line
-from sparsecodec_cli.io import audio, files
+from sparsecodec_cli.io import audio, audio_writing, files
 
 
 def test_nothing_is_left_when_the_work_fails(tmp_path: Path) -> None:
@@ -103,11 +103,11 @@ def test_wav_is_what_soundfile_would_read(channels: int, lengths: list[int], kno
     samples = np.random.default_rng(n).integers(-32768, 32768, (n, channels)).astype(np.int16)
     blocks = np.split((samples / 32768).astype(np.float32), np.cumsum(lengths[:-1]).astype(int)) if n else []
     file = io.BytesIO()
-    n_clipped = audio.write_audio(
+    n_clipped = audio_writing.write_audio(
         file,
         "x.wav" if to_file else "-",
         blocks,
-        audio_format=audio.WAV,
+        audio_format=audio_writing.WAV,
         sample_rate=8000,
         channels=channels,
         n_samples=n if known else None,
