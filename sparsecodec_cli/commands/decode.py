@@ -99,6 +99,8 @@ def command(
 
     from . import summary
 
+    if output_path is not None and output_path.lower().endswith(".sic"):
+        raise click.UsageError(f"{shown(output_path)}: OUT is audio, not a .sic file; give it .wav, .flac or .ogg.")
     output_path = output_path or files.default_output(input_path, ".wav")
     audio_format = audio_writing.format_of(output_path)
     if audio_format is None:

@@ -13,9 +13,9 @@ from .options import (
     device_option,
     input_argument,
     model_option,
-    output_argument,
     output_options,
     seed_option,
+    sic_output_argument,
 )
 
 
@@ -33,7 +33,7 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 @click.command(name="encode")
 @input_argument
-@output_argument(required=False)
+@sic_output_argument(required=False)
 @click.option(
     "--bitrate",
     "bitrate_kbps",
