@@ -21,14 +21,34 @@ from .audio import Audio, _GuardedFile
 from .files import SPOOL_BYTES
 
 WAV_MAX_BYTES = 2**32 - 1
-WAV_HEADER_BYTES = 44
-FLOAT_WAV_HEADER_BYTES = 58
 # libsndfile's Vorbis writer keeps a call's samples on the stack, so a call must not bring too many.
 FRAMES_AT_ONCE = 1 << 14
 
-_EXTENSIONS = {"aif": "AIFF", "aifc": "AIFF", "oga": "OGG", "opus": "OGG", "snd": "AU", "sph": "NIST"}
+BITS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
+"""What a sample can be coded as: name of an option, and libsndfile's name."""
+
+_EXTENSIONS = {
+    "aif": "AIFF",
+    "aifc": "AIFF",
+    "oga": "OGG",
+    "opus": "OGG",
+    "snd": "AU",
+    "sph": "NIST",
+    "wave": "WAV",
+    "wavex": "WAV",
+}
 _SUBTYPES = {"opus": "OPUS"}
-_HEADERLESS = {"RAW"}
+# RAW has no header. SD2 has it in a second file, which libsndfile leaves behind as "._", and then it takes all that is
+# read from that folder for SD2. What it writes as SDS comes back as other samples.
+_NOT_WRITTEN = {"RAW", "SD2", "SDS"}
+
+# Which loudspeaker each channel is for, by the number of channels, as bits of WAVE_FORMAT_EXTENSIBLE: the order that
+# FLAC gives these channels too. 6 are 5.1, 8 are 7.1. Of more channels nothing is said.
+_CHANNEL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
+_PCM, _IEEE_FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE  # codings of samples in WAV
+_SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
+_RF64_MASK_AT = 76  # byte of a file of RF64 that libsndfile writes
+_SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # after the two bytes of the format's number
 
 
 @dataclass(frozen=True)
@@ -42,17 +62,31 @@ class AudioFormat:
 WAV = AudioFormat("WAV", "PCM_16")
 
 
+def format_named(name: str) -> AudioFormat | None:
+    """The format of a name such as "flac" or "opus", which is an extension without its dot; None if there is none."""
+    extension = name.lower()
+    libsndfile_name = _EXTENSIONS.get(extension, extension.upper())
+    if libsndfile_name == "WAV":
+        return WAV
+    if libsndfile_name not in soundfile.available_formats() or libsndfile_name in _NOT_WRITTEN:
+        return None
+    return AudioFormat(libsndfile_name, _SUBTYPES.get(extension, soundfile.default_subtype(libsndfile_name)))
+
+
 def format_of(path: str) -> AudioFormat | None:
     """The format that a path's extension asks for; WAV for '-' and devices; None if it cannot be written."""
-    extension = os.path.splitext(path)[1][1:].lower()
+    extension = os.path.splitext(path)[1][1:]
     if path == "-" or (extension == "" and os.path.exists(path) and not os.path.isfile(path)):
         return WAV
-    name = _EXTENSIONS.get(extension, extension.upper())
-    if name == "WAV":
-        return WAV
-    if name not in soundfile.available_formats() or name in _HEADERLESS:
-        return None
-    return AudioFormat(name, _SUBTYPES.get(extension, soundfile.default_subtype(name)))
+    return format_named(extension)
+
+
+def bits_of(audio_format: AudioFormat) -> list[str]:
+    """Which of BITS a format can hold; none where it is lossy."""
+    if audio_format.subtype == "OPUS":
+        return []
+    subtypes = soundfile.available_subtypes(audio_format.name)
+    return [bits for bits, subtype in BITS.items() if subtype in subtypes]
 
 
 def write_audio(
@@ -65,18 +99,19 @@ def write_audio(
     channels: int,
     n_samples: int | None,
 ) -> int:
-    """Write blocks (float32 [m, channels], full scale 1) and return how many values were clipped.
+    """Write blocks (float32 [m, channels], full scale 1) and return how many values were clipped: none of floats.
 
     `n_samples`, where it is known before, is the blocks' length together: then WAV goes out as it comes, to
     pipes too. Else, and in other formats, writers must seek, so a pipe gets everything at the end.
     Raises CliError when the format cannot hold this; RuntimeError when the blocks break their promise.
     """
-    clipper = _Clipper(blocks, channels, n_samples)
+    is_float = audio_format.subtype in ("FLOAT", "DOUBLE")
+    clipper = _Clipper(blocks, channels, n_samples, clips=not is_float)
     can_seek = path != "-" and file.seekable()  # 'sic decode ... - >> FILE' looks seekable
-    streams = audio_format == WAV and n_samples is not None
+    streams = audio_format.name == "WAV" and n_samples is not None
     with nullcontext(file) if can_seek or streams else _spool() as sink:
-        if audio_format == WAV:
-            _write_wav(sink, path, clipper, sample_rate, channels, n_samples)
+        if audio_format.name == "WAV":
+            _write_wav(sink, path, clipper, audio_format.subtype or "PCM_16", sample_rate, channels, n_samples)
         else:
             _write_soundfile(sink, path, clipper, audio_format, sample_rate, channels)
         if sink is not file:
@@ -90,10 +125,10 @@ def _spool() -> AbstractContextManager[BinaryIO]:
 
 
 class _Clipper:
-    """Passes blocks on, clipped to [-1, 1], and checks that they are what was promised."""
+    """Passes blocks on, clipped to [-1, 1] where that is asked for, and checks that they are what was promised."""
 
-    def __init__(self, blocks: Iterable[Audio], channels: int, n_samples: int | None) -> None:
-        self._blocks, self._channels, self._n_promised = blocks, channels, n_samples
+    def __init__(self, blocks: Iterable[Audio], channels: int, n_samples: int | None, *, clips: bool) -> None:
+        self._blocks, self._channels, self._n_promised, self._clips = blocks, channels, n_samples, clips
         self.n_samples = 0
         self.n_clipped = 0
 
@@ -104,60 +139,102 @@ class _Clipper:
             self.n_samples += len(block)
             for start in range(0, len(block), FRAMES_AT_ONCE):
                 part = block[start : start + FRAMES_AT_ONCE]
-                self.n_clipped += int(np.count_nonzero(np.abs(part) > 1))
-                yield np.clip(part, -1, 1)
+                if self._clips:
+                    self.n_clipped += int(np.count_nonzero(np.abs(part) > 1))
+                    part = np.clip(part, -1, 1)
+                yield part
         if self._n_promised not in (None, self.n_samples):
             raise RuntimeError(f"the decoder gave {self.n_samples} samples, not {self._n_promised}")
 
 
 def pcm16(audio: Audio) -> NDArray[np.int16]:
     """16-bit integers [n, channels] of samples in [-1, 1]; the inverse of how libsndfile reads them."""
-    return np.minimum(np.rint(audio.astype(np.float64) * 32768), 32767).astype("<i2")
+    return _integers(audio, 16).astype("<i2")
+
+
+def _integers(audio: Audio, bits: int) -> NDArray[np.float64]:
+    full_scale = 2.0 ** (bits - 1)
+    return np.minimum(np.rint(audio.astype(np.float64) * full_scale), full_scale - 1)
+
+
+def _samples(audio: Audio, subtype: str) -> bytes:
+    """The bytes of samples in a WAV file, lowest byte first."""
+    if subtype == "FLOAT":
+        return audio.astype("<f4").tobytes()
+    if subtype == "PCM_24":
+        return _integers(audio, 24).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    return pcm16(audio).tobytes()
 
 
 def _write_wav(
-    file: BinaryIO, path: str, blocks: _Clipper, sample_rate: int, channels: int, n_samples: int | None
+    file: BinaryIO,
+    path: str,
+    blocks: _Clipper,
+    subtype: str,
+    sample_rate: int,
+    channels: int,
+    n_samples: int | None,
 ) -> None:
-    # By hand, as libsndfile must seek back to write the length, which a pipe cannot.
-    file.write(_wav_header(path, sample_rate, channels, n_samples or 0))
+    # By hand: libsndfile must seek back to write the length, which a pipe cannot, puts the time of day into files of
+    # floats, and cannot be told through soundfile which loudspeakers the channels are for.
+    file.write(_wav_header(path, subtype, sample_rate, channels, n_samples or 0))
     for block in blocks:
-        file.write(pcm16(block).tobytes())
+        file.write(_samples(block, subtype))
+    file.write(_padding(blocks.n_samples * channels * _SAMPLE_BYTES[subtype]))
     if n_samples is None:
         file.seek(0)
-        file.write(_wav_header(path, sample_rate, channels, blocks.n_samples))
+        file.write(_wav_header(path, subtype, sample_rate, channels, blocks.n_samples))
 
 
 def write_float_wav(file: BinaryIO, path: str, audio: Audio, sample_rate: int) -> None:
     """Write float32 [n, channels] as WAV of 32-bit floats, in which nothing is clipped.
 
-    By hand, as libsndfile puts the time of day into such a file. Raises CliError when WAV cannot hold this.
+    Raises CliError when WAV cannot hold this.
     """
     n_samples, channels = audio.shape
-    frame_bytes = 4 * channels
-    n_bytes = frame_bytes * n_samples
-    if max(n_bytes + FLOAT_WAV_HEADER_BYTES, sample_rate * frame_bytes) > WAV_MAX_BYTES:
-        raise CliError(
-            f"{shown_output(path)}: WAV cannot hold {channels} channels of 32-bit floats at {sample_rate} Hz;"
-            " 'sic decode --event' writes other formats, and at a --rate"
-        )
-    file.write(struct.pack("<4sI4s4sI", b"RIFF", n_bytes + FLOAT_WAV_HEADER_BYTES - 8, b"WAVE", b"fmt ", 18))
-    file.write(struct.pack("<HHIIHHH", 3, channels, sample_rate, sample_rate * frame_bytes, frame_bytes, 32, 0))
-    file.write(struct.pack("<4sII4sI", b"fact", 4, n_samples, b"data", n_bytes))
-    file.write(audio.astype("<f4").tobytes())
+    file.write(_wav_header(path, "FLOAT", sample_rate, channels, n_samples))
+    file.write(_samples(audio, "FLOAT"))
 
 
-def _wav_header(path: str, sample_rate: int, channels: int, n_samples: int) -> bytes:
-    frame_bytes = 2 * channels
-    n_bytes = frame_bytes * n_samples
-    if n_bytes + WAV_HEADER_BYTES > WAV_MAX_BYTES:
-        raise CliError(f"{shown_output(path)}: would pass 4 GiB, the most that WAV can hold; write .w64 or .flac")
+def _wav_header(path: str, subtype: str, sample_rate: int, channels: int, n_samples: int) -> bytes:
+    """All that comes before the samples; CliError when WAV cannot hold them."""
+    frame_bytes = channels * _SAMPLE_BYTES[subtype]
     if sample_rate * frame_bytes > WAV_MAX_BYTES:
-        raise CliError(f"{shown_output(path)}: WAV cannot hold a sample rate of {sample_rate} Hz; give a --rate")
-    return (
-        struct.pack("<4sI4s4sI", b"RIFF", n_bytes + WAV_HEADER_BYTES - 8, b"WAVE", b"fmt ", 16)
-        + struct.pack("<HHIIHH", 1, channels, sample_rate, sample_rate * frame_bytes, frame_bytes, 16)
-        + struct.pack("<4sI", b"data", n_bytes)
-    )
+        raise CliError(
+            f"{shown_output(path)}: WAV cannot hold a sample rate of {sample_rate} Hz; use 'sic decode' with a --rate"
+        )
+    chunks = _chunk(b"fmt ", _wav_format(subtype, sample_rate, channels))
+    if subtype == "FLOAT":
+        chunks += _chunk(b"fact", struct.pack("<I", min(n_samples, WAV_MAX_BYTES)))
+    n_bytes = frame_bytes * n_samples
+    after_size = len(b"WAVE") + len(chunks) + 8 + n_bytes + len(_padding(n_bytes))
+    if after_size > WAV_MAX_BYTES - 8:
+        raise CliError(
+            f"{shown_output(path)}: would pass 4 GiB, the most that WAV can hold; let 'sic decode' write .w64 or .flac"
+        )
+    return b"RIFF" + struct.pack("<I", after_size) + b"WAVE" + chunks + b"data" + struct.pack("<I", n_bytes)
+
+
+def _wav_format(subtype: str, sample_rate: int, channels: int) -> bytes:
+    """The content of the chunk "fmt ": with a mask of channels where there are more than two."""
+    sample_bytes = _SAMPLE_BYTES[subtype]
+    number = _IEEE_FLOAT if subtype == "FLOAT" else _PCM
+    frame_bytes = channels * sample_bytes
+    common = struct.pack("<HIIHH", channels, sample_rate, sample_rate * frame_bytes, frame_bytes, 8 * sample_bytes)
+    if channels > 2:
+        more = struct.pack("<HHIH", 22, 8 * sample_bytes, _CHANNEL_MASKS.get(channels, 0), number)
+        return struct.pack("<H", _EXTENSIBLE) + common + more + _SUBFORMAT_GUID_TAIL
+    no_more = struct.pack("<H", 0) if number != _PCM else b""
+    return struct.pack("<H", number) + common + no_more
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + _padding(len(content))
+
+
+def _padding(n_bytes: int) -> bytes:
+    """What follows a chunk's content, so that the next begins at an even place."""
+    return b"\0" * (n_bytes % 2)
 
 
 def _write_soundfile(
@@ -188,9 +265,21 @@ def _write_soundfile(
     with sound:
         for block in blocks:
             try:
-                sound.write(pcm16(block) if audio_format.subtype == "PCM_16" else block)
+                sound.write(_for_soundfile(block, audio_format.subtype))
             finally:  # the cause rather than libsndfile's view of it
                 guarded.reraise()
     guarded.reraise()
+    if audio_format.name == "RF64" and channels > 2:
+        file.seek(_RF64_MASK_AT)
+        file.write(struct.pack("<I", _CHANNEL_MASKS.get(channels, 0)))
     if file.seek(0, os.SEEK_END) == 0:
         raise CliError(f"{shown_output(path)}: {audio_format.name} cannot hold a file without samples; write .wav")
+
+
+def _for_soundfile(audio: Audio, subtype: str | None) -> NDArray[np.number]:
+    """Samples as libsndfile takes them without rounding them its own way."""
+    if subtype == "PCM_16":
+        return pcm16(audio)
+    if subtype == "PCM_24":  # the upper 24 bits of 32
+        return (_integers(audio, 24) * 256).astype(np.int32)
+    return audio
