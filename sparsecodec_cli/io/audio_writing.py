@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sparsecodec_cli.errors import CliError, shown_output
 
 from .audio import Audio, _GuardedFile
-from .files import SPOOL_BYTES
+from .files import SPOOL_BYTES, is_stream
 
 WAV_MAX_BYTES = 2**32 - 1
 # libsndfile's Vorbis writer keeps a call's samples on the stack, so a call must not bring too many.
@@ -74,9 +74,9 @@ def format_named(name: str) -> AudioFormat | None:
 
 
 def format_of(path: str) -> AudioFormat | None:
-    """The format that a path's extension asks for; WAV for '-' and devices; None if it cannot be written."""
+    """The format that a path's extension asks for, or WAV for a stream without one; None if it cannot be written."""
     extension = os.path.splitext(path)[1][1:]
-    if path == "-" or (extension == "" and os.path.exists(path) and not os.path.isfile(path)):
+    if extension == "" and is_stream(path):
         return WAV
     return format_named(extension)
 
@@ -107,7 +107,7 @@ def write_audio(
     """
     is_float = audio_format.subtype in ("FLOAT", "DOUBLE")
     clipper = _Clipper(blocks, channels, n_samples, clips=not is_float)
-    can_seek = path != "-" and file.seekable()  # 'sic decode ... - >> FILE' looks seekable
+    can_seek = not is_stream(path) and file.seekable()  # 'sic decode ... - >> FILE' looks seekable
     streams = audio_format.name == "WAV" and n_samples is not None
     with nullcontext(file) if can_seek or streams else _spool() as sink:
         if audio_format.name == "WAV":
