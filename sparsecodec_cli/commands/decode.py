@@ -74,6 +74,7 @@ def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range,
     type=click.Choice(["16", "24", "float"]),
     help="Bits of a sample in OUT; 'float' is 32 bits, without clipping. [default: 16, where the format is not lossy]",
 )
+@click.option("--no-tags", is_flag=True, help="Write none of IN's tags. [default: those that OUT's format has]")
 @seed_option("Seed of the noise. [default: the seed in IN]", api.decode_blocks)
 @model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
@@ -87,6 +88,7 @@ def command(
     events: Iterator[int] | None,
     format_name: str | None,
     bits: str | None,
+    no_tags: bool,
     seed: int | None,
     model: str | None,
     device: str,
@@ -114,7 +116,7 @@ def command(
         raise click.UsageError("--end must be after --start.")
 
     from sparsecodec_cli.errors import CliError, about, shown
-    from sparsecodec_cli.io import files
+    from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.audio_writing import write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
@@ -130,6 +132,7 @@ def command(
     header = table.header
     if 0 < start_s >= header.duration_s:
         raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
+    texts, cut = audio_tags.fitting({} if no_tags else header.tags, audio_format.name)
     is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
     with (
         files.open_output(output_path, force=force, input_paths=[input_path]) as out,
@@ -155,7 +158,10 @@ def command(
             sample_rate=sample_rate or header.sample_rate,
             channels=header.channels,
             n_samples=header.n_samples if is_whole and sample_rate in (None, header.sample_rate) else None,
+            texts=texts,
         )
+    if cut:
+        note(summary.of_cut_tags(output_path, cut), quiet=quiet)
     if n_clipped:
         note(summary.of_clipping(output_path, n_clipped), quiet=quiet)
 

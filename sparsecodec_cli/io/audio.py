@@ -66,6 +66,11 @@ class SoundFileSource:
             self._sound.seek(0)
         self._n_read = 0
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Texts that the file has about itself: title, artist, ...; `audio_tags.NAMES` lists their names."""
+        return self._sound.copy_metadata()
+
     @contextmanager
     def _naming(self) -> Iterator[None]:
         with about_os(self.path):

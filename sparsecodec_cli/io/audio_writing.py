@@ -6,9 +6,9 @@ import os
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_cli.errors import CliError, shown_output
 
+from . import audio_tags
 from .audio import Audio, _GuardedFile
 from .files import SPOOL_BYTES, is_stream
 
@@ -98,23 +99,29 @@ def write_audio(
     sample_rate: int,
     channels: int,
     n_samples: int | None,
+    texts: Mapping[str, str] | None = None,
 ) -> int:
     """Write blocks (float32 [m, channels], full scale 1) and return how many values were clipped: none of floats.
 
     `n_samples`, where it is known before, is the blocks' length together: then WAV goes out as it comes, to
-    pipes too. Else, and in other formats, writers must seek, so a pipe gets everything at the end.
+    pipes too. Else, and in other formats, writers must seek, so a pipe gets everything at the end. `texts` are what
+    `audio_tags.fitting` gives for the format.
     Raises CliError when the format cannot hold this; RuntimeError when the blocks break their promise.
     """
     is_float = audio_format.subtype in ("FLOAT", "DOUBLE")
     clipper = _Clipper(blocks, channels, n_samples, clips=not is_float)
     can_seek = not is_stream(path) and file.seekable()  # 'sic decode ... - >> FILE' looks seekable
     streams = audio_format.name == "WAV" and n_samples is not None
-    with nullcontext(file) if can_seek or streams else _spool() as sink:
+    texts = texts or {}
+    before = audio_tags.id3(texts) if texts and audio_format.name == "MP3" else b""
+    with nullcontext(file) if (can_seek or streams) and not before else _spool() as sink:
         if audio_format.name == "WAV":
-            _write_wav(sink, path, clipper, audio_format.subtype or "PCM_16", sample_rate, channels, n_samples)
+            header = _WavHeader(path, audio_format.subtype or "PCM_16", sample_rate, channels, texts)
+            _write_wav(sink, header, clipper, n_samples)
         else:
-            _write_soundfile(sink, path, clipper, audio_format, sample_rate, channels)
+            _write_soundfile(sink, path, clipper, audio_format, sample_rate, channels, {} if before else texts)
         if sink is not file:
+            file.write(before)
             sink.seek(0)
             shutil.copyfileobj(sink, file, 1 << 20)
     return clipper.n_clipped
@@ -166,24 +173,53 @@ def _samples(audio: Audio, subtype: str) -> bytes:
     return pcm16(audio).tobytes()
 
 
-def _write_wav(
-    file: BinaryIO,
-    path: str,
-    blocks: _Clipper,
-    subtype: str,
-    sample_rate: int,
-    channels: int,
-    n_samples: int | None,
-) -> None:
+@dataclass(frozen=True)
+class _WavHeader:
+    """All that stands in a WAV file before the samples. path: for messages."""
+
+    path: str
+    subtype: str
+    sample_rate: int
+    channels: int
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.channels * _SAMPLE_BYTES[self.subtype]
+
+    def pack(self, n_samples: int) -> bytes:
+        """Its bytes; CliError when WAV cannot hold these samples."""
+        if self.sample_rate * self.frame_bytes > WAV_MAX_BYTES:
+            raise CliError(
+                f"{shown_output(self.path)}: WAV cannot hold a sample rate of {self.sample_rate} Hz; use 'sic decode'"
+                " with a --rate"
+            )
+        chunks = _chunk(b"fmt ", _wav_format(self.subtype, self.sample_rate, self.channels))
+        if self.subtype == "FLOAT":
+            chunks += _chunk(b"fact", struct.pack("<I", min(n_samples, WAV_MAX_BYTES)))
+        if self.texts:
+            infos = [_chunk(audio_tags.RIFF_NAMES[name], text.encode() + b"\0") for name, text in self.texts.items()]
+            chunks += _chunk(b"LIST", b"INFO" + b"".join(infos))
+        n_bytes = self.frame_bytes * n_samples
+        after_size = len(b"WAVE") + len(chunks) + 8 + n_bytes + len(_padding(n_bytes))
+        if after_size > WAV_MAX_BYTES - 8:
+            raise CliError(
+                f"{shown_output(self.path)}: would pass 4 GiB, the most that WAV can hold; let 'sic decode' write .w64"
+                " or .flac"
+            )
+        return b"RIFF" + struct.pack("<I", after_size) + b"WAVE" + chunks + b"data" + struct.pack("<I", n_bytes)
+
+
+def _write_wav(file: BinaryIO, header: _WavHeader, blocks: _Clipper, n_samples: int | None) -> None:
     # By hand: libsndfile must seek back to write the length, which a pipe cannot, puts the time of day into files of
     # floats, and cannot be told through soundfile which loudspeakers the channels are for.
-    file.write(_wav_header(path, subtype, sample_rate, channels, n_samples or 0))
+    file.write(header.pack(n_samples or 0))
     for block in blocks:
-        file.write(_samples(block, subtype))
-    file.write(_padding(blocks.n_samples * channels * _SAMPLE_BYTES[subtype]))
+        file.write(_samples(block, header.subtype))
+    file.write(_padding(blocks.n_samples * header.frame_bytes))
     if n_samples is None:
         file.seek(0)
-        file.write(_wav_header(path, subtype, sample_rate, channels, blocks.n_samples))
+        file.write(header.pack(blocks.n_samples))
 
 
 def write_float_wav(file: BinaryIO, path: str, audio: Audio, sample_rate: int) -> None:
@@ -192,27 +228,8 @@ def write_float_wav(file: BinaryIO, path: str, audio: Audio, sample_rate: int) -
     Raises CliError when WAV cannot hold this.
     """
     n_samples, channels = audio.shape
-    file.write(_wav_header(path, "FLOAT", sample_rate, channels, n_samples))
+    file.write(_WavHeader(path, "FLOAT", sample_rate, channels).pack(n_samples))
     file.write(_samples(audio, "FLOAT"))
-
-
-def _wav_header(path: str, subtype: str, sample_rate: int, channels: int, n_samples: int) -> bytes:
-    """All that comes before the samples; CliError when WAV cannot hold them."""
-    frame_bytes = channels * _SAMPLE_BYTES[subtype]
-    if sample_rate * frame_bytes > WAV_MAX_BYTES:
-        raise CliError(
-            f"{shown_output(path)}: WAV cannot hold a sample rate of {sample_rate} Hz; use 'sic decode' with a --rate"
-        )
-    chunks = _chunk(b"fmt ", _wav_format(subtype, sample_rate, channels))
-    if subtype == "FLOAT":
-        chunks += _chunk(b"fact", struct.pack("<I", min(n_samples, WAV_MAX_BYTES)))
-    n_bytes = frame_bytes * n_samples
-    after_size = len(b"WAVE") + len(chunks) + 8 + n_bytes + len(_padding(n_bytes))
-    if after_size > WAV_MAX_BYTES - 8:
-        raise CliError(
-            f"{shown_output(path)}: would pass 4 GiB, the most that WAV can hold; let 'sic decode' write .w64 or .flac"
-        )
-    return b"RIFF" + struct.pack("<I", after_size) + b"WAVE" + chunks + b"data" + struct.pack("<I", n_bytes)
 
 
 def _wav_format(subtype: str, sample_rate: int, channels: int) -> bytes:
@@ -244,6 +261,7 @@ def _write_soundfile(
     audio_format: AudioFormat,
     sample_rate: int,
     channels: int,
+    texts: Mapping[str, str],
 ) -> None:
     guarded = _GuardedFile(file)
     try:
@@ -263,6 +281,8 @@ def _write_soundfile(
             f" ({reason}); try --rate, or write .wav"
         ) from error
     with sound:
+        for name, text in texts.items():
+            setattr(sound, name, text)
         for block in blocks:
             try:
                 sound.write(_for_soundfile(block, audio_format.subtype))
