@@ -50,6 +50,7 @@ _OS_REASONS = {
     errno.EFBIG: "the file grew past what this disk or the limit on file sizes allows; write to another disk",
     errno.EIO: "the disk failed to read or write; check it, or copy the file elsewhere",
     errno.EMFILE: "too many open files; close some programs",
+    errno.EBADF: "is not open, or not for this; check how it is redirected",
     errno.ELOOP: "these links lead in a circle; name the file itself",
 }
 

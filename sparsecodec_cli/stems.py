@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsecodec_cli.io.audio import Audio, write_float_wav
+from sparsecodec_cli.io.audio import Audio
+from sparsecodec_cli.io.audio_writing import write_float_wav
 from sparsecodec_cli.io.output_folder import OutputFolder
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_formats import edit

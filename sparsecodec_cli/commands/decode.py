@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +24,9 @@ from .options import (
     output_options,
     seed_option,
 )
+
+if TYPE_CHECKING:
+    from sparsecodec_cli.io.audio_writing import AudioFormat
 
 
 def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range, ...]) -> Iterator[int] | None:
@@ -57,6 +62,19 @@ def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range,
     help="Render only this event, or this range of events, at its time. Repeatable. 'sic inspect --events' shows their"
     " numbers.",
 )
+@click.option(
+    "--format",
+    "format_name",
+    metavar="FORMAT",
+    help="Format of OUT: wav, flac, ogg, opus, mp3, aiff, caf, w64, rf64, ... [default: as OUT's extension says; wav"
+    " for '-' and pipes]",
+)
+@click.option(
+    "--bits",
+    type=click.Choice(["16", "24", "float"]),
+    help="Bits of a sample in OUT; 'float' is 32 bits, without clipping. [default: 16, where the format is not lossy]",
+)
+@click.option("--no-tags", is_flag=True, help="Write none of IN's tags. [default: those that OUT's format has]")
 @seed_option("Seed of the noise. [default: the seed in IN]", api.decode_blocks)
 @model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
@@ -68,6 +86,9 @@ def command(
     start_s: float,
     end_s: float | None,
     events: Iterator[int] | None,
+    format_name: str | None,
+    bits: str | None,
+    no_tags: bool,
     seed: int | None,
     model: str | None,
     device: str,
@@ -83,31 +104,35 @@ def command(
       sic decode talk.sic part.wav --start 12.5 --end 20
       sic decode talk.sic some.wav --event 12 --event 30-34
       sic decode talk.sic out.opus --rate 48000
+      sic decode quiet.sic quiet.wav --bits 24
       sic decode talk.sic - | aplay
+      sic decode talk.sic - --format flac | flac --test -
 
     OUT has the sample rate and the exact length of the recording that was encoded. Its extension chooses the
-    format: wav, flac, ogg, opus, mp3, aiff, ... (what libsndfile writes). Without OUT, the output is IN with the
-    extension .wav. WAV has 16 bits per sample; '-' writes WAV to stdout.
+    format, unless --format does: wav, flac, ogg, opus, mp3, aiff, ... (what libsndfile writes). Without OUT, the
+    output is IN with the extension .wav, or that of --format. '-' writes WAV to stdout.
     """
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
 
     from sparsecodec_cli.errors import CliError, about, shown
-    from sparsecodec_cli.io import audio, files
+    from sparsecodec_cli.io import audio_tags, files
+    from sparsecodec_cli.io.audio_writing import write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
 
     from . import summary
 
-    output_path = output_path or files.default_output(input_path, ".wav")
-    audio_format = audio.format_of(output_path)
-    if audio_format is None:
-        raise click.UsageError(f"{shown(output_path)}: no audio format has this extension; use .wav, .flac or .ogg.")
+    if output_path is not None and output_path.lower().endswith(".sic"):
+        raise click.UsageError(f"{shown(output_path)}: OUT is audio, not a .sic file; give it .wav, .flac or .ogg.")
+    output_path = output_path or files.default_output(input_path, f".{format_name or 'wav'}".lower())
+    audio_format = _format(output_path, format_name, bits)
 
     table = read_table(input_path)
     header = table.header
     if 0 < start_s >= header.duration_s:
         raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
+    texts, cut = audio_tags.fitting({} if no_tags else header.tags, audio_format.name)
     is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
     with (
         files.open_output(output_path, force=force, input_paths=[input_path]) as out,
@@ -125,7 +150,7 @@ def command(
             device=device,
             progress=progress,
         )
-        n_clipped = audio.write_audio(
+        n_clipped = write_audio(
             out,
             output_path,
             blocks,
@@ -133,6 +158,32 @@ def command(
             sample_rate=sample_rate or header.sample_rate,
             channels=header.channels,
             n_samples=header.n_samples if is_whole and sample_rate in (None, header.sample_rate) else None,
+            texts=texts,
         )
+    if cut:
+        note(summary.of_cut_tags(output_path, cut), quiet=quiet)
     if n_clipped:
         note(summary.of_clipping(output_path, n_clipped), quiet=quiet)
+
+
+def _format(output_path: str, name: str | None, bits: str | None) -> AudioFormat:
+    """What to write: as `name` and `bits` say, else as OUT's extension does; UsageError when there is no such thing."""
+    from sparsecodec_cli.errors import shown, shown_output
+    from sparsecodec_cli.io import audio_writing
+
+    audio_format = audio_writing.format_of(output_path) if name is None else audio_writing.format_named(name)
+    if audio_format is None and name is not None:
+        raise click.UsageError(f"--format {shown(name)}: there is no such format; use wav, flac, ogg or another.")
+    if audio_format is None:
+        raise click.UsageError(
+            f"{shown(output_path)}: no audio format has this extension; use .wav, .flac or .ogg, or give a --format."
+        )
+    if bits is None:
+        return audio_format
+    possible = audio_writing.bits_of(audio_format)
+    if bits in possible:
+        return replace(audio_format, subtype=audio_writing.BITS[bits])
+    what = f"{shown_output(output_path)}: {audio_format.name}"
+    if not possible:
+        raise click.UsageError(f"{what} has no bits to choose; leave out --bits, or write .wav.")
+    raise click.UsageError(f"{what} cannot hold --bits {bits}, only {' or '.join(possible)}; or write .wav.")

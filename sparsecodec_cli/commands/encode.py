@@ -13,9 +13,9 @@ from .options import (
     device_option,
     input_argument,
     model_option,
-    output_argument,
     output_options,
     seed_option,
+    sic_output_argument,
 )
 
 
@@ -33,7 +33,7 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 @click.command(name="encode")
 @input_argument
-@output_argument(required=False)
+@sic_output_argument(required=False)
 @click.option(
     "--bitrate",
     "bitrate_kbps",
@@ -72,8 +72,9 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_tags,
-    help="Store a text in OUT. Repeatable.",
+    help="Store a text in OUT, in place of IN's tag of this name. Repeatable.",
 )
+@click.option("--no-tags", is_flag=True, help="Keep none of IN's tags. [default: title, artist, album, ... are kept]")
 @seed_option("Seed of the decoder's noise.", api.encode)
 @device_option
 @output_options
@@ -86,6 +87,7 @@ def command(
     effort: int | None,
     model: str,
     tags: dict[str, str] | None,
+    no_tags: bool,
     seed: int,
     device: str,
     force: bool,
@@ -110,7 +112,7 @@ def command(
     if len(given) > 1:
         raise click.UsageError(f"Give {' or '.join(given)}, not both.")
 
-    from sparsecodec_cli.io import files
+    from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import write_table
     from sparsecodec_cli.io.sounds import open_recording
@@ -122,6 +124,7 @@ def command(
         open_recording(input_path) as source,
         files.open_output(output_path, force=force, input_paths=[input_path]) as out,
     ):
+        tags, cut = audio_tags.kept({} if no_tags else source.tags, tags or {})
         with progress_bar("encoding", quiet=quiet) as progress:
             table = api.encode(
                 source,
@@ -137,5 +140,7 @@ def command(
             )
         n_bytes = write_table(table, out)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+    if cut:
+        note(summary.of_cut_tags(output_path, cut), quiet=quiet)
     if bitrate_kbps is not None and 8e-3 * n_bytes > bitrate_kbps * table.duration_s:
         note(summary.of_excess(output_path, bitrate_kbps), quiet=quiet)

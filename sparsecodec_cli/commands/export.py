@@ -39,14 +39,13 @@ def command(input_path: str, output_path: str, tempo_bpm: float, force: bool, qu
     those of the keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording of
     speech each voice is a note.
     """
-    extension = os.path.splitext(output_path)[1].lower()
-    if extension not in EXTENSIONS and not _is_pipe(output_path, extension):
-        from sparsecodec_cli.errors import shown_output
+    from sparsecodec_cli.errors import about, shown_output
+    from sparsecodec_cli.io.files import is_stream, open_output
 
+    extension = os.path.splitext(output_path)[1].lower()
+    if extension not in EXTENSIONS and not (extension == "" and is_stream(output_path)):
         raise click.UsageError(f"{shown_output(output_path)}: OUT must end in .mid or .midi, for a MIDI file.")
 
-    from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.files import open_output
     from sparsecodec_cli.io.progress import note
     from sparsecodec_cli.io.sic_files import read_table
 
@@ -56,8 +55,3 @@ def command(input_path: str, output_path: str, tempo_bpm: float, force: bool, qu
     with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
         n_notes = api.export(table, out, tempo_bpm=tempo_bpm)
     note(summary.of_notes(output_path, table, n_notes), quiet=quiet)
-
-
-def _is_pipe(path: str, extension: str) -> bool:
-    """stdout, a device or a named pipe, which need no extension."""
-    return path == "-" or (extension == "" and os.path.exists(path) and not os.path.isfile(path))

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 @input_argument
 @click.option("--events", "with_events", is_flag=True, help="Print the events as a table instead.")
 @json_option
-@click.option("--plot", "plot_path", metavar="OUT", help="Write a picture to OUT instead: a .png, .svg or .pdf file.")
+@click.option(
+    "--plot",
+    "plot_path",
+    metavar="OUT",
+    help="Write a picture to OUT instead: a .png, .svg or .pdf file; '-' is PNG to stdout.",
+)
 @output_options
 def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | None, force: bool, quiet: bool) -> None:
     """Show what is inside a .sic file.
@@ -62,15 +67,17 @@ def _inspected(input_path: str) -> Inspection:
 
 
 def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:
+    from sparsecodec_cli.errors import shown, shown_output
+    from sparsecodec_cli.extras import check_installed
     from sparsecodec_cli.inspect import plot
+    from sparsecodec_cli.io.files import is_stream, open_output
 
     file_format = os.path.splitext(plot_path)[1].lower().removeprefix(".")
+    if file_format == "" and is_stream(plot_path):
+        file_format = "png"
     if file_format not in plot.FORMATS:
         raise click.UsageError(f"--plot writes .png, .svg or .pdf, which OUT must end in, not {plot_path!r}.")
 
-    from sparsecodec_cli.errors import shown, shown_output
-    from sparsecodec_cli.extras import check_installed
-    from sparsecodec_cli.io.files import open_output
     from sparsecodec_cli.io.progress import note
 
     check_installed("--plot", "report")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,6 +17,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SECONDS = "SECONDS"
 MAX_SEED = 2**32 - 1
+
+# fmt: off
+AUDIO_EXTENSIONS = {
+    "3gp", "aac", "ac3", "aif", "aifc", "aiff", "alac", "amr", "ape", "au", "caf", "dff", "dsf", "flac", "m4a", "m4b",
+    "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpc", "oga", "ogg", "opus", "pcm", "raw", "rf64", "snd", "sph", "spx",
+    "tta", "voc", "w64", "wav", "wave", "webm", "wma", "wv",
+}
+# fmt: on
+"""Extensions of recordings, in lower case, of formats that sic writes and of others."""
 
 
 class FiniteFloat(click.FloatRange):
@@ -59,6 +69,22 @@ def input_argument(function: F) -> F:
 
 def output_argument(*, required: bool) -> Callable[[F], F]:
     return click.argument("output_path", metavar="OUT" if required else "[OUT]", required=required)
+
+
+def sic_output_argument(*, required: bool) -> Callable[[F], F]:
+    """OUT that is a .sic file: the name of a recording is refused, which was meant as another IN, or as decoded OUT."""
+    metavar = "OUT" if required else "[OUT]"
+    return click.argument("output_path", metavar=metavar, required=required, callback=_refuse_name_of_recording)
+
+
+def _refuse_name_of_recording(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+    stem, extension = os.path.splitext(path or "")
+    if extension[1:].lower() in AUDIO_EXTENSIONS:
+        from sparsecodec_cli.errors import shown
+
+        name = shown(os.path.basename(stem) + ".sic")
+        raise click.UsageError(f"{shown(path or '')}: OUT is a .sic file, not audio; name it {name}.", ctx)
+    return path
 
 
 def output_options(function: F) -> F:

@@ -6,12 +6,12 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import input_argument, output_argument, output_options, seed_option
+from .options import input_argument, output_options, seed_option, sic_output_argument
 
 
 @click.command(name="randomize")
 @input_argument
-@output_argument(required=True)
+@sic_output_argument(required=True)
 @click.option("--times", is_flag=True, help="Draw each event's time uniformly from the length of the recording.")
 @click.option(
     "--vectors",

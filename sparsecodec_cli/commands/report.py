@@ -83,10 +83,11 @@ def command(
         raise click.UsageError("Give one IN or several, then OUT.")
     *input_paths, output_path = paths
     from sparsecodec_cli.errors import shown
+    from sparsecodec_cli.io.files import is_stream
 
     if input_paths.count("-") > 1:
         raise click.UsageError("Only one IN can be stdin.")
-    if output_path != "-" and not output_path.endswith(".html"):  # as an IN whose OUT was forgotten would not
+    if not (output_path.endswith(".html") or is_stream(output_path)):  # as an IN whose OUT was forgotten would not
         raise click.UsageError(f"OUT is {shown(output_path)}; its name must end in .html.")
 
     from contextlib import ExitStack

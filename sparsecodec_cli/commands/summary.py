@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparsecodec_cli.errors import one_line, shown_output
@@ -40,6 +41,12 @@ def of_clipping(output_path: str, n_clipped: int) -> str:
     values = "1 value was" if n_clipped == 1 else f"{n_clipped} values were"
     mend = "use 'sic transform --gain' to lower the level"
     return f"sic: warning: {shown_output(output_path)}: {values} beyond full scale and clipped; {mend}"
+
+
+def of_cut_tags(output_path: str, names: Sequence[str]) -> str:
+    """names: of tags that are longer than `output_path` can hold."""
+    tags = f"the tag {names[0]} was" if len(names) == 1 else f"the tags {', '.join(names)} were"
+    return f"sic: warning: {shown_output(output_path)}: {tags} too long and cut; use --no-tags to leave out all"
 
 
 def of_excess(output_path: str, bitrate_kbps: float) -> str:

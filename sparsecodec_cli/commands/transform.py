@@ -16,8 +16,8 @@ from .options import (
     SECONDS,
     FiniteFloat,
     input_argument,
-    output_argument,
     output_options,
+    sic_output_argument,
 )
 
 Edit = tuple[str, Any]
@@ -87,7 +87,7 @@ def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 @click.command(name="transform", cls=InOrder)
 @input_argument
-@output_argument(required=True)
+@sic_output_argument(required=True)
 @click.option(
     "--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make the sound F times as long at the same pitch."
 )

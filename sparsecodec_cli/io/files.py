@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -14,12 +15,39 @@ from typing import BinaryIO, cast
 
 from sparsecodec_cli.errors import CliError, about, about_os, shown_output
 
+_DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/fd/([0-9]{1,9})|/dev/(stdin|stdout|stderr)")
+_STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
+_MAX_LINKS = 40  # as many as Linux follows
+
 SPOOL_BYTES = 64 << 20  # a pipe's content beyond this goes to a temporary file, so that memory stays bounded
 
 
 def default_output(input_path: str, extension: str) -> str:
-    """IN with another extension; stdout for stdin."""
-    return "-" if input_path == "-" else os.path.splitext(input_path)[0] + extension
+    """IN with another extension; stdout for stdin and other open descriptors, such as those of '<(...)'."""
+    if input_path == "-" or _descriptor_of(input_path) is not None:
+        return "-"
+    return os.path.splitext(input_path)[0] + extension
+
+
+def is_stream(path: str) -> bool:
+    """Whether what is written to `path` goes out as it comes: to stdout ('-'), a descriptor, a pipe or a device."""
+    if path == "-" or _descriptor_of(path) is not None:
+        return True
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def _descriptor_of(path: str) -> int | None:
+    """The open descriptor that /dev/stdout, /dev/fd/N, or a link to one of these names; None for another path."""
+    place = os.path.abspath(path)
+    for _ in range(_MAX_LINKS):
+        match = _DESCRIPTOR.fullmatch(place)
+        if match is not None:
+            return int(match[1]) if match[1] else _STANDARD[match[2]]
+        try:
+            place = os.path.join(os.path.dirname(place), os.readlink(place))
+        except OSError:  # no link
+            return None
+    return None
 
 
 @contextmanager
@@ -60,24 +88,29 @@ def open_seekable_input(path: str, magic: bytes = b"") -> Iterator[BinaryIO]:
 def open_output(path: str, *, force: bool, input_paths: Sequence[str] = ()) -> Iterator[BinaryIO]:
     """A file to write, which appears as `path` when the block ends well, else not at all.
 
-    '-' is stdout. Devices and named pipes are written straight. Refused with a CliError: a terminal, a
-    folder, an existing file without `force`, a file that one of `input_paths` names.
+    '-' is stdout. Open descriptors (/dev/stdout, /dev/fd/N), devices and named pipes are written straight. Refused
+    with a CliError: a terminal, a folder, an existing file without `force`, a file that one of `input_paths` names.
     """
     if path == "-":
         yield from _stdout()
         return
+    descriptor = _descriptor_of(path)
+    if descriptor is not None:
+        yield from _open_descriptor(path, descriptor)
+        return
     with about_os(path, always=True):
-        target = os.path.realpath(path)  # through a link, so that the link stays one
-        mode = os.stat(target).st_mode if os.path.exists(target) else None
+        mode = os.stat(path).st_mode if os.path.exists(path) else None
         if mode is not None and stat.S_ISDIR(mode):
             raise CliError(f"{shown_output(path)}: is a folder; name a file in it")
+    if mode is not None and not stat.S_ISREG(mode):
+        yield from _device(path, mode)
+        return
+    with about_os(path, always=True):
+        target = os.path.realpath(path)  # through a link, so that the link stays one
         if not os.path.isdir(os.path.dirname(target)):
             raise CliError(f"{shown_output(path)}: its folder does not exist; make it first")
         if any(_is_same_file(input_path, target) for input_path in input_paths):
             raise CliError(f"{shown_output(path)}: is the input too; name another output")
-    if mode is not None and not stat.S_ISREG(mode):
-        yield from _device(path, mode)
-        return
     if mode is not None and not force:
         raise CliError(f"{shown_output(path)}: exists already; use -f to overwrite it")
     yield from _whole_file(path, target, mode)
@@ -94,13 +127,24 @@ def _stdout() -> Iterator[BinaryIO]:
         stream.flush()
 
 
+def _open_descriptor(path: str, descriptor: int) -> Iterator[BinaryIO]:
+    # Not opened by its name, which fails for sockets, and goes back to the start of a file that the shell appends to.
+    with about_os(path, always=True), os.fdopen(os.dup(descriptor), "wb") as file:
+        _refuse_terminal(file, path)
+        yield file
+
+
 def _device(path: str, mode: int) -> Iterator[BinaryIO]:
     if not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
         raise CliError(f"{shown_output(path)}: is neither a file, a pipe nor a character device; name a file")
     with about_os(path), open(path, "wb") as file:
-        if file.isatty():
-            raise CliError(f"{shown_output(path)}: is a terminal, and this output is binary; name a file")
+        _refuse_terminal(file, path)
         yield file
+
+
+def _refuse_terminal(file: BinaryIO, path: str) -> None:
+    if file.isatty():
+        raise CliError(f"{shown_output(path)}: is a terminal, and this output is binary; name a file")
 
 
 def _whole_file(path: str, target: str, mode: int | None) -> Iterator[BinaryIO]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_cli import coding
 from sparsecodec_cli.errors import CliError, shown
-from sparsecodec_cli.io.audio import pcm16
+from sparsecodec_cli.io.audio_writing import pcm16
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
 from sparsecodec_formats.table import EventTable

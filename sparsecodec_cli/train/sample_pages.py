@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_cli import coding
 from sparsecodec_cli.errors import shown
-from sparsecodec_cli.io.audio import format_of, write_audio
+from sparsecodec_cli.io.audio_writing import format_of, write_audio
 from sparsecodec_cli.io.files import open_output
 from sparsecodec_formats import container
 

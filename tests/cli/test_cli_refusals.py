@@ -77,6 +77,13 @@ def output_of(command: str, folder: Path) -> Path:
         (["decode", "a", "out.xyz"], ["out.xyz", ".wav"]),
         (["decode", "a", "out.raw"], ["out.raw"]),
         (["decode", "a", "out"], ["out", ".wav"]),
+        (["decode", "a", "b.sic"], ["b.sic", "OUT is audio", ".wav"]),
+        (["decode", "a.sic", "B.SIC", "-f"], ["B.SIC", "OUT is audio"]),
+        (["encode", "a.wav", "x/b.wav"], ["x/b.wav", "OUT is a .sic file", "b.sic", "sic encode --help"]),
+        (["encode", "a.wav", "b.FLAC"], ["b.FLAC", "b.sic"]),
+        (["encode", "a.m4a", "b.m4a"], ["b.m4a", "b.sic"]),
+        (["transform", "a.sic", "b.wav", "--gain", "1"], ["b.wav", "b.sic"]),
+        (["randomize", "a.sic", "b.ogg", "--times"], ["b.ogg", "b.sic"]),
         (["inspect"], ["IN"]),
         (["export", "a"], ["OUT"]),
         *((["export", "a", out], [out, ".mid or .midi"]) for out in ("b.wav", "b", "b.json", "mid")),
@@ -95,6 +102,13 @@ def output_of(command: str, folder: Path) -> Path:
 )
 def test_wrong_use(args: list[str], words: list[str]) -> None:
     assert_refused(sic(*args), *words, exit_code=2)
+
+
+def test_the_second_of_two_recordings_is_not_overwritten(tmp_path: Path) -> None:
+    one, two = write_wav(tmp_path / "one.wav"), write_wav(tmp_path / "two.wav", 100)
+    before = two.read_bytes()
+    assert_refused(sic("encode", "-f", one, two), "two.wav", "name it two.sic", exit_code=2)
+    assert two.read_bytes() == before and names_in(tmp_path) == ["one.wav", "two.wav"]
 
 
 def test_no_arguments_print_the_help_and_exit_with_2() -> None:

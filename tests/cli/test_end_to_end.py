@@ -11,7 +11,7 @@ import soundfile
 from cli_support import assert_refused, ok, sic, sic_process
 
 import sparsecodec_cli
-from sparsecodec_cli.io.audio import pcm16
+from sparsecodec_cli.io.audio_writing import pcm16
 
 CLIP = Path(__file__).parents[1] / "data" / "only-person-en.flac"
 

@@ -231,7 +231,6 @@ def test_long_names_keep_beginning_and_end() -> None:
     [
         (["--plot", "out.jpg"], [".png, .svg or .pdf", "out.jpg"]),
         (["--plot", "out"], [".png, .svg or .pdf"]),
-        (["--plot", "-"], [".png, .svg or .pdf"]),
         (["--plot", "out.png", "--json"], ["--plot", "--json"]),
         (["--plot", "out.png", "--events"], ["--plot", "--events"]),
     ],
