@@ -58,13 +58,11 @@ class SoundFileSource:
         raw: RawFormat | None = None,
         told: range | None = None,
         at_least: int = 0,
-        count: bool = False,
     ) -> None:
         """file: None to have libsndfile open `path` itself, whose extension then counts.
         raw: how the samples are stored, in a file without a header.
         told: the length is its first number, if libsndfile's is in it.
         at_least: samples; NotReadable when libsndfile finds fewer.
-        count: decode all once to count the samples, as their number in the file is not to be trusted.
 
         Raises NotReadable when `file` is not audio; CliError when it has no samples, or too many channels.
         """
@@ -83,7 +81,7 @@ class SoundFileSource:
             self.n_samples = told.start
         if self.n_samples < at_least:
             raise NotReadable(f"{shown(path)}: only {self.n_samples} of its {at_least} samples can be read")
-        if count or self.n_samples >= UNKNOWN_LENGTH:
+        if self.n_samples >= UNKNOWN_LENGTH:
             self.n_samples = self._counted()
         if self.n_samples < 1:
             raise CliError(f"{shown(path)}: has no samples; name a recording that has some")

@@ -1,7 +1,7 @@
 """The frames of an MP3 file, counted: where sound is, how long it is, and where another recording was joined on.
 
 A decoder trusts the header that an encoder put in front, or guesses a length from the first frame. Here all frames are
-looked at, which takes a few seconds for ten hours, and the decoder is given the bytes of one recording alone, with a
+looked at, which takes about a second an hour, and the decoder is given the bytes of one recording alone, with a
 header that tells the true number of its frames.
 """
 

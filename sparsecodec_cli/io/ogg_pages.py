@@ -11,12 +11,12 @@ MAGIC = b"OggS"
 CHUNK = 1 << 16
 _HEAD = 27 + 255
 _BEGINS, _ENDS = 2, 4  # flags of a page
-_FLAC = b"\x7fFLAC"
+FLAC = "FLAC"
 _FLAC_HEADER = 9  # bytes of Ogg FLAC's own before "fLaC"
 _CODECS = {
     b"\x01vorbis": "Vorbis",
     b"OpusHead": "Opus",
-    _FLAC: "FLAC",
+    b"\x7fFLAC": FLAC,
     b"Speex   ": "Speex",
     b"PCM     ": "PCM",
 }
@@ -24,7 +24,7 @@ _CODECS = {
 
 @dataclass
 class OggStream:
-    """One recording. codec: its name; pages: where they are, headers included; payload: of the pages, in order.
+    """One recording. codec: its name; pages: where they are, headers included; payload: of the pages of FLAC.
 
     ended: its last page says that it is; broken: a page is missing, or a packet that began is not there to its end.
     """
@@ -41,8 +41,12 @@ class OggStream:
         if page.sequence != self._sequence + 1 and self.pages:
             self.broken = True
         self._sequence, self._open, self.ended = page.sequence, page.leaves_open, bool(page.flags & _ENDS)
-        self.pages.append((at, at + page.n_bytes))
-        self.payload.append((at + page.head_bytes, at + page.n_bytes))
+        if self.pages and self.pages[-1][1] == at:
+            self.pages[-1] = (self.pages[-1][0], at + page.n_bytes)
+        else:
+            self.pages.append((at, at + page.n_bytes))
+        if self.codec == FLAC:
+            self.payload.append((at + page.head_bytes, at + page.n_bytes))
 
     @property
     def is_cut(self) -> bool:
@@ -59,14 +63,12 @@ class OggStream:
 class OggLayout:
     """The recordings of a file in the order of time; of several at a time, the first that is sound.
 
-    cut: the file ends within a page; begun: it begins with the beginning of a stream; unknown: there is a stream, with
-    no sound that is known here.
+    cut: the file ends within a page; begun: it begins with the beginning of a stream.
     """
 
     streams: list[OggStream]
     cut: bool
     begun: bool
-    unknown: bool
 
 
 @dataclass(frozen=True)
@@ -98,33 +100,27 @@ def look(file: BinaryIO, start: int, end: int) -> OggLayout:
     """What is in bytes `start` … `end` of a file, which begin with a page."""
     streams: list[OggStream] = []
     group: dict[bytes, OggStream | None] = {}  # streams side by side, by their serial numbers; None: not read
-    in_heads, cut, begun, unknown = False, False, True, False
+    in_heads, cut, begun = False, False, True
     at = start
     while at < end:
-        page = _Page.parse(read_at(file, at, _HEAD))
-        if page is None or (at + page.n_bytes < end and not _follows(file, at + page.n_bytes, end)):
-            # Not a page, or one whose end is lost: on to the next.
+        head = read_at(file, at, _HEAD)
+        page = _Page.parse(head)
+        if page is None or not _is_whole(file, at, page, end):
             following = _find(file, at + 1, end)
             if following is None:
-                cut = cut or (page is not None and at + page.n_bytes > end)
-                if page is not None and at + page.n_bytes <= end:  # what comes after the last page is no sound
-                    _add(group, at, page)
+                cut = head.startswith(MAGIC)  # else what comes after the last page is no sound
                 break
-            for broken in group.values():
+            for broken in group.values() if page is not None else ():
                 if broken is not None and not broken.ended:
                     broken.broken = True
             at = following
             continue
-        if at + page.n_bytes > end:
-            cut = True
-            break
         if page.flags & _BEGINS:
             if not in_heads:
                 group = {}
             in_heads = True
             first = read_at(file, at + page.head_bytes, 8)
             codec = next((name for magic, name in _CODECS.items() if first.startswith(magic)), None)
-            unknown = unknown or codec is None
             if codec is None or any(group.values()):
                 group[page.serial] = None
             else:
@@ -136,7 +132,7 @@ def look(file: BinaryIO, start: int, end: int) -> OggLayout:
             begun = begun and bool(group)
         _add(group, at, page)
         at += page.n_bytes
-    return OggLayout(streams, cut, begun, unknown)
+    return OggLayout(streams, cut, begun)
 
 
 def _add(group: dict[bytes, OggStream | None], at: int, page: _Page) -> None:
@@ -145,8 +141,12 @@ def _add(group: dict[bytes, OggStream | None], at: int, page: _Page) -> None:
         stream.add(at, page)
 
 
-def _follows(file: BinaryIO, at: int, end: int) -> bool:
-    return at >= end or read_at(file, at, 4) == MAGIC
+def _is_whole(file: BinaryIO, at: int, page: _Page, end: int) -> bool:
+    """Whether all of a page is there: another may begin only behind it."""
+    behind = at + page.n_bytes
+    if behind > end:
+        return False
+    return read_at(file, behind, 4) in (MAGIC, b"") or _find(file, at + 4, behind) is None
 
 
 def _find(file: BinaryIO, start: int, end: int) -> int | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import BinaryIO
 
@@ -24,10 +25,13 @@ _FLAC = b"fLaC\0\0\0\x22"  # with the length of its first block
 CHUNK = 1 << 20
 
 
+Decoder = SoundFileSource | MediaSource
+
+
 class JoinedSource:
     """An `AudioSource` over recordings of one rate and as many channels, one after the other."""
 
-    def __init__(self, sources: Sequence[SoundFileSource | JoinedSource], path: str) -> None:
+    def __init__(self, sources: Sequence[Recording], path: str) -> None:
         """CliError when their rates or channels differ."""
         first = sources[0]
         n: int = 0
@@ -65,7 +69,7 @@ class JoinedSource:
         self._current = 0
 
 
-Recording = SoundFileSource | JoinedSource | MediaSource
+Recording = Decoder | JoinedSource
 """An `AudioSource` with `path`, and `warnings`: one line each, about sound that may be missing."""
 
 
@@ -82,13 +86,19 @@ def read_recording(file: BinaryIO, path: str) -> Recording:
         raise CliError(f"{shown(path)}: is empty; name a recording (WAV, FLAC, Ogg, MP3, AIFF, ...)")
     start = _after_tags(file, end)
     head = read_at(file, start, _HEAD)
-    needs_ffmpeg = _kind_for_ffmpeg(head)
-    if needs_ffmpeg:
-        return _by_ffmpeg(file, end, path, needs_ffmpeg)
-    try:
-        return _by_libsndfile(file, start, end, head, path)
-    except NotReadable as error:
-        return _by_ffmpeg(file, end, path, None, error)
+    kind = _kind_for_ffmpeg(head)
+    if kind is not None:
+        check_installed(f"{shown(path)}: reading {kind}", "media")
+        return _by_ffmpeg(Pieces(file, [(0, end)]), path)
+    if head.startswith(ogg_pages.MAGIC):
+        return _ogg(file, start, end, path)
+    if head.startswith(_FLAC):
+        return _joined((_decoder(Pieces(file, [part]), path) for part in _flacs(file, start, end)), path)
+    if sound_chunks.look(file, start, end):
+        return _chunked(file, start, end, path)
+    if mp3_frames.parse_frame(head[:4]) and (mp3 := mp3_frames.look(file, start, end)):
+        return _mp3(mp3, file, path)
+    return _unknown(file, start, end, path)
 
 
 def read_raw(file: BinaryIO, path: str, raw: RawFormat) -> Recording:
@@ -115,28 +125,42 @@ def _after_tags(file: BinaryIO, end: int) -> int:
     return at
 
 
-def _by_libsndfile(file: BinaryIO, start: int, end: int, head: bytes, path: str) -> Recording:
-    if head.startswith(ogg_pages.MAGIC):
-        return _ogg(file, start, end, path)
-    if head.startswith(_FLAC):
-        return _joined((SoundFileSource(Pieces(file, [part]), path) for part in _flacs(file, start, end)), path)
-    if sound_chunks.look(file, start, end):
-        return _chunked(file, start, end, path)
-    if mp3_frames.parse_frame(head[:4]) and (mp3 := mp3_frames.look(file, start, end)):
-        return _mp3(mp3, file, path)
+def _decoder(pieces: Pieces, path: str, *, told: range | None = None, at_least: int = 0) -> Decoder:
+    """libsndfile, or FFmpeg for what that cannot read; told, at_least: as for `SoundFileSource`."""
+    try:
+        return SoundFileSource(pieces, path, told=told, at_least=at_least)
+    except NotReadable as error:
+        return _by_ffmpeg(pieces, path, error)
+
+
+def _by_ffmpeg(pieces: Pieces, path: str, error: CliError | None = None) -> MediaSource:
+    """error: why libsndfile could not, if it was asked."""
+    if find_spec("av") is None:
+        raise CliError(f"{error}; more formats: pip install 'sparsecodec[media]'") from error
+    try:
+        return MediaSource(pieces, path)
+    except NotMedia as no_media:
+        if error is not None:
+            raise error from no_media
+        raise CliError(f"{shown(path)}: has no sound that sic can read; the file is damaged, or has none") from no_media
+
+
+def _unknown(file: BinaryIO, start: int, end: int, path: str) -> Recording:
+    """A file whose first bytes are of no format that is looked into here."""
     try:
         return SoundFileSource(Pieces(file, [(start, end)]), path)
     except NotReadable:
         mp3 = mp3_frames.look(file, start, end)
-        if mp3:
-            return _mp3(mp3, file, path)
-        if path != "-" and os.path.isfile(path):
+    if mp3 is not None:
+        return _mp3(mp3, file, path)
+    if path != "-" and os.path.isfile(path):  # for formats that their extension tells
+        with suppress(NotReadable):
             return SoundFileSource(None, path)
-        raise
+    return _decoder(Pieces(file, [(0, end)]), path)
 
 
-def _joined(sources: Iterator[SoundFileSource | JoinedSource], path: str) -> SoundFileSource | JoinedSource:
-    opened = list(sources)
+def _joined(decoders: Iterable[Decoder | JoinedSource], path: str) -> Recording:
+    opened = list(decoders)
     return opened[0] if len(opened) == 1 else JoinedSource(opened, path)
 
 
@@ -158,12 +182,10 @@ def _flacs(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _chunked(file: BinaryIO, start: int, end: int, path: str) -> Recording:
-    sources: list[SoundFileSource | JoinedSource] = []
+    sources: list[Recording] = []
     while (chunked := sound_chunks.look(file, start, end)) is not None:
         mp3 = mp3_frames.look(file, *chunked.mp3) if chunked.mp3 else None
-        source = (
-            _mp3(mp3, file, path) if mp3 else SoundFileSource(Pieces(file, chunked.pieces), path, told=chunked.told)
-        )
+        source = _mp3(mp3, file, path) if mp3 else _decoder(Pieces(file, chunked.pieces), path, told=chunked.told)
         if chunked.is_unfinished:
             source.warnings.append("its header was never finished; it is read to its end, and sound may be missing")
         elif chunked.is_cut or chunked.is_longer:
@@ -173,10 +195,10 @@ def _chunked(file: BinaryIO, start: int, end: int, path: str) -> Recording:
             )
         sources.append(source)
         start = chunked.ends
-    return _joined(iter(sources), path)
+    return _joined(sources, path)
 
 
-def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> SoundFileSource | JoinedSource:
+def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> Recording:
     for stream in layout.streams:
         if stream.missing > 1 or (stream.missing and layout.cut):  # some encoders count the header too
             told = stream.n_frames + stream.missing
@@ -193,11 +215,11 @@ def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> SoundFileSo
     return recording
 
 
-def _mp3_stream(file: BinaryIO, stream: mp3_frames.Mp3Stream, path: str) -> SoundFileSource:
+def _mp3_stream(file: BinaryIO, stream: mp3_frames.Mp3Stream, path: str) -> Decoder:
     pieces = Pieces(file, stream.pieces)
     if stream.n_samples is None:
-        return SoundFileSource(pieces, path)
-    return SoundFileSource(pieces, path, told=range(stream.n_samples, UNKNOWN_LENGTH), at_least=stream.n_samples)
+        return _decoder(pieces, path)
+    return _decoder(pieces, path, told=range(stream.n_samples, UNKNOWN_LENGTH), at_least=stream.n_samples)
 
 
 def _ogg(file: BinaryIO, start: int, end: int, path: str) -> Recording:
@@ -206,7 +228,8 @@ def _ogg(file: BinaryIO, start: int, end: int, path: str) -> Recording:
     if not layout.begun:
         raise CliError(f"{name}: is an Ogg file without its beginning, which cannot be decoded; name a whole one")
     if not layout.streams:
-        raise NotReadable(f"{name}: holds no sound that sic reads in Ogg (Vorbis, Opus, FLAC); convert it first")
+        error = NotReadable(f"{name}: holds no sound that sic reads in Ogg (Vorbis, Opus, FLAC, ...); convert it first")
+        return _by_ffmpeg(Pieces(file, [(start, end)]), path, error)
     if layout.cut or any(stream.is_cut for stream in layout.streams):
         raise CliError(f"{name}: breaks off, or pages of it are missing; the file is damaged or incomplete")
     recording = _joined((_ogg_stream(file, stream, path) for stream in layout.streams), path)
@@ -215,10 +238,9 @@ def _ogg(file: BinaryIO, start: int, end: int, path: str) -> Recording:
     return recording
 
 
-def _ogg_stream(file: BinaryIO, stream: ogg_pages.OggStream, path: str) -> SoundFileSource:
-    if stream.codec == "FLAC":  # which libsndfile 1.2.2 does not find in Ogg, though it reads it
-        return SoundFileSource(Pieces(file, stream.as_flac()), path)
-    return SoundFileSource(Pieces(file, stream.pages), path)
+def _ogg_stream(file: BinaryIO, stream: ogg_pages.OggStream, path: str) -> Decoder:
+    # libsndfile 1.2.2 does not find FLAC in Ogg, though it reads FLAC.
+    return _decoder(Pieces(file, stream.as_flac() if stream.codec == ogg_pages.FLAC else stream.pages), path)
 
 
 def _kind_for_ffmpeg(head: bytes) -> str | None:
@@ -248,16 +270,3 @@ _FFMPEG_MAGICS = {
     b"DSD ": "DSD",
     b"FRM8": "DSD",
 }
-
-
-def _by_ffmpeg(file: BinaryIO, end: int, path: str, kind: str | None, error: CliError | None = None) -> Recording:
-    if kind is not None:
-        check_installed(f"{shown(path)}: reading {kind}", "media")
-    elif find_spec("av") is None:
-        raise CliError(f"{error}; more formats: pip install 'sparsecodec[media]'") from error
-    try:
-        return MediaSource(Pieces(file, [(0, end)]), path)
-    except NotMedia as no_media:
-        if error is not None:
-            raise error from no_media
-        raise CliError(f"{shown(path)}: has no sound that sic can read; the file is damaged, or has none") from no_media

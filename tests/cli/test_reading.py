@@ -282,7 +282,13 @@ def test_ogg_that_breaks_off_is_refused(kind: str, tmp_path: Path) -> None:
     data = written("OGG", subtype=kind)
     parts = pages(data)
     cut = data[: len(data) * 6 // 10]
-    for damaged in (cut, cut + data, data + cut, b"".join(parts[:3] + parts[4:])):
+    for damaged in (
+        cut,
+        data[: len(data) - len(parts[-1]) + 10],
+        cut + data,
+        data + cut,
+        b"".join(parts[:3] + parts[4:]),
+    ):
         with pytest.raises(CliError, match=r"a\.ogg: breaks off, or pages of it are missing"):
             read(saved(tmp_path / "a.ogg", damaged))
 
@@ -292,6 +298,14 @@ def test_ogg_without_the_mark_of_its_end_is_read_with_a_warning(kind: str, tmp_p
     samples, _, warnings = read(saved(tmp_path / "a.ogg", b"".join(pages(written("OGG", subtype=kind))[:-1])))
     assert N // 2 < len(samples) < N
     assert len(warnings) == 1 and "a.ogg: has no mark of its end" in warnings[0]
+
+
+def test_what_is_between_and_behind_ogg_is_no_sound(tmp_path: Path) -> None:
+    data = written("OGG", subtype="OPUS")
+    alone = read(saved(tmp_path / "a.opus", data))[0]
+    samples, _, warnings = read(saved(tmp_path / "a.opus", ID3 + data + ID3 + bytes(500) + data + b"TAG" + bytes(125)))
+    np.testing.assert_array_equal(samples, np.tile(alone, (2, 1)))
+    assert warnings == []
 
 
 def test_ogg_without_its_beginning_is_refused(tmp_path: Path) -> None:
