@@ -33,12 +33,16 @@ def command(reference_path: str, other_path: str, as_json: bool, model: str | No
 
     from sparsecodec_cli.errors import CliError, about, shown
     from sparsecodec_cli.io.progress import note, progress_bar
-    from sparsecodec_cli.io.sounds import open_recording, open_sound
+    from sparsecodec_cli.io.sounds import open_recording, open_sound, warnings_of
     from sparsecodec_cli.metrics import comparison
 
     with open_recording(reference_path) as source:
+        for line in warnings_of(source):
+            note(line, quiet=quiet)
         reference = comparison.recorded(reference_path, source)
     with open_sound(other_path) as sound, progress_bar("decoding", quiet=quiet) as progress:
+        for line in sound.warnings:
+            note(line, quiet=quiet)
         if model is not None and not sound.is_encoded:
             raise CliError(f"{shown(other_path)}: is not a .sic file; leave out --model, which is for these")
         other = comparison.heard(sound, model=model, device=device, progress=progress)

@@ -14,6 +14,8 @@ from .options import (
     input_argument,
     model_option,
     output_options,
+    raw_format_of,
+    raw_options,
     seed_option,
     sic_output_argument,
 )
@@ -60,6 +62,7 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     metavar="0..9",
     help="How long to search for better events: 0 is the network alone, 9 the longest search. [default: the model's]",
 )
+@raw_options
 @model_option(
     "Encode with this model: a name that 'sic models' lists, or a file of weights; 'auto' is speech or music, whichever"
     " fits IN better.",
@@ -85,6 +88,9 @@ def command(
     events_per_second: float | None,
     snr_stop_db: float | None,
     effort: int | None,
+    raw_rate: int | None,
+    raw_channels: int | None,
+    raw_coding: str | None,
     model: str,
     tags: dict[str, str] | None,
     no_tags: bool,
@@ -102,11 +108,14 @@ def command(
       sic encode talk.wav --bitrate 1.2          # at most 1,200 bits a second
       sic encode talk.wav --events-per-second 20
       sic encode talk.wav --tag title=Talk --tag speaker=Ann
-      ffmpeg -i talk.mp4 -f wav - | sic encode - talk.sic
+      arecord -f cd -d 60 | sic encode - talk.sic
+      sic encode call.pcm --raw-rate 8000 --raw-format mulaw
 
-    IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length.
-    Each channel is encoded by itself. Without OUT, the output is IN with the extension .sic.
+    IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length. With
+    pip install 'sparsecodec[media]', IN is also what FFmpeg reads: m4a, WebM, WMA, videos, ... Each channel is encoded
+    by itself. Without OUT, the output is IN with the extension .sic.
     """
+    raw = raw_format_of(raw_rate, raw_channels, raw_coding)
     wishes = {"--bitrate": bitrate_kbps, "--events-per-second": events_per_second, "--snr-stop": snr_stop_db}
     given = [name for name, value in wishes.items() if value is not None]
     if len(given) > 1:
@@ -115,15 +124,17 @@ def command(
     from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import write_table
-    from sparsecodec_cli.io.sounds import open_recording
+    from sparsecodec_cli.io.sounds import open_recording, warnings_of
 
     from . import summary
 
     output_path = output_path or files.default_output(input_path, ".sic")
     with (
-        open_recording(input_path) as source,
+        open_recording(input_path, raw) as source,
         files.open_output(output_path, force=force, input_paths=[input_path]) as out,
     ):
+        for line in warnings_of(source):
+            note(line, quiet=quiet)
         tags, cut = audio_tags.kept({} if no_tags else source.tags, tags or {})
         with progress_bar("encoding", quiet=quiet) as progress:
             table = api.encode(

@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from sparsecodec_cli import api
+from sparsecodec_cli.io.raw_format import RAW_CODINGS, RawFormat
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 SECONDS = "SECONDS"
 MAX_SEED = 2**32 - 1
+MAX_RAW_RATE_HZ = 2**31 - 1
 
 # fmt: off
 AUDIO_EXTENSIONS = {
@@ -127,6 +129,40 @@ def device_option(function: F) -> F:
         show_default=True,
         help="Device that the model runs on; 'auto' takes a GPU if there is one.",
     )(function)
+
+
+def raw_options(function: F) -> F:
+    """--raw-rate, --raw-channels and --raw-format; `raw_format_of` makes one of the three."""
+    function = click.option(
+        "--raw-format",
+        "raw_coding",
+        type=click.Choice(list(RAW_CODINGS)),
+        metavar="FORMAT",
+        help=f"Coding of the samples of such an IN: {', '.join(RAW_CODINGS)}. [default: s16le]",
+    )(function)
+    function = click.option(
+        "--raw-channels",
+        type=click.IntRange(1, 255),
+        metavar="N",
+        help="Number of channels of such an IN, whose samples follow each other. [default: 1]",
+    )(function)
+    return click.option(
+        "--raw-rate",
+        type=click.IntRange(1, MAX_RAW_RATE_HZ),
+        metavar="HZ",
+        help="IN has no header, only samples, at this sample rate.",
+    )(function)
+
+
+def raw_format_of(rate: int | None, channels: int | None, coding: str | None) -> RawFormat | None:
+    """What the raw options say of IN; None when it has a header. UsageError when they do not say enough."""
+    if rate is None:
+        if channels is not None or coding is not None:
+            given = "--raw-format" if channels is None else "--raw-channels"
+            raise click.UsageError(f"{given} needs --raw-rate, the sample rate of IN.")
+        return None
+    default = RawFormat(rate)
+    return RawFormat(rate, channels or default.channels, coding or default.coding)
 
 
 def json_option(function: F) -> F:

@@ -101,6 +101,8 @@ def command(
 
     with ExitStack() as files:
         sounds = [files.enter_context(open_sound(path)) for path in input_paths]
+        for line in (line for sound in sounds for line in sound.warnings):
+            note(line, quiet=quiet)
         for option, value in (("--effort", effort), ("--bitrate", bitrate_kbps)):
             for sound in sounds:
                 if value is not None and sound.is_encoded:

@@ -1,10 +1,12 @@
-"""Audio files that the codec reads in blocks."""
+"""Audio files by libsndfile: sources that the codec can read in blocks."""
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -12,31 +14,64 @@ from numpy.typing import NDArray
 
 from sparsecodec_cli.errors import CliError, about_os, shown
 
+from .raw_format import RAW_CODINGS, RawFormat
+
 MAX_CHANNELS = 255  # of a .sic file
 
+READ_AT_ONCE = 1 << 14  # samples
+UNKNOWN_LENGTH = 1 << 60  # samples; libsndfile's numbers from here on are no lengths
+
 Audio = NDArray[np.float32]
+
+
+class NotReadable(CliError):
+    """libsndfile cannot read a file, or not all of it; another decoder may."""
 
 
 class SoundFileSource:
     """An `AudioSource` over a seekable file of any format that libsndfile reads.
 
-    Attributes: sample_rate (Hz), channels, n_samples (per channel; at least 1), path (for messages).
+    It is read from its beginning to its end and opened anew to rewind, so that codecs that cannot seek, or seek
+    inexactly, give the same samples each time.
+
+    Attributes: sample_rate (Hz), channels, n_samples (per channel; at least 1), path (for messages), warnings.
     """
 
-    def __init__(self, file: BinaryIO, path: str) -> None:
-        """Raises CliError when `file` is not audio, has no samples, or too many channels."""
+    def __init__(
+        self,
+        file: BinaryIO | io.RawIOBase | None,
+        path: str,
+        *,
+        raw: RawFormat | None = None,
+        told: range | None = None,
+        at_least: int = 0,
+    ) -> None:
+        """file: None to have libsndfile open `path` itself, whose extension then counts.
+        raw: how the samples are stored, in a file without a header.
+        told: the length is its first number, if libsndfile's is in it.
+        at_least: samples; NotReadable when libsndfile finds fewer.
+
+        Raises NotReadable when `file` is not audio; CliError when it has no samples, or too many channels.
+        """
         self.path = path
-        self._file = _GuardedFile(file)
-        with self._naming():
-            self._sound = soundfile.SoundFile(cast(Any, self._file))
+        self.warnings: list[str] = []
+        self._file = _GuardedFile(file) if file is not None else None
+        self._raw = raw
+        self._n_read = 0
+        self._sound = self._open()
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
-        self.n_samples: int = self._sound.frames
-        self._n_read = 0
-        if self.n_samples < 1:
-            raise CliError(f"{shown(path)}: has no samples; name a recording that has some")
         if self.channels > MAX_CHANNELS:
             raise CliError(f"{shown(path)}: has {self.channels} channels; at most {MAX_CHANNELS} can be coded")
+        self.n_samples: int = self._sound.frames
+        if told is not None and self.n_samples in told:
+            self.n_samples = told.start
+        if self.n_samples < at_least:
+            raise NotReadable(f"{shown(path)}: only {self.n_samples} of its {at_least} samples can be read")
+        if self.n_samples >= UNKNOWN_LENGTH:
+            self.n_samples = self._counted()
+        if self.n_samples < 1:
+            raise CliError(f"{shown(path)}: has no samples; name a recording that has some")
 
     def read(self, n: int) -> Audio:
         """The next samples: float32 [m, channels], full scale 1; m < n only at the end.
@@ -51,54 +86,107 @@ class SoundFileSource:
                 f"{shown(self.path)}: ends after {self._n_read + len(block)} of {self.n_samples}"
                 " samples; the file is damaged or incomplete"
             )
-        if not np.isfinite(block).all():
-            bad = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0]) + self._n_read
-            raise CliError(
-                f"{shown(self.path)}: has NaN or infinite samples (the first at"
-                f" {bad / self.sample_rate:.3f} s); repair it with an audio editor first"
-            )
+        check_finite(block, self.path, self._n_read, self.sample_rate)
         self._n_read += n
         return block
 
     def rewind(self) -> None:
         """Back to the first sample."""
+        if self._n_read:
+            self._sound.close()
+            self._sound = self._open()
+            self._n_read = 0
+
+    def _open(self) -> Any:
+        options: dict[str, Any] = {}
+        if self._raw is not None:
+            subtype, endian, _ = RAW_CODINGS[self._raw.coding]
+            options = {"format": "RAW", "subtype": subtype, "endian": endian}
+            options |= {"samplerate": self._raw.sample_rate, "channels": self._raw.channels}
+        target: Any = self.path
+        if self._file is not None:
+            target = self._file
+            with about_os(self.path):
+                self._file.seek(0)
+                self._file.reraise()
+        with self._naming(NotReadable):
+            return _ForwardOnly(target, **options)
+
+    def _counted(self) -> int:
+        n = 0
         with self._naming():
-            self._sound.seek(0)
-        self._n_read = 0
+            while n_more := len(self._sound.read(READ_AT_ONCE, dtype="float32", always_2d=True)):
+                n += n_more
+        self._sound.close()
+        self._sound = self._open()
+        return n
 
     @property
     def tags(self) -> dict[str, str]:
         """Texts that the file has about itself: title, artist, ...; `audio_tags.NAMES` lists their names."""
-        return self._sound.copy_metadata()
+        tags: dict[str, str] = self._sound.copy_metadata()
+        return tags
 
     @contextmanager
-    def _naming(self) -> Iterator[None]:
-        with about_os(self.path):
+    def _naming(self, kind: type[CliError] = CliError) -> Iterator[None]:
+        with about_os(self.path), silent_stderr():
             try:
                 yield
             except soundfile.LibsndfileError as error:
-                self._file.reraise()
-                raise CliError(self._explain(error)) from error
+                self._reraise()
+                raise kind(self._explain(error)) from error
+            self._reraise()
+
+    def _reraise(self) -> None:
+        if self._file is not None:
             self._file.reraise()
 
     def _explain(self, error: soundfile.LibsndfileError) -> str:
-        from sparsecodec_formats.container.header_bytes import MAGIC
-
         name = shown(self.path)
-        if self._file.head(len(MAGIC)) == MAGIC:
-            return f"{name}: is a .sic file already; decode it, or name a recording"
-        if self._file.head(1) == b"":
-            return f"{name}: is empty; name a recording (WAV, FLAC, Ogg, MP3, AIFF, ...)"
-        reason = error.error_string.strip().rstrip(".")
+        reason = error.error_string.strip().removeprefix("Error : ").rstrip(".")
         if "Format not recognised" in reason:
             return f"{name}: is not audio that sic reads (WAV, FLAC, Ogg, MP3, AIFF, ...); convert it first"
         return f"{name}: cannot be read as audio ({reason}); the file is damaged or incomplete"
 
 
+def check_finite(block: Audio, path: str, first_sample: int, sample_rate: int) -> None:
+    """CliError when a block, which begins at `first_sample`, has NaN or infinite samples."""
+    if not np.isfinite(block).all():
+        bad = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0]) + first_sample
+        raise CliError(
+            f"{shown(path)}: has NaN or infinite samples (the first at"
+            f" {bad / sample_rate:.3f} s); repair it with an audio editor first"
+        )
+
+
+class _ForwardOnly(soundfile.SoundFile):
+    """A file read from its beginning to its end: `soundfile` seeks after each read in files that can."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """libmpg123, within libsndfile, writes to the process's stderr what it thinks of a file; nobody asked."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class _GuardedFile:
     """A file for libsndfile's callbacks, which cannot carry exceptions: keeps the first for `reraise`."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | io.RawIOBase) -> None:
         self._file = file
         self._error: BaseException | None = None
 
@@ -106,10 +194,6 @@ class _GuardedFile:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
-
-    def head(self, n: int) -> bytes:
-        self._file.seek(0)
-        return self._file.read(n)
 
     def _guarded(self, name: str, *args: Any) -> int:
         if self._error is not None:

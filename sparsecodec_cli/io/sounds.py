@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.table import EventTable
 
-from .audio import SoundFileSource
 from .files import open_seekable_input
+from .raw_format import RawFormat
+from .recordings import Recording, read_raw, read_recording
 
 if TYPE_CHECKING:
     from sparsecodec_models import AudioSource
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 class InputSound:
     """A recording, or the events of a .sic file.
 
-    path: of the file, for messages ('-': stdin); n_bytes: its size. sound: an `AudioSource`, or a table.
+    path: of the file, for messages ('-': stdin); n_bytes: its size. sound: an `AudioSource`, or a table. warnings:
+    lines for the user, about sound that may be missing.
     """
 
     path: str
     n_bytes: int
     sound: AudioSource | EventTable
+    warnings: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -42,10 +45,13 @@ class InputSound:
 
 
 @contextmanager
-def open_recording(path: str) -> Iterator[SoundFileSource]:
-    """The recording at `path` ('-': stdin); CliError when it is none, and expected errors inside get its name."""
+def open_recording(path: str, raw: RawFormat | None = None) -> Iterator[Recording]:
+    """The recording at `path` ('-': stdin); CliError when it is none, and expected errors inside get its name.
+
+    raw: how its samples are stored, where it has no header.
+    """
     with open_seekable_input(path) as file:
-        yield SoundFileSource(file, path)
+        yield read_raw(file, path, raw) if raw else read_recording(file, path)
 
 
 @contextmanager
@@ -55,4 +61,13 @@ def open_sound(path: str) -> Iterator[InputSound]:
         is_sic = file.read(len(MAGIC)) == MAGIC or path.lower().endswith(".sic")
         n_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
-        yield InputSound(path, n_bytes, container.read(file) if is_sic else SoundFileSource(file, path))
+        if is_sic:
+            yield InputSound(path, n_bytes, container.read(file))
+        else:
+            recording = read_recording(file, path)
+            yield InputSound(path, n_bytes, recording, warnings_of(recording))
+
+
+def warnings_of(recording: Recording) -> list[str]:
+    """The lines for the user about sound of a recording that may be missing."""
+    return [f"sic: warning: {shown(recording.path)}: {warning}" for warning in recording.warnings]
