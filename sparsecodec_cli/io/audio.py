@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -34,7 +34,8 @@ class SoundFileSource:
     It is read from its beginning to its end and opened anew to rewind, so that codecs that cannot seek, or seek
     inexactly, give the same samples each time.
 
-    Attributes: sample_rate (Hz), channels, n_samples (per channel; at least 1), path (for messages), warnings.
+    Attributes: sample_rate (Hz), channels, n_samples (per channel; at least 1), path (for messages), warnings,
+    tags (texts that the file has about itself, by `audio_tags.NAMES`).
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SoundFileSource:
         self._sound = self._open()
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
+        self.tags: dict[str, str] = self._sound.copy_metadata()
         if self.channels > MAX_CHANNELS:
             raise CliError(f"{shown(path)}: has {self.channels} channels; at most {MAX_CHANNELS} can be coded")
         self.n_samples: int = self._sound.frames
@@ -121,12 +123,6 @@ class SoundFileSource:
         self._sound = self._open()
         return n
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """Texts that the file has about itself: title, artist, ...; `audio_tags.NAMES` lists their names."""
-        tags: dict[str, str] = self._sound.copy_metadata()
-        return tags
-
     @contextmanager
     def _naming(self, kind: type[CliError] = CliError) -> Iterator[None]:
         with about_os(self.path), silent_stderr():
@@ -157,6 +153,15 @@ def check_finite(block: Audio, path: str, first_sample: int, sample_rate: int) -
             f"{shown(path)}: has NaN or infinite samples (the first at"
             f" {bad / sample_rate:.3f} s); repair it with an audio editor first"
         )
+
+
+def tags_of(file: BinaryIO | io.RawIOBase) -> dict[str, str]:
+    """Texts of a whole file, as `SoundFileSource.tags`; none where libsndfile does not read it."""
+    file.seek(0)
+    with silent_stderr(), suppress(soundfile.LibsndfileError), _ForwardOnly(_GuardedFile(file)) as sound:
+        tags: dict[str, str] = sound.copy_metadata()
+        return tags
+    return {}
 
 
 class _ForwardOnly(soundfile.SoundFile):

@@ -15,7 +15,7 @@ from sparsecodec_cli.extras import check_installed
 from sparsecodec_formats.container.header_bytes import MAGIC
 
 from . import mp3_frames, ogg_pages, sound_chunks
-from .audio import UNKNOWN_LENGTH, Audio, NotReadable, SoundFileSource
+from .audio import UNKNOWN_LENGTH, Audio, NotReadable, SoundFileSource, tags_of
 from .media import MediaSource, NotMedia
 from .pieces import Pieces, read_at, size_of
 from .raw_format import RawFormat
@@ -48,13 +48,9 @@ class JoinedSource:
         self.channels: int = first.channels
         self.n_samples: int = n
         self.warnings: list[str] = [warning for source in sources for warning in source.warnings]
+        self.tags: dict[str, str] = first.tags
         self._sources = sources
         self._current = 0
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """Of the first recording, as of `SoundFileSource`."""
-        return self._sources[0].tags
 
     def read(self, n: int) -> Audio:
         """The next samples, as `SoundFileSource.read` gives them."""
@@ -75,7 +71,8 @@ class JoinedSource:
 
 
 Recording = Decoder | JoinedSource
-"""An `AudioSource` with `path`, and `warnings`: one line each, about sound that may be missing."""
+"""An `AudioSource` with `path`, `warnings` (one line each, about sound that may be missing), and `tags`, texts that it
+has about itself; of joined recordings those of the first."""
 
 
 def read_recording(file: BinaryIO, path: str) -> Recording:
@@ -211,6 +208,7 @@ def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> Recording:
                 f"{shown(path)}: breaks off after {stream.n_frames} of {told} frames; the file is damaged or incomplete"
             )
     recording = _joined((_mp3_stream(file, stream, path) for stream in layout.streams), path)
+    recording.tags = tags_of(Pieces(file, [(0, size_of(file))]))  # which are not among the frames
     if layout.cut:
         recording.warnings.append("ends within a frame; sound may be missing at its end")
     if layout.garbage:
