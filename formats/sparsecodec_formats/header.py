@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from .errors import SicError
+from .errors import SicError, shown_value
 from .steps import code_of_step
 from .varint import MAX_INT
 
@@ -15,6 +15,7 @@ N_DIMS = 32
 """Numbers in an event's vector."""
 
 MAX_U32 = 2**32 - 1
+MAX_CHANNELS = 255
 
 MAX_TAG_BYTES = 65_000
 """All keys and values of the tags together, as UTF-8."""
@@ -57,7 +58,7 @@ class Header:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("sample_rate", 1, MAX_U32),
-            ("channels", 1, 255),
+            ("channels", 1, MAX_CHANNELS),
             ("n_samples", 0, MAX_INT),
             ("seed", 0, MAX_U32),
             ("statistics", 0, 255),
@@ -92,7 +93,7 @@ def _integer(name: str, value: object, low: int, high: int) -> int:
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # that is the question
     except TypeError:
-        raise SicError(f"{name} must be a whole number, not {value!r}") from None
+        raise SicError(f"{name} must be a whole number, not {shown_value(value)}") from None
     if not low <= number <= high:
         raise SicError(f"{name} is {number}; it must be in {low}..{high}")
     return number
