@@ -18,6 +18,7 @@ from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
 
+from . import weights
 from .audio_source import AudioSource, ModelRateAudio, Progress
 from .dsp.resampling import resampled
 from .errors import OtherWeights
@@ -191,7 +192,7 @@ class Codec(ABC):
         header = table.header
         if header.model != self.name:
             raise SicError(f"the file needs model {header.model!r}, this is {self.name!r}")
-        if header.weights_hash != self.weights_hash:
+        if not weights.are_those_of(self.weights_hash, header.weights_hash):
             raise OtherWeights(
                 f"the file needs weights {header.weights_hash.hex()}, these are {self.weights_hash.hex()};"
                 " give the weights file it was made with"

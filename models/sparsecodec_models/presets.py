@@ -152,7 +152,9 @@ def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> 
     if model is None and header.model not in PRESETS:
         raise UnknownModel(f"needs model {header.model!r}, which this version of sic does not have; update it")
     codec = load_codec(model or header.model, device)
-    if codec.name != header.model or codec.weights_hash != header.weights_hash:
+    from .weights import are_those_of
+
+    if codec.name != header.model or not are_those_of(codec.weights_hash, header.weights_hash):
         raise OtherWeights(
             f"needs {header.model!r} with weights {header.weights_hash.hex()}, not {codec.name!r} with"
             f" {codec.weights_hash.hex()}; give the weights file it was made with"
