@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import ArrayLike, NDArray
 
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, Codec
 
     from .io.progress import Progress
+    from .io.python_files import AnyFile
+
+    Sound: TypeAlias = ArrayLike | torch.Tensor | AudioSource | AnyFile
+    Model: TypeAlias = str | os.PathLike[str] | Codec
 
 AUTO = "auto"  # in place of a model's name: the preset that fits the recording
 
 
 def encode(
-    audio: ArrayLike | AudioSource,
+    audio: Sound,
     sample_rate: int | None = None,
     *,
-    model: str | Codec = AUTO,
+    model: Model = AUTO,
     effort: int | None = None,
     bitrate_kbps: float | None = None,
     events_per_second: float | None = None,
@@ -34,8 +41,10 @@ def encode(
     """Encode audio as events.
 
     Args:
-        audio: samples [n] or [n, channels], full scale 1; or an `AudioSource`, which is read in blocks.
-        sample_rate: of an array, Hz; a source has its own.
+        audio: samples [n] or [n, channels], n > 0, as an array, a tensor or nested lists: floats of full scale 1, or
+            int16, int32, int8 or uint8, which are scaled. Or a recording: a path, or a file object of bytes. Or an
+            `AudioSource`, which is read in blocks, as a recording is.
+        sample_rate: of samples, Hz; a recording and a source have their own.
         model: as for `load_codec`, or "auto": the preset `music` if notes are heard in some seconds of the audio, else
             `speech`; `header.model` of the result names it.
         effort: 0 (the network alone) to 9 (longest search); None: the model's default.
@@ -52,47 +61,73 @@ def encode(
     Raises SicError when the audio, the model or an option cannot be used.
     """
     from sparsecodec_formats.errors import SicError
-    from sparsecodec_models import ArraySource, choose_preset
+    from sparsecodec_models import choose_preset
     from sparsecodec_models.presets import DEFAULT_PRESET
 
-    if hasattr(audio, "rewind"):
+    with as_source(audio, sample_rate) as source:
+        if not source.n_samples:
+            raise SicError("the audio has no samples; give some")
+        if isinstance(model, str) and model == AUTO:
+            model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(source, resolve_device(device))
+        return load_codec(model, device=device).encode(
+            source,
+            effort=effort,
+            bitrate_kbps=bitrate_kbps,
+            events_per_second=events_per_second,
+            snr_stop_db=snr_stop_db,
+            seed=seed,
+            tags=tags,
+            progress=progress,
+        )
+
+
+@contextmanager
+def as_source(audio: Sound, sample_rate: int | None) -> Iterator[AudioSource]:
+    """Whatever `encode` takes, as an `AudioSource`; SicError when it is none of that."""
+    from sparsecodec_formats.errors import SicError, shown_value
+    from sparsecodec_models import ArraySource
+
+    from .io import python_files
+
+    if all(hasattr(audio, name) for name in ("sample_rate", "channels", "n_samples", "read", "rewind")):
         source = cast("AudioSource", audio)
         if sample_rate not in (None, source.sample_rate):
-            raise SicError(f"the source has {source.sample_rate} Hz, not {sample_rate}; leave out sample_rate")
+            raise SicError(
+                f"the audio has {source.sample_rate} Hz, not {shown_value(sample_rate)}; leave out sample_rate"
+            )
+        yield source
+    elif python_files.is_file(audio):
+        with python_files.open_audio(cast("AnyFile", audio)) as recording, as_source(recording, sample_rate) as source:
+            yield source
     elif sample_rate is None:
         raise SicError("an array of samples needs its sample_rate")
     else:
-        source = ArraySource(audio, sample_rate)
-    if model == AUTO:
-        model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(source, resolve_device(device))
-    return load_codec(model, device=device).encode(
-        source,
-        effort=effort,
-        bitrate_kbps=bitrate_kbps,
-        events_per_second=events_per_second,
-        snr_stop_db=snr_stop_db,
-        seed=seed,
-        tags=tags,
-        progress=progress,
-    )
+        yield ArraySource(cast("ArrayLike", audio), sample_rate)
+
+
+def samples_of(audio: Sound, sample_rate: int | None) -> tuple[NDArray[np.float32], int]:
+    """Whatever `encode` takes, as float32 [n, channels], full scale 1, and its sample rate in Hz."""
+    with as_source(audio, sample_rate) as source:
+        source.rewind()
+        return source.read(source.n_samples), source.sample_rate
 
 
 def decode(
-    table: EventTable,
+    table: EventTable | AnyFile,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
     seed: int | None = None,
-    model: str | Codec | None = None,
+    model: Model | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Render events: (audio float32 [n, channels], sample rate in Hz).
 
     Args:
-        table: the events.
+        table: the events, or a .sic file: a path, or a file object of bytes.
         events: indices of the events to render, each as it sounds among all others; None: all.
         start_s, end_s: the part to render, seconds of the source; None: to the end.
         sample_rate: of the result, Hz; None: the source's.
@@ -105,6 +140,9 @@ def decode(
     """
     import numpy as np
 
+    from .io.python_files import as_table
+
+    table = as_table(table)
     blocks = decode_blocks(
         table,
         events=events,
@@ -121,14 +159,14 @@ def decode(
 
 
 def decode_blocks(
-    table: EventTable,
+    table: EventTable | AnyFile,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
     seed: int | None = None,
-    model: str | Codec | None = None,
+    model: Model | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
@@ -138,13 +176,16 @@ def decode_blocks(
     """
     from sparsecodec_formats import edit
 
+    from .io.python_files import as_table
+
+    table = as_table(table)
     if events is not None:
         table = edit.solo(table, events)
     codec = codec_for(table, model, device=device)
     return codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress)
 
 
-def load_codec(model: str | Codec | None = None, *, device: str = "cpu") -> Codec:
+def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     """The codec of a model, to encode with.
 
     model: a preset's name, the path of a .safetensors file, or a codec, which is returned as it is; None: the default
@@ -154,12 +195,11 @@ def load_codec(model: str | Codec | None = None, *, device: str = "cpu") -> Code
 
     if model is None:
         return sparsecodec_models.load_codec(device=resolve_device(device))
-    if isinstance(model, str):
-        return sparsecodec_models.load_codec(model, resolve_device(device))
-    return model
+    name = _name_of(model)
+    return cast("Codec", model) if name is None else sparsecodec_models.load_codec(name, resolve_device(device))
 
 
-def codec_for(table: EventTable, model: str | Codec | None = None, *, device: str = "cpu") -> Codec:
+def codec_for(table: EventTable, model: Model | None = None, *, device: str = "cpu") -> Codec:
     """The codec that decodes a table.
 
     model: the path of the weights that it was encoded with, where they are not shipped, or a codec, which is returned
@@ -167,9 +207,21 @@ def codec_for(table: EventTable, model: str | Codec | None = None, *, device: st
     """
     import sparsecodec_models
 
-    if model is None or isinstance(model, str):
-        return sparsecodec_models.codec_for(table.header, resolve_device(device), model)
-    return model
+    name = None if model is None else _name_of(model)
+    if model is not None and name is None:
+        return cast("Codec", model)
+    return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
+
+
+def _name_of(model: Model) -> str | None:
+    """A model's name or path; None for a codec. SicError for what is neither."""
+    from sparsecodec_formats.errors import SicError, shown_value
+
+    if isinstance(model, str | os.PathLike):
+        return os.fspath(model)
+    if not hasattr(model, "encode"):
+        raise SicError(f"the model is {shown_value(model)}; give a preset's name, the path of weights, or a codec")
+    return None
 
 
 def resolve_device(device: str) -> str:

@@ -6,6 +6,7 @@ import operator
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Real
 
 from .errors import SicError, shown_value
 from .steps import code_of_step
@@ -64,7 +65,7 @@ class Header:
             ("seed", 0, MAX_U32),
             ("statistics", 0, 255),
         ):
-            self._set(name, _integer(name, getattr(self, name), low, high))
+            self._set(name, whole_number(name, getattr(self, name), low, high))
         if not (isinstance(self.model, str) and _MODEL_NAME.fullmatch(self.model)):
             raise SicError(f"model name {shown_value(self.model)} is not 1 to 32 characters of a-z 0-9 . _ -")
         if not isinstance(self.weights_hash, bytes) or len(self.weights_hash) != WEIGHTS_HASH_BYTES:
@@ -92,11 +93,14 @@ class Header:
         return self.n_samples / self.sample_rate
 
 
-def _integer(name: str, value: object, low: int, high: int) -> int:
+def whole_number(name: str, value: object, low: int, high: int) -> int:
+    """A value of any type of whole numbers, or a float without a fraction, as an int; SicError for any other."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # that is the question
     except TypeError:
-        raise SicError(f"{name} must be a whole number, not {shown_value(value)}") from None
+        if not (isinstance(value, Real) and float(value).is_integer()):
+            raise SicError(f"{name} must be a whole number, not {shown_value(value)}") from None
+        number = int(float(value))
     if not low <= number <= high:
         raise SicError(f"{name} is {number}; it must be in {low}..{high}")
     return number

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from sparsecodec_formats.errors import SicError, shown_value
-from sparsecodec_formats.header import MAX_CHANNELS, MAX_U32
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.header import MAX_CHANNELS, MAX_U32, whole_number
 
 from .dsp.resampling import resampled
+
+if TYPE_CHECKING:
+    import torch
 
 READ_SAMPLES = 2**15
 MOST_PEAK = 128.0  # of floats whose full scale is 1: no sound is 42 dB above it, but unscaled numbers of 16 bits are
@@ -40,7 +41,7 @@ class ArraySource:
 
     def __init__(self, samples: ArrayLike | torch.Tensor, sample_rate: int) -> None:
         self._array = full_scale_samples(samples)
-        self.sample_rate = _whole_hertz(sample_rate)
+        self.sample_rate = whole_number("sample_rate", sample_rate, 1, MAX_U32)
         self._at = 0
 
     @property
@@ -67,7 +68,9 @@ def full_scale_samples(samples: ArrayLike | torch.Tensor) -> NDArray[np.float32]
     scale; uint8 is silent at 128, as in WAV files. Raises SicError for other types, for more than 255 channels or more
     channels than samples, and for floats that were never scaled.
     """
-    if isinstance(samples, torch.Tensor):
+    if isinstance(samples, bytes | bytearray):  # of which numpy would make numbers
+        raise SicError("audio is bytes; give samples, or a file object of these bytes: io.BytesIO(audio)")
+    if hasattr(samples, "detach"):  # a tensor; torch itself is not needed here
         samples = samples.detach().cpu()
         samples = samples.float() if samples.is_floating_point() else samples  # numpy has no bfloat16
     try:
@@ -111,18 +114,6 @@ def _whole_numbers_scaled(array: NDArray[np.integer]) -> NDArray[np.float32]:
     if array.dtype == np.uint8:
         scaled -= 128
     return scaled / np.float32(2.0 ** (8 * array.dtype.itemsize - 1))
-
-
-def _whole_hertz(sample_rate: object) -> int:
-    """A sample rate as an int: other libraries give 44100.0."""
-    try:
-        is_whole = isinstance(sample_rate, float | np.floating) and float(sample_rate).is_integer()
-        hertz = int(sample_rate) if is_whole else operator.index(sample_rate)  # type: ignore[call-overload, arg-type]
-    except TypeError:
-        raise SicError(f"sample_rate must be a whole number of Hz, not {shown_value(sample_rate)}") from None
-    if not 1 <= hertz <= MAX_U32:
-        raise SicError(f"sample_rate is {hertz}; it must be 1 to {MAX_U32} Hz")
-    return hertz
 
 
 class ModelRateAudio:

@@ -77,7 +77,8 @@ def test_channels_first_is_refused(shape: tuple[int, int]) -> None:
     [
         (None, "NoneType"),
         ("talk.wav", "audio is str"),
-        (b"RIFF", "audio is bytes"),
+        (b"RIFF", "io.BytesIO"),
+        (bytearray(b"RIFF"), "io.BytesIO"),
         (16000, "audio is int"),
         (np.float32(0.5), "audio is float32"),
         (object(), "audio is object"),
