@@ -109,11 +109,11 @@ def inspect(file: AnyFile) -> Inspection:
         return Inspection.of_file(opened)
 
 
-def verify(file: AnyFile, *, decode: bool = False, device: str = "cpu") -> list[str]:
+def verify(file: AnyFile, *, decode: bool = False, model: Model | None = None, device: str = "cpu") -> list[str]:
     """Every problem of a .sic file, one line each; an empty list when it is sound. file: a path, or a file object.
 
-    decode: render it too, which needs its model; then SicError when that is not there, as for a file that cannot be
-    opened.
+    decode: render it too, with `model` as for `codec_for`; then SicError when that is not there or is another one, as
+    for a file that cannot be opened.
     """
     from sparsecodec_formats import container
     from sparsecodec_formats.container.header_bytes import MAGIC
@@ -125,14 +125,14 @@ def verify(file: AnyFile, *, decode: bool = False, device: str = "cpu") -> list[
         if problems or not decode:
             return problems
         opened.seek(0)
-        return _rendering_problems(container.read(opened), device)
+        return _rendering_problems(container.read(opened), model, device)
 
 
-def _rendering_problems(table: EventTable, device: str) -> list[str]:
+def _rendering_problems(table: EventTable, model: Model | None, device: str) -> list[str]:
     import numpy as np
 
     n_samples = 0
-    for block in decode_blocks(table, device=device):
+    for block in decode_blocks(table, model=model, device=device):
         if not np.isfinite(block).all():
             return ["decodes to NaN or infinite samples"]
         n_samples += len(block)
