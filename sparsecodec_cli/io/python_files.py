@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 from sparsecodec_cli.errors import CliError, about_os, shown
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
-from sparsecodec_formats.errors import shown_value
+from sparsecodec_formats.errors import FormatError, shown_value
 from sparsecodec_formats.table import EventTable
 
 from .audio import SoundFileSource
-from .files import open_output, open_seekable_input, seekable
+from .files import open_output, seekable
 from .sounds import InputSound, open_sound
 
 AnyFile = str | os.PathLike[str] | BinaryIO
@@ -34,12 +34,16 @@ def is_file(value: object) -> bool:
 def open_to_read(file: AnyFile, magic: bytes = b"") -> Iterator[BinaryIO]:
     """`file` from where it stands, seekable from its first byte on; a path is opened, and closed again.
 
-    CliError for what cannot be read; expected errors inside get the name of a path. magic: as for
+    CliError for what cannot be read; a FormatError inside gets the name of a path. magic: as for
     `open_seekable_input`.
     """
     if isinstance(file, str | os.PathLike):
-        with open_seekable_input(_path(file), magic) as opened:
-            yield opened
+        path = _path(file)
+        try:
+            with about_os(path), open(path, "rb") as opened, seekable(opened, magic) as whole:
+                yield whole
+        except FormatError as error:
+            raise FormatError(f"{shown(path)}: {error}") from error
         return
     name = _name(file)
     with about_os(name):

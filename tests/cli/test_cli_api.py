@@ -17,8 +17,9 @@ from cli_support import make_table, names_in, read_sic, write_sic, write_wav
 
 import sparsecodec_cli as sic
 from sparsecodec_cli import api
-from sparsecodec_formats import edit
+from sparsecodec_formats import FormatError, edit
 from sparsecodec_models import ArraySource
+from sparsecodec_models.errors import OtherWeights
 
 pytestmark = pytest.mark.usefixtures("fake")
 
@@ -353,6 +354,17 @@ def test_what_cannot_be_written_is_refused_in_one_line(file: Any, words: str) ->
         with pytest.raises(sic.SicError, match=words) as error:
             write(make_table(), file)
         assert "\n" not in str(error.value)
+
+
+def test_errors_keep_their_class_and_name_no_option_of_a_command(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.sic"
+    bad.write_bytes(write_sic(tmp_path / "a.sic").read_bytes()[:-1])
+    with pytest.raises(FormatError, match=r"bad\.sic: "):
+        sic.read(bad)
+    other = write_sic(tmp_path / "other.sic", make_table(weights_hash=b"else"))
+    with pytest.raises(OtherWeights) as error:
+        sic.verify(other, decode=True)
+    assert "--model" not in str(error.value)
 
 
 def test_what_is_no_table_is_refused() -> None:
