@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .coding import AUTO, codec_for, decode, decode_blocks, encode, load_codec, resolve_device, samples_of
+from .coding import (
+    AUTO,
+    codec_for,
+    decode,
+    decode_blocks,
+    encode,
+    least_bitrate_kbps,
+    load_codec,
+    resolve_device,
+    samples_of,
+)
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +44,7 @@ __all__ = [
     "encode",
     "export",
     "inspect",
+    "least_bitrate_kbps",
     "list_models",
     "load_codec",
     "randomize",

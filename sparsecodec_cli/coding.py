@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Sound: TypeAlias = ArrayLike | torch.Tensor | AudioSource | AnyFile
     Model: TypeAlias = str | os.PathLike[str] | Codec
 
+FEW_EVENTS_BYTES = 40  # of what a file should have room for, about
 AUTO = "auto"  # in place of a model's name: the preset that fits the recording
 
 
@@ -58,7 +60,7 @@ def encode(
         device: "auto", "cpu", "cuda" or "mps".
         progress: is called with the fraction done, 0 to 1.
 
-    Raises SicError when the audio, the model or an option cannot be used.
+    Raises SicError when the audio, the model or an option cannot be used, and when at this bitrate not one event fits.
     """
     from sparsecodec_formats.errors import SicError
     from sparsecodec_models import choose_preset
@@ -69,7 +71,8 @@ def encode(
             raise SicError("the audio has no samples; give some")
         if isinstance(model, str) and model == AUTO:
             model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(source, resolve_device(device))
-        return load_codec(model, device=device).encode(
+        codec = load_codec(model, device=device)
+        table = codec.encode(
             source,
             effort=effort,
             bitrate_kbps=bitrate_kbps,
@@ -79,6 +82,31 @@ def encode(
             tags=tags,
             progress=progress,
         )
+        if bitrate_kbps is not None and not len(table) and len(codec.encode(source, effort=0)):
+            _refuse_silence(table, bitrate_kbps)
+        return table
+
+
+def _refuse_silence(table: EventTable, bitrate_kbps: float) -> NoReturn:
+    """table: without events, as none fits."""
+    from sparsecodec_formats.container import dumps
+
+    from .errors import TooFewBits
+
+    duration_s, n_bytes = table.duration_s, len(dumps(table))
+    limit_bytes = int(125 * bitrate_kbps * duration_s)
+    least_kbps = max(least_bitrate_kbps(table.header.model), 8e-3 * (n_bytes + FEW_EVENTS_BYTES) / duration_s)
+    raise TooFewBits(
+        f"no event fits: {bitrate_kbps:g} kbit/s are {limit_bytes} bytes for {duration_s:.2f} s, and without events the"
+        f" file takes {n_bytes}; give at least {math.ceil(10 * least_kbps) / 10:g}"
+    )
+
+
+def least_bitrate_kbps(model: str) -> float:
+    """The bitrate below which little of a recording can be told by a preset, kbit/s; 0 where this is not known."""
+    from sparsecodec_models.presets import PRESETS
+
+    return PRESETS[model].least_kbps if model in PRESETS else 0.0
 
 
 @contextmanager
