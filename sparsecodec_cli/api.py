@@ -7,19 +7,30 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from .coding import AUTO, codec_for, decode, decode_blocks, encode, load_codec, resolve_device
+from .coding import (
+    AUTO,
+    codec_for,
+    decode,
+    decode_blocks,
+    encode,
+    least_bitrate_kbps,
+    load_codec,
+    resolve_device,
+    samples_of,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    import os
 
     from sparsecodec_formats.table import EventTable
-    from sparsecodec_models import Codec, ModelInfo
+    from sparsecodec_models import ModelInfo
 
+    from .coding import Model, Sound
     from .inspect.inspection import Inspection
     from .io.progress import Progress
+    from .io.python_files import AnyFile
     from .io.sounds import InputSound
     from .report.write import PageFacts
     from .stems import Stem
@@ -33,6 +44,7 @@ __all__ = [
     "encode",
     "export",
     "inspect",
+    "least_bitrate_kbps",
     "list_models",
     "load_codec",
     "randomize",
@@ -47,11 +59,11 @@ __all__ = [
 
 
 def render_stems(
-    table: EventTable,
+    table: EventTable | AnyFile,
     *,
     top: int | None = None,
     seed: int | None = None,
-    model: str | Codec | None = None,
+    model: Model | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Iterator[Stem]:
@@ -60,51 +72,78 @@ def render_stems(
     top: only so many events, those with most energy; None: all. The other options: as for `decode`.
     Raises SicError as `decode` does. An event that is nowhere louder than 1e-6 has no stem.
     """
+    from .io.python_files import as_table
     from .stems import stems
 
+    table = as_table(table)
     return stems(codec_for(table, model, device=device), table, top=top, seed=seed, progress=progress)
 
 
-def read(file: BinaryIO) -> EventTable:
-    """All events of a .sic file; FormatError when any of it is damaged or missing, or something follows it."""
-    from sparsecodec_formats import container
+def read(file: AnyFile) -> EventTable:
+    """All events of a .sic file, a path or a file object of bytes.
 
-    return container.read(file)
-
-
-def write(table: EventTable, file: BinaryIO) -> None:
-    """Write a .sic file. The numbers are rounded to the steps in the table's header."""
-    from sparsecodec_formats import container
-
-    container.write(table, file)
-
-
-def inspect(file: BinaryIO) -> Inspection:
-    """The events of a seekable .sic file, and what its bytes are spent on; FormatError when it is damaged."""
-    from .inspect.inspection import Inspection
-
-    return Inspection.of_file(file)
-
-
-def verify(file: BinaryIO, *, decode: bool = False, device: str = "cpu") -> list[str]:
-    """Every problem of a seekable .sic file, one line each; an empty list when it is sound.
-
-    decode: render it too, which needs its model; then SicError when that is not there.
+    SicError when any of it is damaged or missing, or something follows it.
     """
     from sparsecodec_formats import container
+    from sparsecodec_formats.container.header_bytes import MAGIC
 
-    problems = container.verify(file)
-    if problems or not decode:
-        return problems
-    file.seek(0)
-    return _rendering_problems(container.read(file), device)
+    from .io.python_files import open_to_read
+
+    with open_to_read(file, MAGIC) as opened:
+        return container.read(opened)
 
 
-def _rendering_problems(table: EventTable, device: str) -> list[str]:
+def write(table: EventTable, file: AnyFile) -> None:
+    """Write a .sic file, to a path or a file object of bytes. The numbers are rounded to the steps in its header.
+
+    A path appears when all is written, in the place of a file that was there. SicError when it cannot be written.
+    """
+    from .io.python_files import check_table, open_to_write
+    from .io.sic_files import write_table
+
+    check_table(table)
+    with open_to_write(file) as opened:
+        write_table(table, opened)
+
+
+def inspect(file: AnyFile) -> Inspection:
+    """The events of a .sic file, a path or a file object of bytes, and what its bytes are spent on.
+
+    SicError when it is damaged.
+    """
+    from sparsecodec_formats.container.header_bytes import MAGIC
+
+    from .inspect.inspection import Inspection
+    from .io.python_files import open_to_read
+
+    with open_to_read(file, MAGIC) as opened:
+        return Inspection.of_file(opened)
+
+
+def verify(file: AnyFile, *, decode: bool = False, model: Model | None = None, device: str = "cpu") -> list[str]:
+    """Every problem of a .sic file, one line each; an empty list when it is sound. file: a path, or a file object.
+
+    decode: render it too, with `model` as for `codec_for`; then SicError when that is not there or is another one, as
+    for a file that cannot be opened.
+    """
+    from sparsecodec_formats import container
+    from sparsecodec_formats.container.header_bytes import MAGIC
+
+    from .io.python_files import open_to_read
+
+    with open_to_read(file, MAGIC) as opened:
+        problems = container.verify(opened)
+        if problems or not decode:
+            return problems
+        opened.seek(0)
+        return _rendering_problems(container.read(opened), model, device)
+
+
+def _rendering_problems(table: EventTable, model: Model | None, device: str) -> list[str]:
     import numpy as np
 
     n_samples = 0
-    for block in decode_blocks(table, device=device):
+    for block in decode_blocks(table, model=model, device=device):
         if not np.isfinite(block).all():
             return ["decodes to NaN or infinite samples"]
         n_samples += len(block)
@@ -146,21 +185,26 @@ def randomize(table: EventTable, *, times: bool = False, vectors: bool = False, 
     return table
 
 
-def export(table: EventTable, file: BinaryIO, *, tempo_bpm: float = 120.0) -> int:
-    """Write the notes of a table as a Standard MIDI File, and return how many these are.
+def export(table: EventTable | AnyFile, file: AnyFile, *, tempo_bpm: float = 120.0) -> int:
+    """Write the notes of a table, or of a .sic file, as a Standard MIDI File, and return how many these are.
 
+    file: a path, or a file object of bytes.
     tempo_bpm: beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
     Raises SicError for a preset whose vectors tell no pitch, and for a recording that is too long for MIDI.
     """
     from sparsecodec_formats.interchange.midi import write_midi
 
-    return write_midi(table, file, tempo_bpm=tempo_bpm)
+    from .io.python_files import as_table, open_to_write
+
+    table = as_table(table)
+    with open_to_write(file) as opened:
+        return write_midi(table, opened, tempo_bpm=tempo_bpm)
 
 
 def compare(
-    reference: NDArray[np.floating],
-    sample_rate: int,
-    other: NDArray[np.floating],
+    reference: Sound,
+    sample_rate: int | None,
+    other: Sound,
     other_rate: int | None = None,
     *,
     progress: Progress | None = None,
@@ -168,11 +212,11 @@ def compare(
     """Measure how near `other` is to `reference`.
 
     Args:
-        reference: [n] or [n, channels], full scale 1; channels are mixed.
-        sample_rate: Hz.
-        other: [m] or [m, channels], of any length; it is shifted by up to half a second to where it fits best, then
-            cut or filled up with silence to the length of `reference`. Its level stays.
-        other_rate: Hz; None: `sample_rate`.
+        reference: whatever `encode` takes; channels are mixed.
+        sample_rate: Hz; None: the recording's own.
+        other: the same, of any length; it is shifted by up to half a second to where it fits best, then cut or filled
+            up with silence to the length of `reference`. Its level stays.
+        other_rate: Hz; None: the recording's own, of samples that of `reference`.
         progress: as for `encode`.
 
     The result has `lag_ms` (above 0: `other` is late), `mel`, `estoi`, `pesq_wb`, `pesq_nb`, `visqol` and
@@ -180,14 +224,17 @@ def compare(
     and `left_out` holds the reason under its name.
     Raises SicError when one of the two has no samples, or has NaN.
     """
+    from .io.python_files import is_file
     from .metrics.measure import measure
 
-    return measure(reference, sample_rate, other, other_rate or sample_rate, progress=progress)
+    samples, rate = samples_of(reference, sample_rate)
+    own_rate = other_rate if other_rate is not None or is_file(other) else rate
+    return measure(samples, rate, *samples_of(other, own_rate), progress=progress)
 
 
 def render_report(
-    file: BinaryIO,
-    sounds: Sequence[InputSound],
+    file: AnyFile,
+    sounds: Sequence[InputSound | str | os.PathLike[str]],
     *,
     examples: int | None = None,
     max_seconds: float = 30.0,
@@ -201,8 +248,8 @@ def render_report(
     """Write an HTML page on which the events of sounds are seen and heard.
 
     Args:
-        file: takes the page, UTF-8.
-        sounds: recordings, which are encoded first, and tables of events; all of one model.
+        file: takes the page, UTF-8: a path, or a file object of bytes.
+        sounds: paths of recordings, which are encoded first, and of .sic files; or `InputSound`s. All of one model.
         examples: how many parts to show in detail, of all sounds together; None: one of each.
         max_seconds: length of such a part, at most; a longer sound is also shown as a whole.
         effort, bitrate_kbps: of encoding the recordings, as for `encode`.
@@ -213,11 +260,13 @@ def render_report(
 
     Raises SicError when a sound cannot be used, or a package of the extra `report` is missing.
     """
+    from .io import python_files
     from .report.inputs import ReportOptions
     from .report.write import write_page
 
     options = ReportOptions(effort, bitrate_kbps, max_seconds, seed, model, device)
-    return write_page(file, sounds, len(sounds) if examples is None else examples, options, progress)
+    with python_files.open_sounds(sounds) as opened, python_files.open_to_write(file) as page:
+        return write_page(page, opened, len(opened) if examples is None else examples, options, progress)
 
 
 def list_models() -> list[ModelInfo]:

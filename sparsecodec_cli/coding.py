@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import ArrayLike, NDArray
 
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, Codec
 
     from .io.progress import Progress
+    from .io.python_files import AnyFile
 
+    Sound: TypeAlias = ArrayLike | torch.Tensor | AudioSource | AnyFile
+    Model: TypeAlias = str | os.PathLike[str] | Codec
+
+FEW_EVENTS_BYTES = 40  # of what a file should have room for, about
 AUTO = "auto"  # in place of a model's name: the preset that fits the recording
 
 
 def encode(
-    audio: ArrayLike | AudioSource,
+    audio: Sound,
     sample_rate: int | None = None,
     *,
-    model: str | Codec = AUTO,
+    model: Model = AUTO,
     effort: int | None = None,
     bitrate_kbps: float | None = None,
     events_per_second: float | None = None,
@@ -34,8 +43,10 @@ def encode(
     """Encode audio as events.
 
     Args:
-        audio: samples [n] or [n, channels], full scale 1; or an `AudioSource`, which is read in blocks.
-        sample_rate: of an array, Hz; a source has its own.
+        audio: samples [n] or [n, channels], n > 0, as an array, a tensor or nested lists: floats of full scale 1, or
+            int16, int32, int8 or uint8, which are scaled. Or a recording: a path, or a file object of bytes. Or an
+            `AudioSource`, which is read in blocks, as a recording is.
+        sample_rate: of samples, Hz; a recording and a source have their own.
         model: as for `load_codec`, or "auto": the preset `music` if notes are heard in some seconds of the audio, else
             `speech`; `header.model` of the result names it.
         effort: 0 (the network alone) to 9 (longest search); None: the model's default.
@@ -49,50 +60,102 @@ def encode(
         device: "auto", "cpu", "cuda" or "mps".
         progress: is called with the fraction done, 0 to 1.
 
-    Raises SicError when the audio, the model or an option cannot be used.
+    Raises SicError when the audio, the model or an option cannot be used, and when at this bitrate not one event fits.
     """
     from sparsecodec_formats.errors import SicError
-    from sparsecodec_models import ArraySource, choose_preset
+    from sparsecodec_models import choose_preset
     from sparsecodec_models.presets import DEFAULT_PRESET
 
-    if hasattr(audio, "rewind"):
-        source = cast("AudioSource", audio)
-        if sample_rate not in (None, source.sample_rate):
-            raise SicError(f"the source has {source.sample_rate} Hz, not {sample_rate}; leave out sample_rate")
-    elif sample_rate is None:
-        raise SicError("an array of samples needs its sample_rate")
-    else:
-        source = ArraySource(audio, sample_rate)
-    if model == AUTO:
-        model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(source, resolve_device(device))
-    return load_codec(model, device=device).encode(
-        source,
-        effort=effort,
-        bitrate_kbps=bitrate_kbps,
-        events_per_second=events_per_second,
-        snr_stop_db=snr_stop_db,
-        seed=seed,
-        tags=tags,
-        progress=progress,
+    with as_source(audio, sample_rate) as source:
+        if not source.n_samples:
+            raise SicError("the audio has no samples; give some")
+        if isinstance(model, str) and model == AUTO:
+            model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(source, resolve_device(device))
+        codec = load_codec(model, device=device)
+        table = codec.encode(
+            source,
+            effort=effort,
+            bitrate_kbps=bitrate_kbps,
+            events_per_second=events_per_second,
+            snr_stop_db=snr_stop_db,
+            seed=seed,
+            tags=tags,
+            progress=progress,
+        )
+        if bitrate_kbps is not None and not len(table) and len(codec.encode(source, effort=0)):
+            _refuse_silence(table, bitrate_kbps)
+        return table
+
+
+def _refuse_silence(table: EventTable, bitrate_kbps: float) -> NoReturn:
+    """table: without events, as none fits."""
+    from sparsecodec_formats.container import dumps
+
+    from .errors import TooFewBits
+
+    duration_s, n_bytes = table.duration_s, len(dumps(table))
+    limit_bytes = int(125 * bitrate_kbps * duration_s)
+    least_kbps = max(least_bitrate_kbps(table.header.model), 8e-3 * (n_bytes + FEW_EVENTS_BYTES) / duration_s)
+    raise TooFewBits(
+        f"no event fits: {bitrate_kbps:g} kbit/s are {limit_bytes} bytes for {duration_s:.2f} s, and without events the"
+        f" file takes {n_bytes}; give at least {math.ceil(10 * least_kbps) / 10:g}"
     )
 
 
+def least_bitrate_kbps(model: str) -> float:
+    """The bitrate below which little of a recording can be told by a preset, kbit/s; 0 where this is not known."""
+    from sparsecodec_models.presets import PRESETS
+
+    return PRESETS[model].least_kbps if model in PRESETS else 0.0
+
+
+@contextmanager
+def as_source(audio: Sound, sample_rate: int | None) -> Iterator[AudioSource]:
+    """Whatever `encode` takes, as an `AudioSource`; SicError when it is none of that."""
+    from sparsecodec_formats.errors import SicError, shown_value
+    from sparsecodec_models import ArraySource
+
+    from .io import python_files
+
+    if all(hasattr(audio, name) for name in ("sample_rate", "channels", "n_samples", "read", "rewind")):
+        source = cast("AudioSource", audio)
+        if sample_rate not in (None, source.sample_rate):
+            raise SicError(
+                f"the audio has {source.sample_rate} Hz, not {shown_value(sample_rate)}; leave out sample_rate"
+            )
+        yield source
+    elif python_files.is_file(audio):
+        with python_files.open_audio(cast("AnyFile", audio)) as recording, as_source(recording, sample_rate) as source:
+            yield source
+    elif sample_rate is None:
+        raise SicError("an array of samples needs its sample_rate")
+    else:
+        yield ArraySource(cast("ArrayLike", audio), sample_rate)
+
+
+def samples_of(audio: Sound, sample_rate: int | None) -> tuple[NDArray[np.float32], int]:
+    """Whatever `encode` takes, as float32 [n, channels], full scale 1, and its sample rate in Hz."""
+    with as_source(audio, sample_rate) as source:
+        source.rewind()
+        return source.read(source.n_samples), source.sample_rate
+
+
 def decode(
-    table: EventTable,
+    table: EventTable | AnyFile,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
     seed: int | None = None,
-    model: str | Codec | None = None,
+    model: Model | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Render events: (audio float32 [n, channels], sample rate in Hz).
 
     Args:
-        table: the events.
+        table: the events, or a .sic file: a path, or a file object of bytes.
         events: indices of the events to render, each as it sounds among all others; None: all.
         start_s, end_s: the part to render, seconds of the source; None: to the end.
         sample_rate: of the result, Hz; None: the source's.
@@ -105,6 +168,9 @@ def decode(
     """
     import numpy as np
 
+    from .io.python_files import as_table
+
+    table = as_table(table)
     blocks = decode_blocks(
         table,
         events=events,
@@ -121,14 +187,14 @@ def decode(
 
 
 def decode_blocks(
-    table: EventTable,
+    table: EventTable | AnyFile,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
     seed: int | None = None,
-    model: str | Codec | None = None,
+    model: Model | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
@@ -138,13 +204,16 @@ def decode_blocks(
     """
     from sparsecodec_formats import edit
 
+    from .io.python_files import as_table
+
+    table = as_table(table)
     if events is not None:
         table = edit.solo(table, events)
     codec = codec_for(table, model, device=device)
     return codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress)
 
 
-def load_codec(model: str | Codec | None = None, *, device: str = "cpu") -> Codec:
+def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     """The codec of a model, to encode with.
 
     model: a preset's name, the path of a .safetensors file, or a codec, which is returned as it is; None: the default
@@ -154,12 +223,11 @@ def load_codec(model: str | Codec | None = None, *, device: str = "cpu") -> Code
 
     if model is None:
         return sparsecodec_models.load_codec(device=resolve_device(device))
-    if isinstance(model, str):
-        return sparsecodec_models.load_codec(model, resolve_device(device))
-    return model
+    name = _name_of(model)
+    return cast("Codec", model) if name is None else sparsecodec_models.load_codec(name, resolve_device(device))
 
 
-def codec_for(table: EventTable, model: str | Codec | None = None, *, device: str = "cpu") -> Codec:
+def codec_for(table: EventTable, model: Model | None = None, *, device: str = "cpu") -> Codec:
     """The codec that decodes a table.
 
     model: the path of the weights that it was encoded with, where they are not shipped, or a codec, which is returned
@@ -167,9 +235,21 @@ def codec_for(table: EventTable, model: str | Codec | None = None, *, device: st
     """
     import sparsecodec_models
 
-    if model is None or isinstance(model, str):
-        return sparsecodec_models.codec_for(table.header, resolve_device(device), model)
-    return model
+    name = None if model is None else _name_of(model)
+    if model is not None and name is None:
+        return cast("Codec", model)
+    return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
+
+
+def _name_of(model: Model) -> str | None:
+    """A model's name or path; None for a codec. SicError for what is neither."""
+    from sparsecodec_formats.errors import SicError, shown_value
+
+    if isinstance(model, str | os.PathLike):
+        return os.fspath(model)
+    if not hasattr(model, "encode"):
+        raise SicError(f"the model is {shown_value(model)}; give a preset's name, the path of weights, or a codec")
+    return None
 
 
 def resolve_device(device: str) -> str:

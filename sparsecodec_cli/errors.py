@@ -19,6 +19,10 @@ class UnknownDevice(SicError):
     """This machine has no such device to run a model on."""
 
 
+class TooFewBits(SicError):
+    """At this bitrate not a single event fits, so that silence would be written."""
+
+
 @cache
 def hints() -> dict[type[SicError], str]:
     """The libraries say what is wrong; which option or command of `sic` mends it is known here alone."""
@@ -27,6 +31,7 @@ def hints() -> dict[type[SicError], str]:
     return {
         UnknownEvent: "'sic inspect --events' lists them",
         UnknownDevice: "use --device cpu",
+        TooFewBits: "--bitrate",
         errors.UnknownModel: "'sic models' lists what there is",
         errors.OtherWeights: "--model",
         errors.WeightsOfAnotherPreset: "--from, with --preset {preset}",

@@ -13,3 +13,9 @@ class FormatError(SicError):
 
 class UnknownEvent(SicError):
     """The table has no event of this index."""
+
+
+def shown_value(value: object) -> str:
+    """A value as a message shows it: short, on one line, its type alone where it is large."""
+    text = repr(value)
+    return text if len(text) <= 60 and text.isprintable() else f"a value of type {type(value).__name__}"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.header import MAX_CHANNELS, MAX_U32, whole_number
 
 from .dsp.resampling import resampled
 
+if TYPE_CHECKING:
+    import torch
+
 READ_SAMPLES = 2**15
+MOST_PEAK = 128.0  # of floats whose full scale is 1: no sound is 42 dB above it, but unscaled numbers of 16 bits are
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, 0 … 1."""
 
@@ -32,14 +37,11 @@ class AudioSource(Protocol):
 
 
 class ArraySource:
-    """An array as an `AudioSource`: samples [n] or [n, channels], full scale 1; sample_rate in Hz."""
+    """An array as an `AudioSource`. samples: what `full_scale_samples` takes; sample_rate: Hz, a whole number."""
 
-    def __init__(self, samples: ArrayLike, sample_rate: int) -> None:
-        array = np.asarray(samples, dtype=np.float32)
-        if array.ndim not in (1, 2) or (array.ndim == 2 and not array.shape[1]):
-            raise SicError(f"audio has shape {array.shape}; it must be [n] or [n, channels]")
-        self._array = array[:, None] if array.ndim == 1 else array
-        self.sample_rate = sample_rate
+    def __init__(self, samples: ArrayLike | torch.Tensor, sample_rate: int) -> None:
+        self._array = full_scale_samples(samples)
+        self.sample_rate = whole_number("sample_rate", sample_rate, 1, MAX_U32)
         self._at = 0
 
     @property
@@ -57,6 +59,61 @@ class ArraySource:
 
     def rewind(self) -> None:
         self._at = 0
+
+
+def full_scale_samples(samples: ArrayLike | torch.Tensor) -> NDArray[np.float32]:
+    """float32 [n, channels] of full scale 1, from an array, a tensor on any device, or nested lists.
+
+    samples: [n] or [n, channels]. Floats stay as they are. Whole numbers of 8, 16 or 32 bits are divided by their full
+    scale; uint8 is silent at 128, as in WAV files. Raises SicError for other types, for more than 255 channels or more
+    channels than samples, and for floats that were never scaled.
+    """
+    if isinstance(samples, bytes | bytearray):  # of which numpy would make numbers
+        raise SicError("audio is bytes; give samples, or a file object of these bytes: io.BytesIO(audio)")
+    if hasattr(samples, "detach"):  # a tensor; torch itself is not needed here
+        samples = samples.detach().cpu()
+        samples = samples.float() if samples.is_floating_point() else samples  # numpy has no bfloat16
+    try:
+        array = np.asarray(samples)
+    except (ValueError, TypeError, RuntimeError):
+        raise SicError("audio is no array of numbers; give samples [n] or [n, channels]") from None
+    if array.dtype.kind not in "fiu" or array.ndim == 0:
+        kind = type(samples).__name__ if array.ndim == 0 else f"{array.dtype} numbers"
+        raise SicError(f"audio is {kind}; give samples [n] or [n, channels], as floats of full scale 1 or int16")
+    _check_shape(array.shape)
+    scaled = _floats_as_they_are(array) if array.dtype.kind == "f" else _whole_numbers_scaled(array)
+    return scaled[:, None] if scaled.ndim == 1 else scaled
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) > 2 or (len(shape) == 2 and not shape[1]):
+        raise SicError(f"audio has shape {shape}; it must be [n] or [n, channels]")
+    if len(shape) == 2 and shape[1] > shape[0] > 0:
+        raise SicError(
+            f"audio has shape {shape}: {shape[1]} channels of {shape[0]} samples; it must be [n, channels], so"
+            " transpose it (audio.T)"
+        )
+    if len(shape) == 2 and shape[1] > MAX_CHANNELS:
+        raise SicError(f"audio has shape {shape}: {shape[1]} channels; at most {MAX_CHANNELS} can be coded")
+
+
+def _floats_as_they_are(array: NDArray[np.floating]) -> NDArray[np.float32]:
+    peak = float(max(array.max(initial=0), -array.min(initial=0)))
+    if MOST_PEAK < peak < np.inf:
+        raise SicError(
+            f"audio has a peak of {peak:.6g}, where full scale is 1; divide numbers of 16 bits by 32768, or give them"
+            " as int16"
+        )
+    return array.astype(np.float32, copy=False)
+
+
+def _whole_numbers_scaled(array: NDArray[np.integer]) -> NDArray[np.float32]:
+    if array.dtype.name not in ("uint8", "int8", "int16", "int32"):  # in either order of bytes
+        raise SicError(f"audio is {array.dtype} numbers, whose full scale is not known; give floats, int16 or int32")
+    scaled = array.astype(np.float32)
+    if array.dtype == np.uint8:
+        scaled -= 128
+    return scaled / np.float32(2.0 ** (8 * array.dtype.itemsize - 1))
 
 
 class ModelRateAudio:

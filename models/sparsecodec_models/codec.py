@@ -7,17 +7,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.header import Header
+from sparsecodec_formats.errors import SicError, shown_value
+from sparsecodec_formats.header import MAX_U32, Header, whole_number
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
 
+from . import weights
 from .audio_source import AudioSource, ModelRateAudio, Progress
 from .dsp.resampling import resampled
 from .errors import OtherWeights
@@ -49,8 +51,8 @@ class RateTarget:
         )
         given = [(name, value) for name, value in targets if value is not None]
         for name, value in given:
-            if not (math.isfinite(value) and value > 0):
-                raise SicError(f"the {name} is {value}; it must be above 0")
+            if not (_is_finite(value) and value > 0):
+                raise SicError(f"the {name} is {shown_value(value)}; it must be above 0")
         if len(given) > 1:
             raise SicError(f"give the {' or the '.join(name for name, _ in given)}, not both")
 
@@ -191,22 +193,18 @@ class Codec(ABC):
         header = table.header
         if header.model != self.name:
             raise SicError(f"the file needs model {header.model!r}, this is {self.name!r}")
-        if header.weights_hash != self.weights_hash:
+        if not weights.are_those_of(self.weights_hash, header.weights_hash):
             raise OtherWeights(
                 f"the file needs weights {header.weights_hash.hex()}, these are {self.weights_hash.hex()};"
                 " give the weights file it was made with"
             )
-        rate = header.sample_rate if sample_rate is None else sample_rate
-        if not 1 <= rate < 2**32:
-            raise SicError(f"the sample rate is {rate} Hz; it must be 1 to 4294967295")
+        rate = header.sample_rate if sample_rate is None else whole_number("sample_rate", sample_rate, 1, MAX_U32)
         n_out = round(Fraction(header.n_samples * rate, header.sample_rate))
         first = 0 if start_s == 0 else round(_seconds("start", start_s) * rate)
         last = n_out if end_s is None else min(n_out, round(_seconds("end", end_s) * rate))
         if end_s is not None and end_s < start_s:
             raise SicError(f"the end, {end_s} s, is before the start, {start_s} s")
-        noise_seed = header.seed if seed is None else seed
-        if not 0 <= noise_seed < 2**32:
-            raise SicError(f"the seed is {noise_seed}; it must be 0 to 4294967295")
+        noise_seed = header.seed if seed is None else whole_number("seed", seed, 0, MAX_U32)
         return self._decode_span(table, min(first, n_out), last, rate, noise_seed, progress)
 
     def _decode_span(
@@ -247,6 +245,11 @@ class Codec(ABC):
 
 
 def _seconds(what: str, value_s: float) -> float:
-    if not (math.isfinite(value_s) and value_s >= 0):
-        raise SicError(f"the {what} is {value_s} s; it must be 0 or more")
+    if not (_is_finite(value_s) and value_s >= 0):
+        raise SicError(f"the {what} is {shown_value(value_s)} s; it must be 0 or more")
     return value_s
+
+
+def _is_finite(value: object) -> bool:
+    """Of a number; False for what is none."""
+    return isinstance(value, Real) and math.isfinite(value)

@@ -35,6 +35,7 @@ class Preset:
         training_class: the same of a `PresetTraining`; None: `Training` does not train this preset.
         weights: the shipped weights file; None: none is shipped, and the codec without a file is untrained.
         training_options: the fields of a `TrainingPlan` that not every preset has, and this one has.
+        least_kbps: the bitrate below which little of a recording can be told, kbit/s; 0: not measured.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Preset:
     training_class: str | None = None
     weights: Path | None = None
     training_options: tuple[str, ...] = ()
+    least_kbps: float = 0.0
 
     def codec(self) -> type[Codec]:
         """Its class of codecs; imports torch."""
@@ -68,6 +70,7 @@ _ROWS = (
         training_class="training.speech_task:SpeechTraining",
         weights=WEIGHTS / "speech.safetensors",
         training_options=("seconds", "imitation_steps"),
+        least_kbps=0.6,
     ),
     Preset(
         name="music",
@@ -75,6 +78,7 @@ _ROWS = (
         licence="MIT (trained on notes rendered with an MIT font: see the model card)",
         codec_class="music.codec:MusicCodec",
         weights=WEIGHTS / "music.safetensors",
+        least_kbps=0.2,
     ),
     Preset(
         name="reference",
@@ -152,7 +156,9 @@ def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> 
     if model is None and header.model not in PRESETS:
         raise UnknownModel(f"needs model {header.model!r}, which this version of sic does not have; update it")
     codec = load_codec(model or header.model, device)
-    if codec.name != header.model or codec.weights_hash != header.weights_hash:
+    from .weights import are_those_of
+
+    if codec.name != header.model or not are_those_of(codec.weights_hash, header.weights_hash):
         raise OtherWeights(
             f"needs {header.model!r} with weights {header.weights_hash.hex()}, not {codec.name!r} with"
             f" {codec.weights_hash.hex()}; give the weights file it was made with"

@@ -16,10 +16,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.header import WEIGHTS_HASH_BYTES
+from sparsecodec_formats.header import NO_WEIGHTS, WEIGHTS_HASH_BYTES
 
 METADATA_KEY = "sparsecodec"  # its value is JSON with "model", the preset's name, and "config", its sizes
-NO_WEIGHTS = bytes(WEIGHTS_HASH_BYTES)  # the hash of weights that are in no file
 
 Model = TypeVar("Model", bound=nn.Module)
 Config = TypeVar("Config")
@@ -28,6 +27,11 @@ Config = TypeVar("Config")
 def hash_of(data: bytes) -> bytes:
     """What files carry of the weights they were made with: the first bytes of the SHA-256 of the weights' file."""
     return hashlib.sha256(data).digest()[:WEIGHTS_HASH_BYTES]
+
+
+def are_those_of(weights_hash: bytes, named: bytes) -> bool:
+    """Whether weights are those that a header names, which may name none: then any of its preset are."""
+    return named in (weights_hash, NO_WEIGHTS)
 
 
 def to_bytes(preset: str, config: Any, tensors: Mapping[str, Tensor]) -> bytes:

@@ -41,7 +41,8 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     "bitrate_kbps",
     type=POSITIVE,
     metavar="KBPS",
-    help="Upper limit for the whole file in kbit/s, from 0.6 to 8. [default: as much as the sound needs]",
+    help="Upper limit for the whole file in kbit/s: from 0.6 for speech, from 0.2 for music. [default: as much as the"
+    " sound needs]",
 )
 @click.option(
     "--events-per-second",
@@ -153,5 +154,8 @@ def command(
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
     if cut:
         note(summary.of_cut_tags(output_path, cut), quiet=quiet)
-    if bitrate_kbps is not None and 8e-3 * n_bytes > bitrate_kbps * table.duration_s:
-        note(summary.of_excess(output_path, bitrate_kbps), quiet=quiet)
+    if bitrate_kbps is not None:
+        least_kbps = api.least_bitrate_kbps(table.header.model)
+        told = summary.of_bitrate(output_path, table, n_bytes, bitrate_kbps, least_kbps)
+        if told is not None:
+            note(told, quiet=quiet)

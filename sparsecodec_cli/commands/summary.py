@@ -49,8 +49,23 @@ def of_cut_tags(output_path: str, names: Sequence[str]) -> str:
     return f"sic: warning: {shown_output(output_path)}: {tags} too long and cut; use --no-tags to leave out all"
 
 
-def of_excess(output_path: str, bitrate_kbps: float) -> str:
-    return (
-        f"sic: warning: {shown_output(output_path)}: is too short for {bitrate_kbps:g} kbit/s: the header alone takes"
-        " more; give a higher --bitrate"
-    )
+MUCH_SMALLER, SOME_EVENTS_BYTES = 0.9, 40  # than asked for; what more events would have taken
+
+
+def of_bitrate(output_path: str, table: EventTable, n_bytes: int, asked_kbps: float, least_kbps: float) -> str | None:
+    """What a limit for the bitrate has come to, where that is not what was asked for. least_kbps: of the preset."""
+    name, model = shown_output(output_path), one_line(table.header.model)
+    asked_bytes, kbps = 125 * asked_kbps * table.duration_s, 8e-3 * n_bytes / table.duration_s
+    if n_bytes > asked_bytes:  # silence, which is all that is coded above the limit
+        return (
+            f"sic: warning: {name}: takes {kbps:.2f} kbit/s, more than {asked_kbps:g}: in so short a file the header"
+            " alone does"
+        )
+    if len(table) and asked_kbps < least_kbps:
+        return (
+            f"sic: warning: {name}: {asked_kbps:g} kbit/s are too few for {model} to tell much; give at least"
+            f" {least_kbps:g} (--bitrate)"
+        )
+    if len(table) and n_bytes < MUCH_SMALLER * asked_bytes - SOME_EVENTS_BYTES:
+        return f"sic: note: {name}: takes {kbps:.2f} of {asked_kbps:g} kbit/s: {model} has no more to say of this sound"
+    return None

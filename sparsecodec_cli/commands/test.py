@@ -6,16 +6,19 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import device_option, quiet_option
+from .options import device_option, model_option, quiet_option
 
 
 @click.command(name="test")
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True)
 @click.option("--decode", is_flag=True, help="Also decode each file, without writing anything. This loads its model.")
+@model_option("With --decode: decode with this file of weights. [default: the shipped weights of FILE's preset]")
 @device_option
 @quiet_option
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[str, ...], decode: bool, device: str, quiet: bool) -> None:
+def command(
+    ctx: click.Context, paths: tuple[str, ...], decode: bool, model: str | None, device: str, quiet: bool
+) -> None:
     """Check that .sic files are complete and undamaged.
 
     \b
@@ -23,15 +26,19 @@ def command(ctx: click.Context, paths: tuple[str, ...], decode: bool, device: st
       sic test talk.sic
       sic test *.sic && echo all are sound
       sic test --decode talk.sic
+      sic test --decode talk.sic --model my.safetensors
 
     Prints a line for each file: 'ok', or what is wrong. With -q, only damaged files are printed. The exit code is 1
     if any file is damaged.
     """
+    if model is not None and not decode:
+        raise click.UsageError("--model goes with --decode.")
+
     from sparsecodec_cli.errors import one_line, shown
 
     n_bad = 0
     for path in paths:
-        problems = problems_of(path, decode=decode, device=device)
+        problems = problems_of(path, decode=decode, model=model, device=device)
         n_bad += bool(problems)
         if problems or not quiet:
             click.echo(f"{shown(path)}: {one_line('; '.join(problems)) or 'ok'}")
@@ -40,7 +47,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], decode: bool, device: st
     ctx.exit(1 if n_bad else 0)
 
 
-def problems_of(path: str, *, decode: bool, device: str) -> list[str]:
+def problems_of(path: str, *, decode: bool, model: str | None, device: str) -> list[str]:
     """Every problem of the file at `path`, one line each; so also that it cannot be opened, or its model."""
     from sparsecodec_cli import SicError
     from sparsecodec_cli.errors import describe, shown
@@ -48,6 +55,6 @@ def problems_of(path: str, *, decode: bool, device: str) -> list[str]:
 
     try:
         with open_sic(path) as file:
-            return api.verify(file, decode=decode, device=device)
+            return api.verify(file, decode=decode, model=model, device=device)
     except (SicError, OSError, MemoryError) as error:
         return [describe(error).removeprefix(f"{shown(path)}: ")]

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sparsecodec_cli.errors import one_line
+from sparsecodec_cli.io.console import console as make_console
 from sparsecodec_formats.interchange.notes import Note, event_notes, note_name_and_cents
 from sparsecodec_formats.interchange.rows import Quantity, quantities
 
@@ -24,7 +25,7 @@ KINDS = {1: "note", 0: "drum", -1: "tone"}
 
 def print_inspection(inspection: Inspection, name: str) -> None:
     """Print header, bitrate by part, and the picture, as wide as the terminal (80 where there is none)."""
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = make_console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print(Text(name, style="bold"))
     for label, value in _facts(inspection):
         console.print(Text.assemble((f"  {label:<10}", "cyan"), value))

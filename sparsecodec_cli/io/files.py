@@ -71,17 +71,23 @@ def open_seekable_input(path: str, magic: bytes = b"") -> Iterator[BinaryIO]:
 
     A pipe that does not begin with `magic` is taken in no further than that, so an endless one is noticed.
     """
-    with open_input(path) as file:
-        if file.seekable() and file.tell() == 0:
-            yield file
-            return
-        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as copy:
-            head = file.read(len(magic))
-            copy.write(head)
-            if head == magic:
-                shutil.copyfileobj(file, copy, 1 << 20)
-            copy.seek(0)
-            yield cast(BinaryIO, copy)
+    with open_input(path) as file, seekable(file, magic) as whole:
+        yield whole
+
+
+@contextmanager
+def seekable(file: BinaryIO, magic: bytes = b"") -> Iterator[BinaryIO]:
+    """A file itself if it stands at its first byte and can seek, else a copy of what is left of it; magic: as above."""
+    if file.seekable() and file.tell() == 0:
+        yield file
+        return
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as copy:
+        head = file.read(len(magic))
+        copy.write(head)
+        if head == magic:
+            shutil.copyfileobj(file, copy, 1 << 20)
+        copy.seek(0)
+        yield cast(BinaryIO, copy)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from sparsecodec_cli.errors import CliError, shown
 from sparsecodec_cli.extras import check_installed
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
+from sparsecodec_formats.header import NO_WEIGHTS
 
 from .inputs import MeasuredSound, ReportOptions, examples_of_each, measure_sound
 
@@ -58,7 +59,8 @@ def _part(progress: Progress | None, i: int, n: int) -> Progress | None:
 
 def _same_model(first_path: str, first: MeasuredSound, path: str, other: MeasuredSound) -> None:
     here, there = first.table.header, other.table.header
-    if (here.model, here.weights_hash) != (there.model, there.weights_hash):
+    same_weights = here.weights_hash == there.weights_hash or NO_WEIGHTS in (here.weights_hash, there.weights_hash)
+    if here.model != there.model or not same_weights:
         raise CliError(
             f"{shown(path)}: was encoded with another model than {shown(first_path)}, so their vectors cannot be"
             " compared; make a page for each"

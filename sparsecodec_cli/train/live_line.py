@@ -44,10 +44,11 @@ class TrainingLine:
 
     def __enter__(self) -> TrainingLine:
         if self._on_terminal:
-            from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(console=Console(stderr=True), transient=True, auto_refresh=False)
+            from sparsecodec_cli.io.console import console
+
+            self._live = Live(console=console(stderr=True), transient=True, auto_refresh=False)
             self._live.start()
         return self
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import fake_codec
 import numpy as np
 import pytest
-from cli_support import make_table, write_sic
+import soundfile
+import torch
+from cli_support import make_table, names_in, read_sic, write_sic, write_wav
 
 import sparsecodec_cli as sic
 from sparsecodec_cli import api
-from sparsecodec_formats import edit
+from sparsecodec_formats import FormatError, edit
+from sparsecodec_models import ArraySource
+from sparsecodec_models.errors import OtherWeights
 
 pytestmark = pytest.mark.usefixtures("fake")
 
@@ -58,7 +65,7 @@ def test_encode_and_decode_arrays(shape: tuple[int, ...]) -> None:
 
 def test_encode_takes_a_source_too(tmp_path: Path) -> None:
     audio = 0.5 * np.sin(np.arange(8000) / 5)
-    source = fake_codec.ArraySource(audio, 8000)
+    source = ArraySource(audio, 8000)
     assert sic.encode(source) == sic.encode(audio, 8000)
     source.rewind()
     assert sic.encode(source, 8000).header.sample_rate == 8000
@@ -127,3 +134,259 @@ def test_decode_some_events() -> None:
 def test_decode_nothing() -> None:
     audio, rate = sic.decode(make_table(0, seconds=0, channels=2))
     assert audio.shape == (0, 2) and rate == 8000
+
+
+# What people have: paths, file objects, samples of any usual type
+
+
+def as_path(path: Path) -> Path:
+    return path
+
+
+def as_text(path: Path) -> str:
+    return str(path)
+
+
+def as_open_file(path: Path) -> BinaryIO:
+    return open(path, "rb")
+
+
+def as_new_file(path: Path) -> BinaryIO:
+    return open(path, "wb")
+
+
+def as_bytes_io(path: Path) -> BinaryIO:
+    return io.BytesIO(path.read_bytes())
+
+
+def as_pipe(path: Path) -> BinaryIO:
+    """A file that cannot seek."""
+    ours, theirs = os.pipe()
+    with open(theirs, "wb") as end:
+        end.write(path.read_bytes())  # less than a pipe holds
+    return open(ours, "rb")
+
+
+def as_rest_of_file(path: Path) -> BinaryIO:
+    file = io.BytesIO(b"what stands before" + path.read_bytes())
+    file.seek(18)
+    return file
+
+
+ANY_FILE = pytest.mark.parametrize(
+    "given", [as_path, as_text, as_open_file, as_bytes_io, as_pipe, as_rest_of_file], ids=lambda given: given.__name__
+)
+
+
+@ANY_FILE
+def test_recordings_as_files(given: Callable[[Path], Any], tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "talk.wav", 8000, channels=2)
+    audio, rate = soundfile.read(wav, dtype="float32")
+    assert sic.encode(given(wav)) == sic.encode(audio, rate)
+    assert sic.encode(given(wav), rate).header.channels == 2
+    with pytest.raises(sic.SicError, match="8000 Hz, not 16000"):
+        sic.encode(given(wav), 16000)
+
+
+@ANY_FILE
+def test_events_as_files(given: Callable[[Path], Any], tmp_path: Path) -> None:
+    path = write_sic(tmp_path / "talk.sic")
+    table = read_sic(path)
+    assert sic.read(given(path)) == table
+    assert sic.verify(given(path)) == [] == sic.verify(given(path), decode=True)
+    assert api.inspect(given(path)).table == table
+    expected, _ = sic.decode(table)
+    np.testing.assert_array_equal(sic.decode(given(path))[0], expected)
+    np.testing.assert_array_equal(np.concatenate(list(sic.decode_blocks(given(path)))), expected)
+
+
+@pytest.mark.parametrize("as_given", [Path, str, as_new_file])
+def test_outputs_as_files(as_given: Callable[[Any], Any], tmp_path: Path) -> None:
+    table, midi = read_sic(write_sic(tmp_path / "talk.sic")), io.BytesIO()
+    n_notes = sic.export(table, midi)
+    for name, write in {
+        "talk.sic": lambda file: sic.write(table, file),
+        "talk.mid": lambda file: sic.export(table, file),
+    }.items():
+        (tmp_path / name).write_bytes(b"what was there")
+        file = as_given(tmp_path / name)
+        assert write(file) in (None, n_notes)
+        if hasattr(file, "close"):
+            file.close()
+    assert sic.read(tmp_path / "talk.sic") == table
+    assert (tmp_path / "talk.mid").read_bytes() == midi.getvalue()
+    assert names_in(tmp_path) == ["talk.mid", "talk.sic"]
+    assert sic.export(tmp_path / "talk.sic", io.BytesIO()) == n_notes
+
+
+def test_a_failed_output_leaves_what_was_there(tmp_path: Path) -> None:
+    path = write_sic(tmp_path / "talk.sic")
+    reference = make_table(0, model="reference")
+    with pytest.raises(sic.SicError):
+        sic.export(reference, path)
+    assert len(sic.read(path)) == len(make_table()) and names_in(tmp_path) == ["talk.sic"]
+
+
+def test_a_file_named_dash_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sic.write(make_table(), "-")
+    assert names_in(tmp_path) == ["-"] and len(sic.read("-")) == len(make_table())
+
+
+def test_two_recordings_are_compared_as_files_too(tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "talk.wav", 16000)
+    audio, rate = soundfile.read(wav, dtype="int16")
+    found = sic.compare(wav, None, audio)
+    assert found["mel"] == 0.0 == sic.compare(audio, rate, str(wav))["mel"]
+    assert found["lag_ms"] == 0.0
+
+
+def test_samples_of_16_bits_are_at_full_scale() -> None:
+    tone = (8000 * np.sin(np.arange(8000) / 5)).astype(np.int16)
+    given, codec = [], SourceReader()
+    for samples in (
+        tone,
+        tone / 32768,
+        tone[:, None],
+        torch.tensor(tone),
+        torch.tensor(tone / 32768, requires_grad=True),
+    ):
+        sic.encode(samples, 8000, model=codec)
+        given.append(codec.samples)
+    assert all(np.array_equal(samples, given[0]) for samples in given)
+    assert given[0].dtype == np.float32 and np.abs(given[0]).max() == pytest.approx(8000 / 32768, rel=1e-3)
+
+
+class SourceReader(fake_codec.FakeCodec):
+    """Keeps the samples that it is to encode."""
+
+    samples: np.ndarray
+
+    def encode(self, audio: Any, **options: Any) -> sic.EventTable:
+        self.samples = audio.read(audio.n_samples)
+        return make_table()
+
+
+class NoBytes(io.RawIOBase):
+    """A file object of something else, as soundfile's."""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, n: int = -1) -> Any:
+        return np.zeros(n)
+
+
+def at_its_end(path: Path) -> BinaryIO:
+    file = as_open_file(path)
+    file.seek(0, os.SEEK_END)
+    return file
+
+
+def closed(path: Path) -> BinaryIO:
+    file = as_open_file(path)
+    file.close()
+    return file
+
+
+NO_FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "gone": (lambda path: path.parent / "gone.wav", "gone.wav: no such file"),
+    "words": (lambda path: "hello", "hello: no such file"),
+    "empty name": (lambda path: "", "empty name"),
+    "nul": (lambda path: "a\0b", "no file has such a name"),
+    "folder": (lambda path: path.parent, "is a folder"),
+    "text": (lambda path: io.StringIO("talk"), "open as text.*'rb'"),
+    "text file": (lambda path: io.TextIOWrapper(as_open_file(path)), "talk.*open as text"),
+    "closed": (closed, "talk.*is closed"),
+    "at its end": (at_its_end, r"talk.*seek\(0\)"),
+    "write only": (lambda path: as_new_file(path.parent / "new"), "new: is not a file open in mode 'rb'"),
+    "no bytes": (lambda path: NoBytes(), "gives no bytes"),
+    "no file": (lambda path: io.BytesIO(b"nothing of this kind"), "not audio|not a .sic file"),
+    "empty": (lambda path: io.BytesIO(), "is empty|cut short|not a .sic file"),
+    "bytes": (lambda path: b"RIFF", "bytes|RIFF"),
+    "none": (lambda path: None, "None"),
+    "number": (lambda path: 3, "3|int"),
+}
+READERS: dict[str, Callable[[Any], object]] = {
+    "encode": lambda file: sic.encode(file, None if hasattr(file, "read") or isinstance(file, str | Path) else 8000),
+    "read": sic.read,
+    "verify": lambda file: no_problems(sic.verify(file)),
+    "inspect": api.inspect,
+    "decode": sic.decode,
+    "decode_blocks": sic.decode_blocks,
+    "render_stems": sic.render_stems,
+    "export": lambda file: sic.export(file, io.BytesIO()),
+    "render_report": lambda file: sic.render_report(io.BytesIO(), [file]),
+}
+
+
+def no_problems(found: list[str]) -> None:
+    """What `verify` finds wrong with a file is its result, not an error."""
+    if found:
+        raise sic.SicError("; ".join(found))
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.filterwarnings("ignore:.*was never closed")
+def test_what_is_no_file_is_refused_in_one_line(name: str, kind: str, tmp_path: Path) -> None:
+    make, words = NO_FILES[kind]
+    if name == "render_report":
+        words = f"{words}|give the path"
+    with pytest.raises(sic.SicError, match=words) as error:
+        READERS[name](make(write_wav(tmp_path / "talk.wav") if name == "encode" else write_sic(tmp_path / "talk.sic")))
+    assert "\n" not in str(error.value) and "internal" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "file, words",
+    [
+        (io.StringIO(), "open as text.*'wb'"),
+        (io.BufferedReader(io.BytesIO()), "not a file open in mode 'wb'"),
+        ("no/such/folder/talk.sic", "folder does not exist"),
+        (".", "is a folder"),
+        (None, "None"),
+    ],
+    ids=["text", "read only", "no folder", "folder", "none"],
+)
+def test_what_cannot_be_written_is_refused_in_one_line(file: Any, words: str) -> None:
+    for write in (sic.write, sic.export):
+        with pytest.raises(sic.SicError, match=words) as error:
+            write(make_table(), file)
+        assert "\n" not in str(error.value)
+
+
+def test_errors_keep_their_class_and_name_no_option_of_a_command(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.sic"
+    bad.write_bytes(write_sic(tmp_path / "a.sic").read_bytes()[:-1])
+    with pytest.raises(FormatError, match=r"bad\.sic: "):
+        sic.read(bad)
+    other = write_sic(tmp_path / "other.sic", make_table(weights_hash=b"else"))
+    with pytest.raises(OtherWeights) as error:
+        sic.verify(other, decode=True)
+    assert "--model" not in str(error.value)
+
+
+def test_what_is_no_table_is_refused() -> None:
+    with pytest.raises(sic.SicError, match="EventTable"):
+        sic.write(None, io.BytesIO())  # type: ignore[arg-type]
+
+
+def test_sound_without_samples_is_refused(fake: fake_codec.FakeCodec) -> None:
+    for empty in ([], np.zeros(0), np.zeros((0, 2)), torch.zeros(0)):
+        with pytest.raises(sic.SicError, match="no samples"):
+            sic.encode(empty, 8000)
+    assert fake.asked == {}
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"model": 3}, "model is 3"),
+        ({"model": None, "device": "gpu"}, "no gpu device"),
+        ({"tags": {"take": 3}}, "tag 'take' is 3"),
+    ],
+)
+def test_options_of_another_type_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(sic.SicError, match=words):
+        sic.encode(np.zeros(800), 8000, **options)

@@ -117,3 +117,14 @@ def test_inspect_of_the_reference_preset_draws_amplitudes(tmp_path: Path) -> Non
     text = ok("inspect", write_sic(tmp_path / "reference.sic", table)).decode()
     assert "level of events over time" in text
     assert [line.split()[0] for line in text.splitlines() if " dB " in line] == ["0", "-10", "-20", "-30", "-40"]
+
+
+@pytest.mark.parametrize("columns", ["0", "", "wide", "1", "7"])
+def test_a_terminal_without_width_gets_all_of_it(columns: str, talk_sic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    usual = ok("inspect", talk_sic).decode()
+    monkeypatch.setenv("COLUMNS", columns)
+    printed = ok("inspect", talk_sic).decode()
+    if columns in ("1", "7"):  # as narrow as it can be drawn
+        usual, printed = (text.partition("over time")[0] for text in (usual, printed))
+    assert printed == usual and len(usual.splitlines()) > 10

@@ -184,12 +184,21 @@ def test_a_terminal_as_input_is_refused() -> None:
         assert_refused(sic_process("inspect", "-", stdin=terminal), "stdin is a terminal")
 
 
+@pytest.mark.parametrize("columns", ["80", "0"])
 @pytest.mark.parametrize("quiet", [False, True])
-def test_progress_only_on_a_terminal_and_only_unless_quiet(quiet: bool, tmp_path: Path) -> None:
+def test_progress_only_on_a_terminal_and_only_unless_quiet(quiet: bool, columns: str, tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "talk.wav")
     ours, theirs = os.openpty()
     with open(theirs, "wb") as terminal:
-        done = sic_process("encode", wav, *["-q"] * quiet, fake=True, capture_output=False, stderr=terminal)
+        done = sic_process(
+            "encode",
+            wav,
+            *["-q"] * quiet,
+            fake=True,
+            env=ENV | {"COLUMNS": columns},
+            capture_output=False,
+            stderr=terminal,
+        )
     assert done.returncode == 0
     shown = b""
     while True:

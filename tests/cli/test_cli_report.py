@@ -87,7 +87,7 @@ def test_an_input_is_never_overwritten(tmp_path: Path, coded: Path) -> None:
 
 def test_files_of_different_weights_are_not_put_on_one_page(tmp_path: Path, coded: Path) -> None:
     table = read_sic(coded)
-    other = write_sic(tmp_path / "other.sic", table.replace(header=replace(table.header, weights_hash=bytes(4))))
+    other = write_sic(tmp_path / "other.sic", table.replace(header=replace(table.header, weights_hash=b"else")))
     assert_refused(sic("report", coded, other, tmp_path / "page.html"), "other.sic", "weights")
 
 

@@ -12,6 +12,7 @@ from cli_support import assert_refused, ok, sic, sic_process
 
 import sparsecodec_cli
 from sparsecodec_cli.io.audio_writing import pcm16
+from sparsecodec_models.speech.model import SpeechModel
 
 CLIP = Path(__file__).parents[1] / "data" / "only-person-en.flac"
 
@@ -21,6 +22,17 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("coded") / "talk.sic"
     ok("encode", CLIP, out, "--effort", "0")
     return out
+
+
+def test_a_file_of_own_weights_is_tested_with_these(tmp_path: Path) -> None:
+    weights, coded = tmp_path / "my.safetensors", tmp_path / "talk.sic"
+    weights.write_bytes(SpeechModel.drawn(1).to_bytes())
+    sparsecodec_cli.write(sparsecodec_cli.encode(np.zeros(4000), 8000, model=weights, effort=0), coded)
+    result = sic("test", "--decode", coded)
+    assert result.exit_code == 1 and "needs 'speech' with weights" in result.stdout and "--model" in result.stdout
+    assert ok("test", "--decode", coded, "--model", weights).decode() == f"{coded}: ok\n"
+    assert_refused(sic("test", coded, "--model", weights), "--decode", exit_code=2)
+    assert "no model 'brass'" in sic("test", "--decode", coded, "--model", "brass").stdout
 
 
 def decoded(path: Path, tmp_path: Path) -> tuple[np.ndarray, int]:

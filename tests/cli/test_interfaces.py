@@ -15,7 +15,6 @@ from cli_support import ROOT, ok
 import sparsecodec_models
 from sparsecodec_cli import api
 from sparsecodec_cli.main import COMMANDS, cli
-from sparsecodec_models import ArraySource
 from sparsecodec_models import codec as models_codec
 
 # The commands are calls of the API
@@ -122,11 +121,6 @@ def interface_of(function: Callable) -> list[tuple[str, object, object]]:
 @pytest.mark.parametrize("name", [n for n, v in vars(fake_codec.FakeCodec).items() if callable(v) and n[0] != "_"])
 def test_the_fake_codec_has_the_real_signatures(name: str) -> None:
     assert interface_of(getattr(fake_codec.FakeCodec, name)) == interface_of(getattr(models_codec.Codec, name))
-
-
-@pytest.mark.parametrize("name", ["__init__", "read", "rewind"])
-def test_the_fake_source_has_the_real_signatures(name: str) -> None:
-    assert interface_of(getattr(fake_codec.ArraySource, name)) == interface_of(getattr(ArraySource, name))
 
 
 @pytest.mark.parametrize("name", ["load_codec", "choose_preset", "codec_for"])

@@ -273,7 +273,7 @@ def test_progress_reaches_the_end(speech: np.ndarray, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("bad", [[], [[]], [0.0, np.nan], [np.inf]])
 def test_compare_refuses_what_is_no_recording(bad: list[float], speech: np.ndarray) -> None:
     for pair in ((speech, bad), (bad, speech)):
-        with pytest.raises(sic.SicError, match=r"too short|NaN"):
+        with pytest.raises(sic.SicError, match=r"too short|NaN|shape \(1, 0\)"):
             sic.compare(np.array(pair[0]), RATE, np.array(pair[1]))
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import documented_reader
+import numpy as np
 import pytest
 from format_strategies import headers, make_header, quick
 from hypothesis import given
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from sparsecodec_formats import LAYOUTS, EventTable, FormatError, Header, Reader, SicError, dumps, loads, verify
 from sparsecodec_formats.container.framing import pack_end
 from sparsecodec_formats.container.header_bytes import MAGIC, RATES, VERSION, pack_header
+from sparsecodec_formats.header import NO_WEIGHTS
 from sparsecodec_formats.varint import encode_varint
 
 
@@ -33,19 +35,30 @@ from sparsecodec_formats.varint import encode_varint
         ("model", "Speech"),
         ("model", "speech\n"),
         ("model", "s" * 33),
+        ("model", None),
         ("weights_hash", bytes(3)),
+        ("weights_hash", 4),
+        ("weights_hash", "9264c4e1"),
+        ("time_unit", "soon"),
+        ("time_unit", float("nan")),
         ("time_unit", Fraction(0)),
         ("time_unit", Fraction(-1, 100)),
         ("time_unit", Fraction(1, 2**32)),
         ("step", (1.0,)),
         ("step", (0.0,) * 32),
         ("step", (1.05,) * 32),
+        ("step", 1.0),
+        ("step", ("a",) * 32),
         ("step", (float("nan"),) * 32),
         ("seed", -1),
         ("seed", 2**32),
         ("statistics", -1),
         ("statistics", 256),
         ("tags", {"": "x"}),
+        ("tags", {"take": 3}),
+        ("tags", {3: "take"}),
+        ("tags", "title"),
+        ("channels", [1] * 99),
         ("tags", {"a=b": "x"}),
         ("tags", {"a\n": "x"}),
         ("tags", {"a": "\ud800"}),
@@ -204,3 +217,12 @@ def test_the_documented_reader_finds_the_same(header: Header) -> None:
         "seed": header.seed,
         "tags": header.tags,
     }
+
+
+def test_rate_channels_and_length_suffice() -> None:
+    header = Header(16_000, 2, 48_000)
+    assert (header.model, header.weights_hash, header.duration_s) == ("speech", NO_WEIGHTS, 3.0)
+    table = EventTable(header, [0.5, 1.25], np.full((2, 32), 0.375), [0, 1])
+    read = loads(dumps(table))
+    assert read.header == header and (read.vector == 0.375).all()
+    np.testing.assert_allclose(read.time, table.time, atol=float(header.time_unit) / 2)

@@ -10,7 +10,7 @@ import soxr
 import torch
 from speech_support import CLIPS, decode, encode, encoded, estoi, recording
 
-from sparsecodec_formats import SicError, container, edit
+from sparsecodec_formats import EventTable, Header, SicError, container, edit
 from sparsecodec_models import ArraySource, codec_for, list_models, load_codec
 from sparsecodec_models.speech.analysis.candidates import CandidateFinder, Candidates
 from sparsecodec_models.speech.analysis.fit import Events, events_of
@@ -27,6 +27,16 @@ def test_a_file_of_other_weights_is_refused(codec: SpeechCodec) -> None:
     for refuse in (lambda: codec.decode(strange), lambda: codec_for(strange.header)):
         with pytest.raises(SicError, match="31323334"):
             refuse()
+
+
+def test_a_header_that_names_no_weights_is_played_with_any(codec: SpeechCodec) -> None:
+    vector = np.zeros((1, 32))
+    vector[0, :3], vector[0, 6] = (10, 4, 4), 1  # -15 dB, slow, begins by itself
+    table = EventTable(Header(8000, 1, 4000), [0.2], vector)
+    named = table.replace(header=replace(table.header, weights_hash=codec.weights_hash))
+    assert codec_for(table.header).weights_hash == codec.weights_hash
+    assert np.abs(decode(codec, table)).max() > 0.01
+    np.testing.assert_array_equal(decode(codec, table), decode(codec, named))
 
 
 def test_a_file_of_an_unknown_model_is_refused(codec: SpeechCodec) -> None:

@@ -24,22 +24,6 @@ BLOCK = 1000
 LEVEL = 0  # index of level_db in the vectors of `speech`
 
 
-class ArraySource:
-    def __init__(self, samples: Any, sample_rate: int) -> None:
-        self._array = np.asarray(samples, np.float32).reshape(len(samples), -1)
-        self.sample_rate = sample_rate
-        self.n_samples, self.channels = self._array.shape
-        self._n_read = 0
-
-    def read(self, n: int, /) -> np.ndarray:
-        block = self._array[self._n_read : self._n_read + n]
-        self._n_read += len(block)
-        return block
-
-    def rewind(self) -> None:
-        self._n_read = 0
-
-
 class FakeCodec:
     default_effort = 3
     model_rate = 22050
@@ -149,7 +133,7 @@ def install(set_attribute: Callable[..., None] = setattr, **options: Any) -> Fak
     """Put CODEC in the place of every model; `set_attribute` is setattr, or monkeypatch.setattr."""
     import sparsecodec_models
 
-    for stand_in in (load_codec, choose_preset, codec_for, ArraySource):
+    for stand_in in (load_codec, choose_preset, codec_for):
         set_attribute(sparsecodec_models, stand_in.__name__, stand_in, **options)
     CODEC.asked = {}
     return CODEC
