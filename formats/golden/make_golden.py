@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsecodec_formats import LAYOUTS, EventTable, Header, dumps, loads, nearest_step
+from sparsecodec_formats import LAYOUTS, EventTable, Header, dumps, loads, nearest_gain, nearest_step
 from sparsecodec_formats.interchange.rows import PLACE, event_rows, header_fields
 
 HERE = Path(__file__).parent
@@ -47,6 +47,8 @@ def tables() -> dict[str, EventTable]:
         "header": EventTable.empty(_everything()),
         "coded": _voices(_with(speech, n_samples=11 * 44_100, step=(nearest_step(1.5),) * 32), 70),
         "coded-stereo": _voices(_with(speech, channels=2, n_samples=44_100, step=(nearest_step(0.4),) * 32), 30),
+        "shared": _voices(_with(speech, channels=2, n_samples=44_100, gains=[[1.0], [-1.0]]), 12),
+        "gains": _voices(_with(speech, channels=4, n_samples=44_100, gains=_gains()), 20),
         "coded-edges": _extremes(
             _with(speech, n_samples=8000, step=tuple(nearest_step(2.0 ** (dim - 16)) for dim in range(32)))
         ),
@@ -80,7 +82,13 @@ def _everything() -> Header:
         seed=1,
         tags={"title": "all of it"},
         statistics=255,
+        gains=((1.0,), (nearest_gain(-0.1),), (0.0,)),
     )
+
+
+def _gains() -> list[list[float]]:
+    """Of two streams in four channels: one alone, none, both at levels of their own, the softest."""
+    return [[1.0, 0.0], [0.0, 0.0], [nearest_gain(0.5), nearest_gain(-0.99)], [0.0, nearest_gain(-1e-9)]]
 
 
 def _example(header: Header) -> EventTable:
@@ -93,8 +101,8 @@ def _numbered(header: Header, n: int) -> EventTable:
     """n events all over the source, whose numbers follow from their index alone."""
     i, dim = np.arange(n)[:, None], np.arange(32)
     vector = (i * i + 7 * i * dim + 3 * dim) % 9 - 4 + 40 * (dim == 0)
-    first = np.arange(n) // header.channels * header.channels  # in stereo, both channels at the same time
-    return EventTable(header, header.duration_s * first / n, vector, np.arange(n) % header.channels)
+    first = np.arange(n) // header.streams * header.streams  # in stereo, both channels at the same time
+    return EventTable(header, header.duration_s * first / n, vector, np.arange(n) % header.streams)
 
 
 def _voices(header: Header, n: int) -> EventTable:
@@ -110,7 +118,7 @@ def _voices(header: Header, n: int) -> EventTable:
     vector[-3:] *= 40  # as no speech has
     amplitude = np.where(i < n // 4, 1.0, 0.5)
     time = time_index * float(header.time_unit)
-    return EventTable(header, time, vector * header.step[0], i % header.channels, amplitude)
+    return EventTable(header, time, vector * header.step[0], i % header.streams, amplitude)
 
 
 def _notes(header: Header, n: int) -> EventTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .container import Block, Reader, Spending, Writer, dumps, loads, read, sizes, spending, verify, write
 from .errors import FormatError, SicError
+from .gains import nearest_gain
 from .header import N_DIMS, Header
 from .presets import LAYOUTS, Dim, Layout, layout_of
 from .presets.voices import Voices
@@ -30,6 +31,7 @@ __all__ = [
     "dumps",
     "layout_of",
     "loads",
+    "nearest_gain",
     "nearest_step",
     "quantise",
     "read",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Real
 
 from .errors import SicError, shown_value
+from .gains import code_of_gain
 from .steps import code_of_step
 from .varint import MAX_INT
 
@@ -42,6 +43,8 @@ class Header:
         seed: of the decoder's noise, 0..2**32-1.
         tags: free text by key; keys are not empty and hold no "=" and no control characters.
         statistics: number of those that blocks are coded with, 0..255, as in blocks/statistics; 0 = none.
+        gains: of each channel, the gain of each coded stream in it, as made by `nearest_gain`; 1..channels streams.
+            Empty: every channel is a stream of its own (which is also what an identity becomes).
 
     Raises SicError when made with anything else.
     """
@@ -56,6 +59,7 @@ class Header:
     seed: int = 0
     tags: dict[str, str] = field(default_factory=dict, hash=False)
     statistics: int = 0
+    gains: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -83,6 +87,10 @@ class Header:
         for step in self.step:
             code_of_step(step)
         _check_tags(self.tags)
+        self._set("gains", tuple(tuple(float(gain) for gain in row) for row in self.gains))
+        _check_gains(self.gains, self.channels)
+        if self.gains and self.gains == _alone(self.channels):
+            self._set("gains", ())
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -91,6 +99,20 @@ class Header:
     def duration_s(self) -> float:
         """Length of the source in seconds."""
         return self.n_samples / self.sample_rate
+
+    @property
+    def streams(self) -> int:
+        """How many streams are coded; what `EventTable.channel` counts."""
+        return len(self.gains[0]) if self.gains else self.channels
+
+    @property
+    def stream_gains(self) -> tuple[tuple[float, ...], ...]:
+        """`gains`, an identity where it is empty: [channels][streams]."""
+        return self.gains or _alone(self.channels)
+
+    def of_streams(self) -> Header:
+        """The header of a recording whose channels are this one's streams."""
+        return replace(self, channels=self.streams, gains=())
 
 
 def whole_number(name: str, value: object, low: int, high: int) -> int:
@@ -104,6 +126,22 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
     if not low <= number <= high:
         raise SicError(f"{name} is {number}; it must be in {low}..{high}")
     return number
+
+
+def _alone(channels: int) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(stream == channel) for stream in range(channels)) for channel in range(channels))
+
+
+def _check_gains(gains: tuple[tuple[float, ...], ...], channels: int) -> None:
+    lengths = sorted({len(row) for row in gains})
+    if gains and (len(gains) != channels or len(lengths) > 1 or not 1 <= lengths[0] <= channels):
+        raise SicError(
+            f"the gains are {len(gains)} rows of {lengths} streams; a row for each of the {channels} channels is"
+            f" needed, all of 1..{channels} streams"
+        )
+    for row in gains:
+        for gain in row:
+            code_of_gain(gain)
 
 
 def _check_tags(tags: dict[str, str]) -> None:

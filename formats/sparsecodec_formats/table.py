@@ -22,7 +22,8 @@ class EventTable:
         time: float64 [n], seconds from the start of the source, >= 0, ascending. An event at or after the end
             is allowed (and silent).
         vector: float32 [n, 32], finite; `presets.layout_of(header)` tells what the dims mean.
-        channel: uint8 [n], below header.channels; zeros unless given.
+        channel: uint8 [n], below header.streams; zeros unless given. The stream that the event belongs to, which is a
+            channel of the source where `header.gains` says nothing else.
         amplitude: float32 [n], linear, >= 0, a factor of the event's sound; ones unless given. In `reference` it
             is the height of the encoder's switch; `speech` leaves it at 1, and edits of the level use it.
 
@@ -60,8 +61,8 @@ class EventTable:
             raise SicError("events are not in order of time; EventTable.from_unsorted sorts them")
         if not np.isfinite(vectors).all():
             raise SicError("every number of an event's vector must be finite")
-        if not ((channels >= 0).all() and (channels < header.channels).all()):
-            raise SicError(f"an event's channel is outside 0..{header.channels - 1}")
+        if not ((channels >= 0).all() and (channels < header.streams).all()):
+            raise SicError(f"an event's channel is outside 0..{header.streams - 1}")
         if not (np.isfinite(amplitudes).all() and (amplitudes >= 0).all()):
             raise SicError("every event's amplitude must be a finite number >= 0")
         object.__setattr__(self, "header", header)

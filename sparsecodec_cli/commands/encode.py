@@ -48,7 +48,7 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     "--events-per-second",
     type=POSITIVE,
     metavar="N",
-    help="Upper limit for the events in each channel. Not with --bitrate.",
+    help="Upper limit for the events in each coded channel. Not with --bitrate.",
 )
 @click.option(
     "--snr-stop",
@@ -113,8 +113,9 @@ def command(
       sic encode call.pcm --raw-rate 8000 --raw-format mulaw
 
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length. With
-    pip install 'sparsecodec[media]', IN is also what FFmpeg reads: m4a, WebM, WMA, videos, ... Each channel is encoded
-    by itself. Without OUT, the output is IN with the extension .sic.
+    pip install 'sparsecodec[media]', IN is also what FFmpeg reads: m4a, WebM, WMA, videos, ... Channels that are
+    the same, but for their level or polarity, are encoded once, others by themselves. Without OUT, the output is IN
+    with the extension .sic.
     """
     raw = raw_format_of(raw_rate, raw_channels, raw_coding)
     wishes = {"--bitrate": bitrate_kbps, "--events-per-second": events_per_second, "--snr-stop": snr_stop_db}

@@ -14,9 +14,21 @@ from format_strategies import headers, make_header, quick
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsecodec_formats import LAYOUTS, EventTable, FormatError, Header, Reader, SicError, dumps, loads, verify
+from sparsecodec_formats import (
+    LAYOUTS,
+    EventTable,
+    FormatError,
+    Header,
+    Reader,
+    SicError,
+    dumps,
+    loads,
+    nearest_gain,
+    verify,
+)
 from sparsecodec_formats.container.framing import pack_end
 from sparsecodec_formats.container.header_bytes import MAGIC, RATES, VERSION, pack_header
+from sparsecodec_formats.gains import LEAST_GAIN, code_of_gain, gain_of_code
 from sparsecodec_formats.header import NO_WEIGHTS
 from sparsecodec_formats.varint import encode_varint
 
@@ -54,6 +66,12 @@ from sparsecodec_formats.varint import encode_varint
         ("seed", 2**32),
         ("statistics", -1),
         ("statistics", 256),
+        ("gains", ((1.0,), (1.0,))),  # of two channels, where there is one
+        ("gains", ((1.0, 0.0),)),  # more streams than channels
+        ("gains", ((),)),
+        ("gains", ((0.3,),)),  # not on the grid
+        ("gains", ((1.5,),)),
+        ("gains", ((float("nan"),),)),
         ("tags", {"": "x"}),
         ("tags", {"take": 3}),
         ("tags", {3: "take"}),
@@ -69,6 +87,37 @@ def test_header_refuses(field: str, value: object) -> None:
     with pytest.raises(SicError) as caught:
         make_header(**{field: value})
     assert "\n" not in str(caught.value)
+
+
+def test_an_identity_of_gains_is_none() -> None:
+    header = make_header(channels=2, gains=[[1, 0], [0, 1]])
+    assert header == make_header(channels=2) and header.streams == 2
+    assert header.stream_gains == ((1.0, 0.0), (0.0, 1.0))
+
+
+def test_streams_are_what_events_count() -> None:
+    header = make_header(channels=3, gains=[[1, 0], [0, 0], [0, -1]])
+    assert (header.channels, header.streams) == (3, 2)
+    assert header.of_streams() == make_header(channels=2)
+    EventTable(header, [0.0], np.zeros((1, 32)), [1])
+    with pytest.raises(SicError, match=r"channel is outside 0\.\.1"):
+        EventTable(header, [0.0], np.zeros((1, 32)), [2])
+
+
+@pytest.mark.parametrize("gain", [0.0, 1.0, -1.0, 0.5, -0.1, 0.999, 1e-4])
+def test_gains_are_within_a_hundredth_of_a_db(gain: float) -> None:
+    nearest = nearest_gain(gain)
+    assert gain_of_code(code_of_gain(nearest)) == nearest
+    assert nearest == pytest.approx(gain, rel=0.0006)
+    assert nearest == float(np.float32(nearest)) and (abs(gain) not in (0, 1) or nearest == gain)
+
+
+def test_a_gain_takes_at_most_two_bytes_and_the_softest_is_no_silence() -> None:
+    assert nearest_gain(-1e-12) == -LEAST_GAIN == gain_of_code(-8191)
+    alike = make_header(channels=2, gains=[[1], [1]])
+    assert len(pack_header(alike)) == len(pack_header(make_header(channels=2))) + 3
+    soft = make_header(channels=2, gains=[[1], [LEAST_GAIN]])
+    assert len(pack_header(soft)) == len(pack_header(alike)) + 1
 
 
 # Bytes
@@ -100,6 +149,8 @@ def test_bodies_are_cut_where_the_test_thinks() -> None:
     assert loads(file_of(fine)).header == make_header(time_unit=Fraction(1, 10_000))
     seeded = b"\x08" + BODY[1:] + b"\x07"
     assert loads(file_of(seeded)).header == make_header(seed=7)
+    mixed = b"\x21" + RATE + b"\x02\x01\x02\x01" + SAMPLES + PRESET + HASH + STATISTICS + STEP
+    assert loads(file_of(mixed)).header == make_header(channels=2, gains=((1.0,), (-1.0,)))
     tagged = b"\x10" + BODY[1:] + b"\x01\x01a\x00"
     assert loads(file_of(tagged)).header == make_header(tags={"a": ""})
     named = b"\0" + RATE + SAMPLES + b"\0\x05drums" + HASH + STATISTICS + STEP
@@ -114,11 +165,14 @@ def test_bodies_are_cut_where_the_test_thinks() -> None:
         b"",
         BODY[:-1],
         BODY + b"\0",
-        b"\x20" + BODY[1:],  # flags that mean nothing
+        b"\x40" + BODY[1:],  # flags that mean nothing
         b"\x80" + BODY[1:],
         b"\0\0\0" + BODY[2:],  # rate 0
         b"\0\x0e" + BODY[2:],  # a rate code that means nothing
         b"\x01" + RATE + b"\0" + BODY[2:],  # no channels
+        b"\x20" + RATE + b"\0" + BODY[2:],  # gains of no stream
+        b"\x20" + RATE + b"\x02\x02\x02" + BODY[2:],  # two streams in one channel
+        b"\x20" + RATE + b"\x01\xff\x7f" + BODY[2:],  # a gain below the softest
         BODY.replace(SAMPLES + PRESET, SAMPLES + b"\x63"),  # a preset number that means nothing
         BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\0"),  # a preset without a name
         BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\x05Music"),
@@ -148,6 +202,8 @@ def test_hostile_headers_are_refused(body: bytes) -> None:
     [
         b"\0\0" + encode_varint(44_100) + BODY[2:],  # a rate that has a code
         b"\x01" + RATE + b"\x01" + BODY[2:],  # one channel
+        b"\x20" + RATE + b"\x01\x02" + BODY[2:],  # gains that say nothing
+        b"\x21" + RATE + b"\x02\x02\x02\0\0\x02" + BODY[2:],
         BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\x06speech"),  # a preset that has a number
         b"\x02" + BODY[1:-1] + UNIT + STEP,
         b"\x04" + BODY[1:-1] + STEP * 32,  # 32 steps that are one
@@ -208,6 +264,7 @@ def test_the_documented_reader_finds_the_same(header: Header) -> None:
     assert found == {
         "sample_rate": header.sample_rate,
         "channels": header.channels,
+        "gains": header.gains,
         "n_samples": header.n_samples,
         "model": header.model,
         "weights_hash": header.weights_hash,

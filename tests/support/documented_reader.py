@@ -6,6 +6,7 @@ import json
 import zlib
 from itertools import pairwise
 from pathlib import Path
+from struct import pack, unpack
 from typing import Any
 
 STATISTICS = Path(__file__).parents[2] / "formats/sparsecodec_formats/blocks/statistics"
@@ -16,6 +17,15 @@ MOST = 2**20
 
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 PRESETS = {1: "speech", 2: "reference", 3: "music"}
+
+
+def gain(number: int) -> float:
+    """What a zigzag stands for."""
+    if number == 0:
+        return 0.0
+    code = number // 2 if number % 2 == 0 else -(number + 1) // 2
+    (single,) = unpack("<f", pack("<f", 10 ** (-(abs(code) - 1) / 2000)))
+    return single if code > 0 else -single
 
 
 def header(data: bytes) -> tuple[dict[str, Any], int]:
@@ -46,6 +56,9 @@ def header(data: bytes) -> tuple[dict[str, Any], int]:
     rate = take(1)[0]
     found: dict[str, Any] = {"sample_rate": RATES[rate - 1] if rate else varint()}
     found["channels"] = take(1)[0] if flags & 1 else 1
+    streams = take(1)[0] if flags & 32 else 0
+    codes_of = [[varint() for _ in range(streams)] for _ in range(found["channels"] if streams else 0)]
+    found["gains"] = tuple(tuple(gain(code) for code in row) for row in codes_of)
     found["n_samples"] = varint()
     preset = take(1)[0]
     found["model"] = PRESETS[preset] if preset else text()

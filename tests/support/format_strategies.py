@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from sparsecodec_formats import LAYOUTS, EventTable, Header, nearest_step
 from sparsecodec_formats.blocks import statistics
 from sparsecodec_formats.container.header_bytes import RATES, USUAL_TIME_UNIT
+from sparsecodec_formats.gains import MAX_CODE, gain_of_code
 
 quick = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -40,8 +42,21 @@ def make_table(times: list[float], in_channel: list[int] | None = None, **header
     return EventTable(make_header(**header), times, vector, in_channel)
 
 
-def headers() -> st.SearchStrategy[Header]:
+@st.composite
+def headers(draw: st.DrawFn) -> Header:
     """Any header that can be written here, but with a time unit that leaves room for a minute."""
+    header = draw(headers_without_gains())
+    streams = draw(st.integers(0, min(4, header.channels)))
+    one = st.integers(-MAX_CODE, MAX_CODE).map(gain_of_code) | st.sampled_from([0.0, 1.0, -1.0])
+    row = st.lists(one, min_size=streams, max_size=streams)
+    n_rows = min(header.channels, 6) if streams else 0
+    drawn = [tuple(draw(row)) for _ in range(n_rows)]
+    gains = (drawn * header.channels)[: header.channels]  # of many channels, the same again
+    return replace(header, gains=tuple(gains))
+
+
+def headers_without_gains() -> st.SearchStrategy[Header]:
+    """As `headers`, every channel a stream of its own."""
     u32 = st.integers(0, 2**32 - 1)
     step = st.floats(1e-5, 6e4).map(nearest_step)
     text = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -72,6 +87,6 @@ def tables(draw: st.DrawFn, max_events: int = 12) -> EventTable:
         header,
         draw(hnp.arrays(np.float64, n, elements=st.floats(0, 60))),
         vector * np.float32(header.step[0]) + (np.arange(32) == 7) * odd,
-        draw(hnp.arrays(np.uint8, n, elements=st.integers(0, header.channels - 1))),
+        draw(hnp.arrays(np.uint8, n, elements=st.integers(0, header.streams - 1))),
         draw(st.none() | hnp.arrays(np.float32, n, elements=st.floats(0, 1000, width=32))),
     )

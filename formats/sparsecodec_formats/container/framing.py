@@ -48,7 +48,7 @@ class Head:
 def pack_head(head: Head, header: Header) -> bytes:
     """The bytes of a block's head."""
     data = bytes([BLOCK_MARK | head.codec])
-    if header.channels > 1:
+    if header.streams > 1:
         data += bytes([head.channel])
     for number in (head.n_events, head.first_index, head.first_time, head.payload_bytes):
         data += encode_varint(number)
@@ -61,12 +61,12 @@ def parse_head(data: bytes, header: Header) -> tuple[Head, int]:
     mark = cursor.byte()
     if mark & 0xF0 != BLOCK_MARK:
         raise FormatError(f"it begins with {mark:#04x}, which is no block's mark")
-    channel = cursor.byte() if header.channels > 1 else 0
+    channel = cursor.byte() if header.streams > 1 else 0
     n_events, first_index, first_time, payload_bytes = (cursor.varint() for _ in range(4))
     if cursor.take(CHECK_BYTES) != check_of(data[: cursor.position - CHECK_BYTES]):
         raise FormatError("the check of its head does not match")
-    if channel >= header.channels:
-        raise FormatError(f"its channel is {channel} of {header.channels}")
+    if channel >= header.streams:
+        raise FormatError(f"its channel is {channel} of {header.streams}")
     if not 1 <= n_events <= MAX_BLOCK_EVENTS:
         raise FormatError(f"it claims {n_events} events; there must be 1 to {MAX_BLOCK_EVENTS}")
     if payload_bytes > max_payload_bytes(n_events):

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+
 from sparsecodec_formats.crc import check_of
 from sparsecodec_formats.errors import FormatError, SicError
+from sparsecodec_formats.gains import MAX_CODE, code_of_gain, gain_of_code
 from sparsecodec_formats.header import MAX_TAG_BYTES, MAX_U32, N_DIMS, WEIGHTS_HASH_BYTES, Header
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.steps import code_of_step, step_of_code
-from sparsecodec_formats.varint import Cursor, encode_varint
+from sparsecodec_formats.varint import Cursor, encode_varint, encode_varints, unzigzag, zigzag
 
 MAGIC = b"\x89SIC"
 VERSION = 0x10
 """Major version in the high four bits, minor in the low."""
 
-MAX_BODY_BYTES = 2**18
+MAX_BODY_BYTES = 2**19
 """More than any legal header: bounds what a reader takes in before it has checked anything."""
 
-CHANNELS, TIME_UNIT, STEPS, SEED, TAGS = (1 << bit for bit in range(5))
-"""Flags: which fields are given. Absent, they are USUAL_CHANNELS and so on, and one step holds for all dims."""
+CHANNELS, TIME_UNIT, STEPS, SEED, TAGS, GAINS = (1 << bit for bit in range(6))
+"""Flags: which fields are given. Absent, they are USUAL_CHANNELS and so on, one step holds for all dims,
+and each channel is a stream of its own."""
 
 USUAL_CHANNELS = 1
 USUAL_TIME_UNIT = Fraction(32, 11_025)
@@ -60,6 +64,7 @@ def _pack_body(header: Header) -> bytes:
         STEPS: len(steps) > 1,
         SEED: header.seed != USUAL_SEED,
         TAGS: bool(header.tags),
+        GAINS: bool(header.gains),
     }
     body = bytearray([sum(flag for flag, is_given in given.items() if is_given)])
     if header.sample_rate in RATES:
@@ -68,6 +73,10 @@ def _pack_body(header: Header) -> bytes:
         body += b"\0" + encode_varint(header.sample_rate)
     if given[CHANNELS]:
         body.append(header.channels)
+    if given[GAINS]:
+        body.append(header.streams)
+        codes = [code_of_gain(gain) for row in header.gains for gain in row]
+        body += encode_varints(zigzag(np.array(codes, np.int64)))
     body += encode_varint(header.n_samples)
     if header.model in LAYOUTS:
         body.append(LAYOUTS[header.model].number)
@@ -89,11 +98,14 @@ def _pack_body(header: Header) -> bytes:
 
 def _parse_body(cursor: Cursor) -> Header:
     flags = cursor.byte()
-    if flags >> 5:
-        raise FormatError(f"its flags are {flags:#04x}, of which this version of the library knows the lower five")
+    if flags >> 6:
+        raise FormatError(f"its flags are {flags:#04x}, of which this version of the library knows the lower six")
+    sample_rate = _take_rate(cursor)
+    channels = cursor.byte() if flags & CHANNELS else USUAL_CHANNELS
     return Header(
-        sample_rate=_take_rate(cursor),
-        channels=cursor.byte() if flags & CHANNELS else USUAL_CHANNELS,
+        sample_rate=sample_rate,
+        channels=channels,
+        gains=_take_gains(cursor, channels) if flags & GAINS else (),
         n_samples=cursor.varint(),
         model=_take_model(cursor),
         weights_hash=cursor.take(WEIGHTS_HASH_BYTES),
@@ -110,6 +122,14 @@ def _take_rate(cursor: Cursor) -> int:
     if code > len(RATES):
         raise FormatError(f"sample rate code {code} is not known")
     return RATES[code - 1] if code else cursor.varint()
+
+
+def _take_gains(cursor: Cursor, channels: int) -> tuple[tuple[float, ...], ...]:
+    streams = cursor.byte()
+    if not 1 <= streams <= channels:
+        raise FormatError(f"{channels} channels are said to be made of {streams} streams")
+    codes = unzigzag(np.array([cursor.varint(2 * MAX_CODE) for _ in range(channels * streams)], np.int64))
+    return tuple(tuple(gain_of_code(int(code)) for code in row) for row in codes.reshape(channels, streams))
 
 
 def _take_model(cursor: Cursor) -> str:

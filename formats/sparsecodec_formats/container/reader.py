@@ -32,7 +32,7 @@ class Block:
     """Some neighbouring events of one channel.
 
     Attributes:
-        channel: of the source.
+        channel: as in `EventTable`.
         first_index: events of this channel before the table's first (what `EventTable.rank_in_channel` counts
             from in a whole file).
         start_s: time of the first event.
@@ -218,8 +218,8 @@ class _Order:
 
     def __init__(self, header: Header) -> None:
         self.n_blocks = 0
-        self.n_events = [0] * header.channels
-        self.last_time = [0] * header.channels
+        self.n_events = [0] * header.streams
+        self.last_time = [0] * header.streams
         self._last = (0, 0)
 
     def count(self, head: Head, window: int) -> int:

@@ -33,7 +33,7 @@ class Writer:
         self.header = header
         self._file = fileobj
         self._crc = 0
-        self._n_events = [0] * header.channels
+        self._n_events = [0] * header.streams
         self._window = 0
         self._last_time = 0
         self._pending: list[QuantisedEvents] = []

@@ -1,4 +1,5 @@
-"""The notes of a table as a Standard MIDI File: a track for each of the source's channels.
+"""The notes of a table as a Standard MIDI File: a track for each of the streams that are coded,
+which mostly are the source's channels.
 
 Pitches between those of the keyboard are kept by pitch bend. A bend holds for all notes of a MIDI channel, so notes
 that sound at the same time with different bends get channels of their own, of the 15 that are not for drums; where more
@@ -32,7 +33,7 @@ OFF, BEND, ON = range(3)  # of messages at one time, the order
 
 @dataclass(frozen=True)
 class Stroke:
-    """A note as MIDI tells it. on, off: ticks; source: channel of the source; channel: of MIDI; bend: -8192 … 8191, to
+    """A note as MIDI tells it. on, off: ticks; source: stream; channel: of MIDI; bend: -8192 … 8191, to
     be set before it, None where the channel has it."""
 
     on: int
@@ -81,7 +82,7 @@ def write_midi(table: EventTable, file: BinaryIO, *, tempo_bpm: float = 120.0) -
     made = strokes(notes, beat_us)
     out = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
     out.tracks.append(_timed([(0, ON, mido.MetaMessage("set_tempo", tempo=beat_us))], end))
-    for source in range(table.header.channels):
+    for source in range(table.header.streams):
         out.tracks.append(_track(source, [stroke for stroke in made if stroke.source == source], end))
     out.save(file=file)
     return len(notes)
@@ -95,7 +96,7 @@ def ticks(time_s: float, beat_us: int) -> int:
 def strokes(notes: Iterable[Note], beat_us: int) -> list[Stroke]:
     """Notes in order of their onsets as MIDI tells them, each at least a tick long."""
     channels = [_Channel(number) for number in CHANNELS]
-    drums: dict[tuple[int, int], int] = {}  # the last stroke of each, by channel of the source and key
+    drums: dict[tuple[int, int], int] = {}  # the last stroke of each, by stream and key
     out: list[Stroke] = []
     for note in notes:
         on = ticks(note.onset_s, beat_us)

@@ -73,6 +73,7 @@ def header_fields(header: Header) -> dict[str, Any]:
         "statistics": header.statistics,
         "sample_rate_hz": header.sample_rate,
         "channels": header.channels,
+        "gains": [list(row) for row in header.gains] or None,
         "n_samples": header.n_samples,
         "time_unit": list(header.time_unit.as_integer_ratio()),
         "step": list(header.step),
