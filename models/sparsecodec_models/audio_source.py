@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparsecodec_formats.errors import SicError
 
+from .dsp import infrasound
 from .dsp.resampling import resampled
 
 READ_SAMPLES = 2**15
@@ -60,23 +61,43 @@ class ArraySource:
 
 
 class ModelRateAudio:
-    """A source at the model's rate, to be read from its start as often as an analysis needs to."""
+    """A source at the model's rate, to be read from its start as often as an analysis needs to.
+
+    A channel with much of its energy below 20 Hz (`infrasound.LOUD`) comes without what lies there; the others are not
+    changed in a bit.
+    """
 
     def __init__(self, source: AudioSource, model_rate: int, progress: Progress | None = None) -> None:
         """model_rate: Hz; progress: of the whole analysis."""
         self._source, self._model_rate, self._progress = source, model_rate, progress
+        self._rumbles: NDArray[np.bool_] | None = None  # channels with loud infrasound, once that is known
 
     def blocks(self, begins: float = 0.0, ends: float = 1.0) -> Iterator[NDArray[np.float32]]:
         """All of it, as blocks float32 [m, channels]. begins, ends: share of the analysis that is done before and after
         it. SicError for audio that is not finite, or shorter than it says."""
-        source = self._source
-        source.rewind()
-        blocks = resampled(self._read(), source.sample_rate, self._model_rate, source.channels)
-        for n_blocks, block in enumerate(blocks, start=1):
+        source, n_read = self._source, 0
+        if self._rumbles is None:
+            self._rumbles = infrasound.is_loud(self._read(), source.sample_rate, source.channels)
+
+        def counted() -> Iterator[tuple[NDArray[np.float32], bool]]:
+            nonlocal n_read
+            for block in self._audible():
+                n_read += len(block)
+                yield block, n_read == source.n_samples
+
+        for block in resampled(counted(), source.sample_rate, self._model_rate, source.channels):
             yield block
             if self._progress:
-                read = min(1.0, n_blocks * self._at_once / source.n_samples)
-                self._progress(begins + (ends - begins) * read)
+                self._progress(begins + (ends - begins) * n_read / source.n_samples)
+
+    def _audible(self) -> Iterator[NDArray[np.float32]]:
+        """The source from its first sample on, without infrasound where that is loud."""
+        rumbles = self._rumbles
+        if rumbles is None or not rumbles.any():
+            yield from self._read()
+        else:
+            for block, low in infrasound.split(self._read(), self._source.sample_rate):
+                yield block - low * rumbles
 
     @property
     def _at_once(self) -> int:
@@ -84,9 +105,10 @@ class ModelRateAudio:
         bounded, too."""
         return max(1, min(READ_SAMPLES, READ_SAMPLES * self._source.sample_rate // self._model_rate))
 
-    def _read(self) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        """Blocks of the source, and whether each is the last."""
+    def _read(self) -> Iterator[NDArray[np.float32]]:
+        """The source from its first sample on, as it is."""
         source, n_read = self._source, 0
+        source.rewind()
         while n_read < source.n_samples:
             block = np.asarray(source.read(min(self._at_once, source.n_samples - n_read)), dtype=np.float32)
             if not len(block):
@@ -94,4 +116,4 @@ class ModelRateAudio:
             if not np.isfinite(block).all():
                 raise SicError("the audio holds samples that are NaN or infinite; repair it first")
             n_read += len(block)
-            yield block.reshape(len(block), source.channels), n_read == source.n_samples
+            yield block.reshape(len(block), source.channels)
