@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .coding import AUTO, codec_for, decode, decode_blocks, encode, load_codec, resolve_device
+from .coding import (
+    AUTO,
+    codec_for,
+    decode,
+    decode_blocks,
+    decode_within_full_scale,
+    encode,
+    load_codec,
+    resolve_device,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +39,7 @@ __all__ = [
     "compare",
     "decode",
     "decode_blocks",
+    "decode_within_full_scale",
     "encode",
     "export",
     "inspect",

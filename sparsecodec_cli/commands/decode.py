@@ -114,7 +114,7 @@ def command(
         about(input_path),
         progress_bar("decoding", quiet=quiet) as progress,
     ):
-        blocks = api.decode_blocks(
+        sound = api.decode_within_full_scale(
             table,
             events=events,
             start_s=start_s,
@@ -125,14 +125,14 @@ def command(
             device=device,
             progress=progress,
         )
-        n_clipped = audio.write_audio(
+        audio.write_audio(
             out,
             output_path,
-            blocks,
+            sound,
             audio_format=audio_format,
             sample_rate=sample_rate or header.sample_rate,
             channels=header.channels,
             n_samples=header.n_samples if is_whole and sample_rate in (None, header.sample_rate) else None,
         )
-    if n_clipped:
-        note(summary.of_clipping(output_path, n_clipped), quiet=quiet)
+    if sound.n_over:
+        note(summary.of_limiting(output_path, sound.n_over, sound.least_gain), quiet=quiet)

@@ -28,8 +28,8 @@ def _lowpass(rate: int) -> NDArray[np.float64]:
 
 
 def split(blocks: Iterable[Block], rate: int) -> Iterator[tuple[Block, Block]]:
-    """Blocks float32 [m, channels] at `rate` Hz, at most HIGHEST_RATE → (block, infrasound in it), float32 [k, channels]
-    both, of some 2 s each.
+    """Blocks float32 [m, channels] at `rate` Hz, at most HIGHEST_RATE → (block, infrasound in it), float32
+    [k, channels] both, of some 2 s each.
 
     The result does not depend on how the stream is cut in blocks. Beyond its ends the stream is taken to go on as its
     mirror image, so that DC has no edges.
