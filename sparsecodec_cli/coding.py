@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .io.progress import Progress
     from .io.python_files import AnyFile
+    from .io.soft_limit import SoftLimited
 
     Sound: TypeAlias = ArrayLike | torch.Tensor | AudioSource | AnyFile
     Model: TypeAlias = str | os.PathLike[str] | Codec
@@ -211,6 +212,46 @@ def decode_blocks(
         table = edit.solo(table, events)
     codec = codec_for(table, model, device=device)
     return codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress)
+
+
+def decode_within_full_scale(
+    table: EventTable,
+    *,
+    events: Iterable[int] | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    sample_rate: int | None = None,
+    seed: int | None = None,
+    model: Model | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> SoftLimited:
+    """As `decode_blocks`, for formats of whole numbers: softer where the sound passes full scale (`io.soft_limit`).
+
+    Raises its errors at once, before the first block.
+    """
+    from fractions import Fraction
+
+    from .io.soft_limit import SoftLimited, margin
+
+    header = table.header
+    rate = sample_rate or header.sample_rate
+    n_samples = round(Fraction(header.n_samples * rate, header.sample_rate))
+    start = min(round(start_s * rate), n_samples)
+    stop = n_samples if end_s is None else min(round(end_s * rate), n_samples)
+    first, last = max(0, start - margin(rate)), stop + margin(rate)
+    blocks = decode_blocks(
+        table,
+        events=events,
+        start_s=first / rate,
+        end_s=None if last >= n_samples else last / rate,
+        sample_rate=sample_rate,
+        seed=seed,
+        model=model,
+        device=device,
+        progress=progress,
+    )
+    return SoftLimited(blocks, rate, first, start, stop)
 
 
 def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import MAX_CHANNELS, MAX_U32, whole_number
 
+from .dsp import infrasound
 from .dsp.resampling import resampled
 
 if TYPE_CHECKING:
@@ -132,25 +133,50 @@ def read_blocks(source: AudioSource, at_once: int = READ_SAMPLES) -> Iterator[tu
 
 
 class ModelRateAudio:
-    """A source at the model's rate, to be read from its start as often as an analysis needs to."""
+    """A source at the model's rate, to be read from its start as often as an analysis needs to.
+
+    A channel with much of its energy below 20 Hz (`infrasound.LOUD`) comes without what lies there; the others are not
+    changed in a bit.
+    """
 
     def __init__(self, source: AudioSource, model_rate: int, progress: Progress | None = None) -> None:
         """model_rate: Hz; progress: of the whole analysis."""
         self._source, self._model_rate, self._progress = source, model_rate, progress
+        self._rumbles: NDArray[np.bool_] | None = None  # channels with loud infrasound, once that is known
 
     def blocks(self, begins: float = 0.0, ends: float = 1.0) -> Iterator[NDArray[np.float32]]:
         """All of it, as blocks float32 [m, channels]. begins, ends: share of the analysis that is done before and after
         it. SicError for audio that is not finite, or shorter than it says."""
-        source = self._source
-        blocks = resampled(read_blocks(source, self._at_once), source.sample_rate, self._model_rate, source.channels)
-        for n_blocks, block in enumerate(blocks, start=1):
+        source, n_read = self._source, 0
+        if self._rumbles is None:
+            self._rumbles = infrasound.is_loud(self._read(), source.sample_rate, source.channels)
+
+        def counted() -> Iterator[tuple[NDArray[np.float32], bool]]:
+            nonlocal n_read
+            for block in self._audible():
+                n_read += len(block)
+                yield block, n_read == source.n_samples
+
+        for block in resampled(counted(), source.sample_rate, self._model_rate, source.channels):
             yield block
             if self._progress:
-                read = min(1.0, n_blocks * self._at_once / source.n_samples)
-                self._progress(begins + (ends - begins) * read)
+                self._progress(begins + (ends - begins) * n_read / source.n_samples)
+
+    def _audible(self) -> Iterator[NDArray[np.float32]]:
+        """The source from its first sample on, without infrasound where that is loud."""
+        rumbles = self._rumbles
+        if rumbles is None or not rumbles.any():
+            yield from self._read()
+        else:
+            for block, low in infrasound.split(self._read(), self._source.sample_rate):
+                yield block - low * rumbles
 
     @property
     def _at_once(self) -> int:
         """Samples of the source to read. Of a source at a few Hz, a block grows by thousands: what comes out is
         bounded, too."""
         return max(1, min(READ_SAMPLES, READ_SAMPLES * self._source.sample_rate // self._model_rate))
+
+    def _read(self) -> Iterator[NDArray[np.float32]]:
+        """The source from its first sample on, as it is."""
+        return (block for block, _ in read_blocks(self._source, self._at_once))

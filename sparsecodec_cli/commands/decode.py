@@ -117,9 +117,10 @@ def command(
 
     from sparsecodec_cli.errors import CliError, about, shown
     from sparsecodec_cli.io import audio_tags, files
-    from sparsecodec_cli.io.audio_writing import write_audio
+    from sparsecodec_cli.io.audio_writing import is_float, write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.soft_limit import SoftLimited
 
     from . import summary
 
@@ -139,7 +140,8 @@ def command(
         about(input_path),
         progress_bar("decoding", quiet=quiet) as progress,
     ):
-        blocks = api.decode_blocks(
+        render = api.decode_blocks if is_float(audio_format) else api.decode_within_full_scale
+        sound = render(
             table,
             events=events,
             start_s=start_s,
@@ -150,10 +152,10 @@ def command(
             device=device,
             progress=progress,
         )
-        n_clipped = write_audio(
+        write_audio(
             out,
             output_path,
-            blocks,
+            sound,
             audio_format=audio_format,
             sample_rate=sample_rate or header.sample_rate,
             channels=header.channels,
@@ -162,8 +164,8 @@ def command(
         )
     if cut:
         note(summary.of_cut_tags(output_path, cut), quiet=quiet)
-    if n_clipped:
-        note(summary.of_clipping(output_path, n_clipped), quiet=quiet)
+    if isinstance(sound, SoftLimited) and sound.n_over:
+        note(summary.of_limiting(output_path, sound.n_over, sound.least_gain), quiet=quiet)
 
 
 def _format(output_path: str, name: str | None, bits: str | None) -> AudioFormat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,13 @@ def of_page(place: str, facts: PageFacts) -> str:
     return f"{place}: {facts.n_events} events, {examples}, {facts.n_bytes / 1e6:.1f} MB"
 
 
-def of_clipping(output_path: str, n_clipped: int) -> str:
-    values = "1 value was" if n_clipped == 1 else f"{n_clipped} values were"
-    mend = "use 'sic transform --gain' to lower the level"
-    return f"sic: warning: {shown_output(output_path)}: {values} beyond full scale and clipped; {mend}"
+def of_limiting(output_path: str, n_over: int, least_gain: float) -> str:
+    values = "1 value was" if n_over == 1 else f"{n_over} values were"
+    softer_db = -20 * math.log10(least_gain)
+    return (
+        f"sic: warning: {shown_output(output_path)}: {values} beyond full scale; the sound about them is up to"
+        f" {softer_db:.1f} dB softer; use 'sic transform --gain {-softer_db:.1f}' to lower all of it alike"
+    )
 
 
 def of_cut_tags(output_path: str, names: Sequence[str]) -> str:

@@ -90,6 +90,11 @@ def bits_of(audio_format: AudioFormat) -> list[str]:
     return [bits for bits, subtype in BITS.items() if subtype in subtypes]
 
 
+def is_float(audio_format: AudioFormat) -> bool:
+    """Whether its samples may be beyond full scale."""
+    return audio_format.subtype in ("FLOAT", "DOUBLE")
+
+
 def write_audio(
     file: BinaryIO,
     path: str,
@@ -108,8 +113,7 @@ def write_audio(
     `audio_tags.fitting` gives for the format.
     Raises CliError when the format cannot hold this; RuntimeError when the blocks break their promise.
     """
-    is_float = audio_format.subtype in ("FLOAT", "DOUBLE")
-    clipper = _Clipper(blocks, channels, n_samples, clips=not is_float)
+    clipper = _Clipper(blocks, channels, n_samples, clips=not is_float(audio_format))
     can_seek = not is_stream(path) and file.seekable()  # 'sic decode ... - >> FILE' looks seekable
     streams = audio_format.name == "WAV" and n_samples is not None
     texts = texts or {}

@@ -16,6 +16,7 @@ from cli_support import make_table, names_in, ok, read_sic, sic, write_sic, writ
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparsecodec_cli import api
 from sparsecodec_cli.commands import transform
 from sparsecodec_formats import EventTable, container, edit
 
@@ -183,16 +184,22 @@ def test_decode_hands_the_seed_on(talk_sic: Path, fake: fake_codec.FakeCodec) ->
     assert fake.asked["seed"] == 9
 
 
-def test_decode_clips_and_says_so_once(tmp_path: Path) -> None:
+def test_decode_makes_softer_what_passes_full_scale_and_says_so_once(tmp_path: Path) -> None:
     table = make_table(seconds=1)
     path = write_sic(tmp_path / "loud.sic", edit.gain(table, 40))
     result = sic("decode", path)
     assert result.exit_code == 0 and result.stderr.count("\n") == 1
     audio, _ = soundfile.read(tmp_path / "loud.wav", dtype="int16")
-    assert audio.min() == -32768 and audio.max() == 32767
-    n_clipped = int(result.stderr.split("loud.wav: ")[1].split()[0])
-    # The tone in short passes full scale nearly always, and is at it wherever it was clipped.
-    assert np.count_nonzero((audio == -32768) | (audio == 32767)) >= n_clipped > 0.8 * len(audio)
+    free = np.concatenate(list(api.decode_blocks(read_sic(path))))
+    n_over = int(result.stderr.split("loud.wav: ")[1].split()[0])
+    assert n_over == np.count_nonzero(np.abs(free) > 1) > 0.8 * len(audio)
+    size = np.abs(audio.astype(int))
+    assert size.max() > 32000 and np.count_nonzero(size >= 32767) < 0.05 * len(size)
+    # and the gain that it names suffices
+    gain_db = result.stderr.split("--gain ")[1].split("'")[0]
+    ok("transform", path, tmp_path / "softer.sic", "--gain", gain_db)
+    assert sic("decode", tmp_path / "softer.sic", "-q").exit_code == 0
+    assert np.abs(np.concatenate(list(api.decode_blocks(read_sic(tmp_path / "softer.sic"))))).max() < 1.01
     assert sic("decode", path, "-f", "-q").stderr == ""
 
 

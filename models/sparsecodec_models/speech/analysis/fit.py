@@ -16,10 +16,12 @@ from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 from sparsecodec_models.speech.synthesis.samples import render
 from sparsecodec_models.speech.synthesis.voices import plan_frames
 
-from .proposals import BEGINS, PHASE, tidy, unheard
+from .proposals import BEGINS, LEVEL, LONGEST_GAP_S, PHASE, tidy, unheard
 
 LEARNING_RATE = 0.3  # quantiser steps an iteration
 ENVELOPE_WEIGHT = 0.7  # of the correlation of envelopes in the distance, beside spectra
+MOST_LEVELLED_DB = 1.5  # more is no bias of the fit: the rest of the sound is not coded at all
+LEVELLED_FROM = 1e-8  # mean square, -80 dB re full scale: softer sounds have no level to keep
 
 
 @dataclass(frozen=True)
@@ -113,3 +115,38 @@ def settle(decoder: SpeechDecoder, before: Events, events: Events, after: Events
     every = before.then(Events(vector, events.time)).then(after)
     vector = tidy(decoder, every.vector, every.time, quantiser_step)[len(before) :][: len(events)]
     return torch.round(vector / quantiser_step) * quantiser_step
+
+
+@torch.no_grad()
+def levelled(
+    decoder: SpeechDecoder, events: Events, settled: Events, target: Tensor, sound: Tensor, quantiser_step: Tensor
+) -> Tensor:
+    """Vectors of `events`, all louder or softer by the same, so that once settled they have the energy of the target.
+
+    A fit is a little too soft, as what it cannot foretell (noise, the course of phases) counts as an error the louder
+    it is; coded again and again, a recording would fade. settled: the same events on the grid; target, sound: float32
+    [n], where they sound, and how they sound when settled.
+    """
+    wanted, got = (float(samples.double().square().mean()) for samples in (target, sound))
+    if not len(events) or min(wanted, got) < LEVELLED_FROM:
+        return events.vector
+    wanted_db = float(np.clip(10 * np.log10(wanted / got), -MOST_LEVELLED_DB, MOST_LEVELLED_DB))
+    # levels are rounded to steps of more than a decibel: which offset comes nearest is tried out, on what each event
+    # is of the energy, about: its own, times the time to those beside it
+    gap_s = (torch.diff(events.time).double() / decoder.config.sample_rate).clamp_max(LONGEST_GAP_S)
+    edge = gap_s.new_full((1,), LONGEST_GAP_S / 4)
+    lasts_s = torch.cat([edge, gap_s]) + torch.cat([gap_s, edge])
+
+    def energy(level: Tensor) -> Tensor:
+        """Of levels float32 [..., n], vector units: float64 [...]."""
+        level_db = level.double() * decoder.scale[LEVEL] + decoder.offset[LEVEL]
+        return (lasts_s * torch.pow(10.0, level_db / 10)).sum(-1)
+
+    step = quantiser_step[LEVEL]
+    offsets = torch.arange(-60, 61, device=step.device) / 60 * (MOST_LEVELLED_DB / decoder.scale[LEVEL])
+    offsets = offsets[offsets.abs().argsort()]  # of two that are as good, the smaller one
+    tried = torch.round((events.vector[:, LEVEL] + offsets[:, None]) / step) * step
+    gain_db = 10 * torch.log10(energy(tried) / energy(settled.vector[:, LEVEL]))
+    vector = events.vector.clone()
+    vector[:, LEVEL] += offsets[(gain_db - wanted_db).abs().argmin()]
+    return vector

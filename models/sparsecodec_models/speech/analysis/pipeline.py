@@ -21,7 +21,7 @@ from sparsecodec_models.codec import RateTarget
 from sparsecodec_models.speech.model import SpeechModel
 
 from .candidates import CandidateFinder, Candidates
-from .operating_points import DEFAULT_EIGHTH, RateControl, point, rounded
+from .operating_points import DEFAULT_EIGHTH, RateControl, point
 from .ranking import Ranking
 from .snr_stop import SnrStop
 from .stream_fit import fit_table
@@ -63,12 +63,9 @@ def analyse(
     table = only(ranking.table, rate_control.choose(ranking, at, growth))
 
     # their numbers, on the quantiser's grid
-    if iterations:
-        rest = iterations - first_half
-        fitted = fit_table(model, table, at, audio.blocks(looked, 1.0), rest, last=True)
-        table = table.replace(vector=fitted.vector)
-    else:
-        table = rounded(table, at.step, model)
+    rest = iterations - first_half
+    fitted = fit_table(model, table, at, audio.blocks(looked, 1.0), rest, last=True)
+    table = table.replace(vector=fitted.vector)
     header = replace(header, step=(at.step,) * model.config.vector_dims)
     table = dequantise(header, quantise(table.replace(header=header)))  # to the last bit what a file will give
     return table if n_bytes is None else keep_bytes(table, n_bytes)

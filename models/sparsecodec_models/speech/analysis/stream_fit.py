@@ -18,7 +18,7 @@ from sparsecodec_models.speech.synthesis.frames import noise_spectrum
 from sparsecodec_models.speech.synthesis.samples import render
 
 from .candidates import WINDOW
-from .fit import Events, events_of, fit
+from .fit import Events, events_of, fit, levelled, settle
 from .operating_points import Point
 from .proposals import tidy
 
@@ -140,7 +140,7 @@ class StreamFitter:
             with torch.no_grad():
                 frame, count = begin // config.frame_hop, length // config.frame_hop + 2
                 noise = noise_spectrum(self._seed, self._channel, frame, count, config, str(self.vector.device))
-            self.vector[first:stop] = fit(
+            vector = fit(
                 self._model.decoder,
                 self._model.prior,
                 before,
@@ -152,15 +152,32 @@ class StreamFitter:
                 iterations=self._iterations,
                 quantiser_step=self._quantiser_step,
                 bit_weight=self._bit_weight,
-                last=self._last,
+                last=False,
             )
+            mine = Events(vector, mine.time)
+            if self._last:
+                own = slice(self._done - begin, until - begin)
+                mine = self._settled(before, mine, after, target, noise, own)
+            self.vector[first:stop] = mine.vector
             if not self._last:
-                every = before.then(Events(self.vector[first:stop], mine.time)).then(after)
+                every = before.then(mine).then(after)
                 missed = self._missed(every, target, noise)
                 frames = slice((self._done - begin) // config.hop, -(-(until - begin) // config.hop))
                 self.missed += missed[frames].tolist()
         self._done = until
         self._stream.forget(until - MARGIN)
+
+    @torch.no_grad()
+    def _settled(
+        self, before: Events, events: Events, after: Events, target: Tensor, noise: Tensor, own: slice
+    ) -> Events:
+        """Events on the quantiser's grid, as loud together as the target is in `own`, samples."""
+        decoder, step = self._model.decoder, self._quantiser_step
+        settled = Events(settle(decoder, before, events, after, step), events.time)
+        every = before.then(settled).then(after)
+        sound = render(decoder, every.vector, every.time, self._seed, len(target), noise=noise)
+        vector = levelled(decoder, events, settled, target[own], sound[own], step)
+        return Events(settle(decoder, before, Events(vector, events.time), after, step), events.time)
 
     @torch.no_grad()
     def _missed(self, events: Events, target: Tensor, noise: Tensor) -> Tensor:
