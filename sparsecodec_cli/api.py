@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sparsecodec_formats import Salvage
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import Codec, ModelInfo
 
@@ -40,6 +41,7 @@ __all__ = [
     "render_report",
     "render_stems",
     "resolve_device",
+    "salvage",
     "transform",
     "verify",
     "write",
@@ -70,6 +72,16 @@ def read(file: BinaryIO) -> EventTable:
     from sparsecodec_formats import container
 
     return container.read(file)
+
+
+def salvage(file: BinaryIO) -> Salvage:
+    """The events of every block of a seekable, damaged .sic file that is whole, and a list of what is missing.
+
+    FormatError when there is nothing to be had: its header is damaged, or it is no .sic file.
+    """
+    from sparsecodec_formats import container
+
+    return container.salvage(file)
 
 
 def write(table: EventTable, file: BinaryIO) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,9 @@ from .options import (
     output_options,
     seed_option,
 )
+
+if TYPE_CHECKING:
+    from sparsecodec_formats.table import EventTable
 
 
 def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range, ...]) -> Iterator[int] | None:
@@ -57,17 +61,25 @@ def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range,
     help="Render only this event, or this range of events, at its time. Repeatable. 'sic inspect --events' shows their"
     " numbers.",
 )
+@click.option(
+    "--salvage",
+    is_flag=True,
+    help="IN is damaged: render every block of it that is whole, and list what is missing.",
+)
 @seed_option("Seed of the noise. [default: the seed in IN]", api.decode_blocks)
 @model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
 @output_options
+@click.pass_context
 def command(
+    ctx: click.Context,
     input_path: str,
     output_path: str | None,
     sample_rate: int | None,
     start_s: float,
     end_s: float | None,
     events: Iterator[int] | None,
+    salvage: bool,
     seed: int | None,
     model: str | None,
     device: str,
@@ -84,10 +96,14 @@ def command(
       sic decode talk.sic some.wav --event 12 --event 30-34
       sic decode talk.sic out.opus --rate 48000
       sic decode talk.sic - | aplay
+      sic decode damaged.sic --salvage      # what is whole of it
 
     OUT has the sample rate and the exact length of the recording that was encoded. Its extension chooses the
     format: wav, flac, ogg, opus, mp3, aiff, ... (what libsndfile writes). Without OUT, the output is IN with the
     extension .wav. WAV has 16 bits per sample; '-' writes WAV to stdout.
+
+    With --salvage, events that a damaged file has lost are silent. Each damaged place is a line on stderr, and the exit
+    code is 1 if there is one, though OUT is written.
     """
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
@@ -104,7 +120,11 @@ def command(
     if audio_format is None:
         raise click.UsageError(f"{shown(output_path)}: no audio format has this extension; use .wav, .flac or .ogg.")
 
-    table = read_table(input_path)
+    is_whole_file = True
+    if salvage:
+        table, is_whole_file = salvaged(input_path)
+    else:
+        table = read_table(input_path)
     header = table.header
     if 0 < start_s >= header.duration_s:
         raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
@@ -136,3 +156,23 @@ def command(
         )
     if n_clipped:
         note(summary.of_clipping(output_path, n_clipped), quiet=quiet)
+    ctx.exit(0 if is_whole_file else 1)
+
+
+def salvaged(path: str) -> tuple[EventTable, bool]:
+    """The events of a damaged file that are whole, and whether nothing is missing; what is, is told on stderr.
+
+    CliError when no block is whole.
+    """
+    from sparsecodec_cli.errors import CliError, one_line, shown
+    from sparsecodec_cli.io.sic_files import open_sic
+
+    with open_sic(path) as file:
+        found = api.salvage(file)
+    if found.missing and not found.n_blocks:
+        raise CliError(
+            f"{shown(path)}: no block of it is whole, so nothing can be salvaged ({found.missing[0].reason})"
+        )
+    for missing in found.missing:
+        click.echo(f"sic: {shown(path)}: {one_line(str(missing))}", err=True)
+    return found.table, not found.missing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import click
 
 from sparsecodec_cli import api
@@ -24,8 +26,8 @@ def command(ctx: click.Context, paths: tuple[str, ...], decode: bool, device: st
       sic test *.sic && echo all are sound
       sic test --decode talk.sic
 
-    Prints a line for each file: 'ok', or what is wrong. With -q, only damaged files are printed. The exit code is 1
-    if any file is damaged.
+    Prints a line for each file: 'ok', or what is wrong and how much of it 'sic decode --salvage' renders. With -q, only
+    damaged files are printed. The exit code is 1 if any file is damaged.
     """
     from sparsecodec_cli.errors import one_line, shown
 
@@ -40,6 +42,19 @@ def command(ctx: click.Context, paths: tuple[str, ...], decode: bool, device: st
     ctx.exit(1 if n_bad else 0)
 
 
+def salvageable(file: BinaryIO) -> list[str]:
+    """How much of a damaged file `sic decode --salvage` renders, in a line; none where that is nothing."""
+    from sparsecodec_cli import SicError
+
+    file.seek(0)
+    try:
+        found = api.salvage(file)
+    except SicError:
+        return []
+    n_events = len(found.table)
+    return [f"'sic decode --salvage' renders {n_events} event{'s' * (n_events != 1)} of it"] if found.missing else []
+
+
 def problems_of(path: str, *, decode: bool, device: str) -> list[str]:
     """Every problem of the file at `path`, one line each; so also that it cannot be opened, or its model."""
     from sparsecodec_cli import SicError
@@ -48,6 +63,7 @@ def problems_of(path: str, *, decode: bool, device: str) -> list[str]:
 
     try:
         with open_sic(path) as file:
-            return api.verify(file, decode=decode, device=device)
+            problems = api.verify(file, decode=decode, device=device)
+            return [*problems, *salvageable(file)] if problems else []
     except (SicError, OSError, MemoryError) as error:
         return [describe(error).removeprefix(f"{shown(path)}: ")]
