@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
 
-    from .api import compare, decode, decode_blocks, encode, export, read, render_report, render_stems, verify, write
+    from .api import (
+        compare,
+        decode,
+        decode_blocks,
+        encode,
+        export,
+        read,
+        render_report,
+        render_stems,
+        salvage,
+        verify,
+        write,
+    )
     from .io.sounds import InputSound
 
 __version__ = "0.1.0"
@@ -33,6 +45,7 @@ __all__ = [
     "read",
     "render_report",
     "render_stems",
+    "salvage",
     "verify",
     "write",
 ]
@@ -53,6 +66,7 @@ _HOME = {
             "read",
             "render_report",
             "render_stems",
+            "salvage",
             "verify",
             "write",
         ],

@@ -25,6 +25,7 @@ from .coding import (
 if TYPE_CHECKING:
     import os
 
+    from sparsecodec_formats import Salvage
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import ModelInfo
 
@@ -54,6 +55,7 @@ __all__ = [
     "render_report",
     "render_stems",
     "resolve_device",
+    "salvage",
     "transform",
     "verify",
     "write",
@@ -93,6 +95,21 @@ def read(file: AnyFile) -> EventTable:
 
     with open_to_read(file, MAGIC) as opened:
         return container.read(opened)
+
+
+def salvage(file: AnyFile) -> Salvage:
+    """The events of every block of a damaged .sic file that is whole, and a list of what is missing. file: a path, or
+    a file object of bytes.
+
+    SicError when there is nothing to be had: its header is damaged, or it is no .sic file.
+    """
+    from sparsecodec_formats import container
+    from sparsecodec_formats.container.header_bytes import MAGIC
+
+    from .io.python_files import open_to_read
+
+    with open_to_read(file, MAGIC) as opened:
+        return container.salvage(opened)
 
 
 def write(table: EventTable, file: AnyFile) -> None:

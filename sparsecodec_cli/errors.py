@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from sparsecodec_formats.errors import SicError, UnknownEvent
+from sparsecodec_formats.errors import DamagedBlocks, SicError, UnknownEvent
 
 
 class CliError(SicError):
@@ -29,6 +29,7 @@ def hints() -> dict[type[SicError], str]:
     from sparsecodec_models import errors  # only where there is an error: most commands do without models
 
     return {
+        DamagedBlocks: "'sic decode --salvage' renders what is whole",
         UnknownEvent: "'sic inspect --events' lists them",
         UnknownDevice: "use --device cpu",
         TooFewBits: "--bitrate",

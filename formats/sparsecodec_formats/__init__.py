@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from .container import Block, Reader, Spending, Writer, dumps, loads, read, sizes, spending, verify, write
-from .errors import FormatError, SicError
+from .container import (
+    MAX_EVENTS,
+    Block,
+    Missing,
+    Reader,
+    Salvage,
+    Spending,
+    Writer,
+    dumps,
+    loads,
+    read,
+    salvage,
+    sizes,
+    spending,
+    verify,
+    write,
+)
+from .errors import DamagedBlocks, FormatError, SicError, TooManyEvents
 from .gains import nearest_gain
 from .header import N_DIMS, Header
 from .presets import LAYOUTS, Dim, Layout, layout_of
@@ -14,17 +30,22 @@ from .table import EventTable
 
 __all__ = [
     "LAYOUTS",
+    "MAX_EVENTS",
     "N_DIMS",
     "Block",
+    "DamagedBlocks",
     "Dim",
     "EventTable",
     "FormatError",
     "Header",
     "Layout",
+    "Missing",
     "QuantisedEvents",
     "Reader",
+    "Salvage",
     "SicError",
     "Spending",
+    "TooManyEvents",
     "Voices",
     "Writer",
     "dequantise",
@@ -35,6 +56,7 @@ __all__ = [
     "nearest_step",
     "quantise",
     "read",
+    "salvage",
     "sizes",
     "spending",
     "verify",

@@ -11,6 +11,14 @@ class FormatError(SicError):
     """The bytes are not a whole, undamaged .sic file that this version can read."""
 
 
+class DamagedBlocks(FormatError):
+    """Something behind a sound header is damaged or missing; `salvage` gives what is whole."""
+
+
+class TooManyEvents(FormatError):
+    """A file holds more events than one table takes; it may be sound."""
+
+
 class UnknownEvent(SicError):
     """The table has no event of this index."""
 

@@ -27,6 +27,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from sparsecodec_cli.io.audio_writing import AudioFormat
+    from sparsecodec_formats.table import EventTable
 
 
 def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range, ...]) -> Iterator[int] | None:
@@ -75,11 +76,18 @@ def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range,
     help="Bits of a sample in OUT; 'float' is 32 bits, without clipping. [default: 16, where the format is not lossy]",
 )
 @click.option("--no-tags", is_flag=True, help="Write none of IN's tags. [default: those that OUT's format has]")
+@click.option(
+    "--salvage",
+    is_flag=True,
+    help="IN is damaged: render every block of it that is whole, and list what is missing.",
+)
 @seed_option("Seed of the noise. [default: the seed in IN]", api.decode_blocks)
 @model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
 @output_options
+@click.pass_context
 def command(
+    ctx: click.Context,
     input_path: str,
     output_path: str | None,
     sample_rate: int | None,
@@ -89,6 +97,7 @@ def command(
     format_name: str | None,
     bits: str | None,
     no_tags: bool,
+    salvage: bool,
     seed: int | None,
     model: str | None,
     device: str,
@@ -107,10 +116,14 @@ def command(
       sic decode quiet.sic quiet.wav --bits 24
       sic decode talk.sic - | aplay
       sic decode talk.sic - --format flac | flac --test -
+      sic decode damaged.sic --salvage      # what is whole of it
 
     OUT has the sample rate and the exact length of the recording that was encoded. Its extension chooses the
     format, unless --format does: wav, flac, ogg, opus, mp3, aiff, ... (what libsndfile writes). Without OUT, the
     output is IN with the extension .wav, or that of --format. '-' writes WAV to stdout.
+
+    With --salvage, events that a damaged file has lost are silent. Each damaged place is a line on stderr, and the exit
+    code is 1 if there is one, though OUT is written.
     """
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
@@ -129,7 +142,11 @@ def command(
     output_path = output_path or files.default_output(input_path, f".{format_name or 'wav'}".lower())
     audio_format = _format(output_path, format_name, bits)
 
-    table = read_table(input_path)
+    is_whole_file = True
+    if salvage:
+        table, is_whole_file = salvaged(input_path)
+    else:
+        table = read_table(input_path)
     header = table.header
     if 0 < start_s >= header.duration_s:
         raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
@@ -166,6 +183,7 @@ def command(
         note(summary.of_cut_tags(output_path, cut), quiet=quiet)
     if isinstance(sound, SoftLimited) and sound.n_over:
         note(summary.of_limiting(output_path, sound.n_over, sound.least_gain), quiet=quiet)
+    ctx.exit(0 if is_whole_file else 1)
 
 
 def _format(output_path: str, name: str | None, bits: str | None) -> AudioFormat:
@@ -189,3 +207,22 @@ def _format(output_path: str, name: str | None, bits: str | None) -> AudioFormat
     if not possible:
         raise click.UsageError(f"{what} has no bits to choose; leave out --bits, or write .wav.")
     raise click.UsageError(f"{what} cannot hold --bits {bits}, only {' or '.join(possible)}; or write .wav.")
+
+
+def salvaged(path: str) -> tuple[EventTable, bool]:
+    """The events of a damaged file that are whole, and whether nothing is missing; what is, is told on stderr.
+
+    CliError when no block is whole.
+    """
+    from sparsecodec_cli.errors import CliError, one_line, shown
+    from sparsecodec_cli.io.sic_files import open_sic
+
+    with open_sic(path) as file:
+        found = api.salvage(file)
+    if found.missing and not found.n_blocks:
+        raise CliError(
+            f"{shown(path)}: no block of it is whole, so nothing can be salvaged ({found.missing[0].reason})"
+        )
+    for missing in found.missing:
+        click.echo(f"sic: {shown(path)}: {one_line(str(missing))}", err=True)
+    return found.table, not found.missing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import click
 
 from sparsecodec_cli import api
@@ -28,8 +30,8 @@ def command(
       sic test --decode talk.sic
       sic test --decode talk.sic --model my.safetensors
 
-    Prints a line for each file: 'ok', or what is wrong. With -q, only damaged files are printed. The exit code is 1
-    if any file is damaged.
+    Prints a line for each file: 'ok', or what is wrong and how much of it 'sic decode --salvage' renders. With -q, only
+    damaged files are printed. The exit code is 1 if any file is damaged.
     """
     if model is not None and not decode:
         raise click.UsageError("--model goes with --decode.")
@@ -47,6 +49,19 @@ def command(
     ctx.exit(1 if n_bad else 0)
 
 
+def salvageable(file: BinaryIO) -> list[str]:
+    """How much of a damaged file `sic decode --salvage` renders, in a line; none where that is nothing."""
+    from sparsecodec_cli import SicError
+
+    file.seek(0)
+    try:
+        found = api.salvage(file)
+    except SicError:
+        return []
+    n_events = len(found.table)
+    return [f"'sic decode --salvage' renders {n_events} event{'s' * (n_events != 1)} of it"] if found.missing else []
+
+
 def problems_of(path: str, *, decode: bool, model: str | None, device: str) -> list[str]:
     """Every problem of the file at `path`, one line each; so also that it cannot be opened, or its model."""
     from sparsecodec_cli import SicError
@@ -55,6 +70,7 @@ def problems_of(path: str, *, decode: bool, model: str | None, device: str) -> l
 
     try:
         with open_sic(path) as file:
-            return api.verify(file, decode=decode, model=model, device=device)
+            problems = api.verify(file, decode=decode, model=model, device=device)
+            return [*problems, *salvageable(file)] if problems else []
     except (SicError, OSError, MemoryError) as error:
         return [describe(error).removeprefix(f"{shown(path)}: ")]

@@ -11,16 +11,31 @@ from __future__ import annotations
 import io
 from typing import BinaryIO
 
-import numpy as np
-
 from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.table import EventTable
 
 from .accounting import Spending, spending
-from .reader import Block, Reader
+from .reader import MAX_EVENTS, Block, EventCount, Reader, joined
+from .salvage import Missing, Salvage, salvage
 from .writer import Writer
 
-__all__ = ["Block", "Reader", "Spending", "Writer", "dumps", "loads", "read", "sizes", "spending", "verify", "write"]
+__all__ = [
+    "MAX_EVENTS",
+    "Block",
+    "Missing",
+    "Reader",
+    "Salvage",
+    "Spending",
+    "Writer",
+    "dumps",
+    "loads",
+    "read",
+    "salvage",
+    "sizes",
+    "spending",
+    "verify",
+    "write",
+]
 
 
 def write(table: EventTable, fileobj: BinaryIO) -> None:
@@ -37,18 +52,15 @@ def dumps(table: EventTable) -> bytes:
 
 
 def read(fileobj: BinaryIO) -> EventTable:
-    """Read a whole .sic file; FormatError if any of it is damaged or missing, or if anything follows it."""
-    reader = Reader(fileobj)
-    parts = [block.table for block in reader.blocks()]
-    if not parts:
-        return EventTable.empty(reader.header)
-    return EventTable.from_unsorted(
-        reader.header,
-        np.concatenate([part.time for part in parts]),
-        np.concatenate([part.vector for part in parts]),
-        np.concatenate([part.channel for part in parts]),
-        np.concatenate([part.amplitude for part in parts]),
-    )
+    """Read a whole .sic file; FormatError if any of it is damaged or missing, or if anything follows it.
+
+    TooManyEvents, which is one too, for more than MAX_EVENTS.
+    """
+    reader, count, parts = Reader(fileobj), EventCount(), []
+    for block in reader.blocks():
+        count.add(block.n_events)
+        parts.append(block.table)
+    return joined(reader.header, parts)
 
 
 def loads(data: bytes) -> EventTable:

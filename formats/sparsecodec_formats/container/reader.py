@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from sparsecodec_formats.blocks.codecs import decode_block
 from sparsecodec_formats.crc import CHECK_BYTES, CRC_BYTES, check_of
-from sparsecodec_formats.errors import FormatError, SicError
+from sparsecodec_formats.errors import DamagedBlocks, FormatError, SicError, TooManyEvents
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents, dequantise
 from sparsecodec_formats.table import EventTable
@@ -25,6 +25,9 @@ Damaged = Literal["raise", "skip"]
 
 _MARKS = re.compile(rb"[\xb0-\xbf\xed]")  # BLOCK_MARK with any codec, END_MARK
 _SEARCH_BYTES = 2**16
+
+MAX_EVENTS = 2**22
+"""The most that are read as one table, which takes 141 bytes an event: a block of a hundred bytes may hold 65,536."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,32 @@ class RawBlock:
     place: str
 
 
+class EventCount:
+    """Events of a file that are on their way into one table."""
+
+    def __init__(self) -> None:
+        self._n = 0
+
+    def add(self, n: int) -> None:
+        """Count in n more; FormatError when that is more than MAX_EVENTS."""
+        self._n += n
+        if self._n > MAX_EVENTS:
+            raise TooManyEvents(f"holds more than {MAX_EVENTS} events; read it block by block (Reader)")
+
+
+def joined(header: Header, parts: Sequence[EventTable]) -> EventTable:
+    """One table of the blocks of a file, in their order."""
+    if not parts:
+        return EventTable.empty(header)
+    return EventTable.from_unsorted(
+        header,
+        np.concatenate([part.time for part in parts]),
+        np.concatenate([part.vector for part in parts]),
+        np.concatenate([part.channel for part in parts]),
+        np.concatenate([part.amplitude for part in parts]),
+    )
+
+
 class Reader:
     """Reads a .sic file forward; works on pipes.
 
@@ -73,7 +102,7 @@ class Reader:
 
     def __init__(self, fileobj: BinaryIO) -> None:
         self._source = ByteSource(fileobj)
-        self.header = _take_header(self._source)
+        self.header = take_header(self._source)
         self.header_bytes = self._source.position
         self.problems: list[str] = []
         self._crc = self._source.crc or 0
@@ -173,7 +202,7 @@ class Reader:
 
     def _report(self, problem: str, damaged: Damaged) -> None:
         if damaged == "raise":
-            raise FormatError(problem) from None
+            raise DamagedBlocks(problem) from None
         self.problems.append(problem)
 
     def _check_end(self) -> None:
@@ -234,7 +263,8 @@ class _Order:
         return n_missing
 
 
-def _take_header(source: ByteSource) -> Header:
+def take_header(source: ByteSource) -> Header:
+    """The header at the front of a file; FormatError when it is damaged, or the file is not a .sic file."""
     start = source.peek(len(MAGIC) + 1)
     if not start:
         raise FormatError("the file is empty")
