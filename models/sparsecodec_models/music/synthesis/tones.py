@@ -90,11 +90,10 @@ class ToneSound:
             count = max(1, int(np.searchsorted(size * np.arange(1, len(size) + 1), SAMPLES_AT_ONCE, side="right")))
             some, order = order[:count], order[count:]
             index = torch.as_tensor(rows[some], device=device)
-            first, last = (torch.as_tensor(of[some], device=device) for of in (low, high))
-            since, most = first - torch.as_tensor(self._start[rows[some]], device=device), int(size[count - 1])
+            since, most = torch.as_tensor((low - self._start[rows])[some], device=device), int(size[count - 1])
             of_tone = (self._hz[index], self._phase[index], self._length[index])
             wave = tone_wave(*of_tone, since, most, self._config.sample_rate)
-            place = first[:, None] + torch.arange(most, device=device)
-            there = place < last[:, None]
-            out.index_add_(0, (place - begin)[there], (wave * gain[index, None])[there])
+            sounds = wave * gain[index, None]
+            for sound, place, n in zip(sounds, (low[some] - begin).tolist(), size[:count].tolist(), strict=True):
+                out[place : place + n] += sound[:n]
         return out
