@@ -231,8 +231,8 @@ class _Window:
     def _waves(self, hz: FloatArray, phase: FloatArray, device: torch.device) -> Tensor:
         """Tones of amplitude 1, as the decoder makes them: float32 [len(hz), n]."""
         frequency, cycles = (torch.as_tensor(x, device=device) for x in (hz, phase))
-        at = torch.arange(self.n, device=device).expand(len(hz), -1)
-        return tone_wave(frequency, cycles, torch.full_like(frequency, self.length), at, self._rate)
+        first = torch.zeros(len(hz), dtype=torch.int64, device=device)
+        return tone_wave(frequency, cycles, torch.full_like(frequency, self.length), first, self.n, self._rate)
 
 
 def _kept_when_off(cycles: FloatArray) -> FloatArray:

@@ -14,18 +14,34 @@ from sparsecodec_models.dsp.room import convolve, room_response
 from .controls import MusicDecoder
 
 SAMPLES_AT_ONCE = 2**18  # of all tones that are made together
+BLOCK = 64  # samples
 
 
-def tone_wave(hz: Tensor, phase_cycles: Tensor, length: Tensor, at: Tensor, sample_rate: int) -> Tensor:
-    """Tones of amplitude 1 at samples `at` since their onsets: float32 [n, m].
+def tone_wave(hz: Tensor, phase_cycles: Tensor, length: Tensor, first: Tensor, count: int, sample_rate: int) -> Tensor:
+    """Tones of amplitude 1, from sample `first` since their onsets on: float32 [n, count].
 
-    hz, phase_cycles: float64 [n]; length: float64 [n], samples of the window; at: int64 [n, m]; what is outside of the
-    window is 0.
+    hz, phase_cycles: float64 [n]; length: float64 [n], samples of the window; first: int64 [n], at least 0; what is
+    outside of the window is 0.
     """
-    cycles = torch.remainder(hz[:, None] / sample_rate * at + phase_cycles[:, None], 1.0).float()
-    share = (at / length[:, None]).float()
-    window = 0.5 - 0.5 * torch.cos(2.0 * math.pi * share)
-    return torch.where((share > 0.0) & (share < 1.0), window * torch.cos(2.0 * math.pi * cycles), 0.0)
+    window = 0.5 - 0.5 * _cosines(1.0 / length, torch.zeros_like(length), first, count)
+    at = first[:, None] + torch.arange(count, device=hz.device)
+    inside = (at > 0) & (at < length[:, None])
+    return torch.where(inside, window * _cosines(hz / sample_rate, phase_cycles, first, count), 0.0)
+
+
+def _cosines(step: Tensor, phase: Tensor, first: Tensor, count: int) -> Tensor:
+    """cos 2π (step · i + phase) for i = first … first + count - 1: float32 [n, count] of float64, float64, int64 [n].
+
+    Each block of samples turns the same way on from its first one, so cosines are taken of few places.
+    """
+    device = step.device
+    starts = first[:, None] + BLOCK * torch.arange(-(-count // BLOCK), device=device)
+    within = torch.arange(BLOCK, device=device)
+    angles = (step[:, None] * starts + phase[:, None], step[:, None] * within)
+    of_block, of_sample = (2.0 * math.pi * torch.remainder(cycles, 1.0).float() for cycles in angles)
+    both = torch.cos(of_block)[:, :, None] * torch.cos(of_sample)[:, None]
+    both -= torch.sin(of_block)[:, :, None] * torch.sin(of_sample)[:, None]
+    return both.reshape(len(step), -1)[:, :count]
 
 
 class ToneSound:
@@ -74,10 +90,10 @@ class ToneSound:
             count = max(1, int(np.searchsorted(size * np.arange(1, len(size) + 1), SAMPLES_AT_ONCE, side="right")))
             some, order = order[:count], order[count:]
             index = torch.as_tensor(rows[some], device=device)
-            first, last = (torch.as_tensor(of[some], device=device)[:, None] for of in (low, high))
-            place = first + torch.arange(int(size[count - 1]), device=device)
-            at = place - torch.as_tensor(self._start[rows[some]], device=device)[:, None]
-            wave = tone_wave(self._hz[index], self._phase[index], self._length[index], at, self._config.sample_rate)
-            there = place < last
-            out.index_add_(0, (place - begin)[there], (wave * gain[index, None])[there])
+            since, most = torch.as_tensor((low - self._start[rows])[some], device=device), int(size[count - 1])
+            of_tone = (self._hz[index], self._phase[index], self._length[index])
+            wave = tone_wave(*of_tone, since, most, self._config.sample_rate)
+            sounds = wave * gain[index, None]
+            for sound, place, n in zip(sounds, (low[some] - begin).tolist(), size[:count].tolist(), strict=True):
+                out[place : place + n] += sound[:n]
         return out
