@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
 
-    from .api import compare, decode, decode_blocks, encode, export, read, render_report, render_stems, verify, write
+    from .api import (
+        compare,
+        decode,
+        decode_blocks,
+        encode,
+        export,
+        read,
+        read_tags,
+        render_report,
+        render_stems,
+        retag,
+        verify,
+        write,
+    )
     from .io.sounds import InputSound
 
 __version__ = "0.1.0"
@@ -31,8 +44,10 @@ __all__ = [
     "encode",
     "export",
     "read",
+    "read_tags",
     "render_report",
     "render_stems",
+    "retag",
     "verify",
     "write",
 ]
@@ -51,8 +66,10 @@ _HOME = {
             "encode",
             "export",
             "read",
+            "read_tags",
             "render_report",
             "render_stems",
+            "retag",
             "verify",
             "write",
         ],

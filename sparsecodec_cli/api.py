@@ -6,7 +6,7 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .coding import AUTO, codec_for, decode, decode_blocks, encode, load_codec, resolve_device
@@ -37,9 +37,11 @@ __all__ = [
     "load_codec",
     "randomize",
     "read",
+    "read_tags",
     "render_report",
     "render_stems",
     "resolve_device",
+    "retag",
     "transform",
     "verify",
     "write",
@@ -77,6 +79,23 @@ def write(table: EventTable, file: BinaryIO) -> None:
     from sparsecodec_formats import container
 
     container.write(table, file)
+
+
+def read_tags(file: BinaryIO) -> dict[str, str]:
+    """The tags of a .sic file, of which no more than its header is read; FormatError when that is damaged."""
+    from sparsecodec_formats import container
+
+    return dict(container.Reader(file).header.tags)
+
+
+def retag(source: BinaryIO, target: BinaryIO, tags: Mapping[str, str]) -> None:
+    """Copy a .sic file with other tags; its blocks stay byte for byte.
+
+    Raises FormatError when the file is damaged, and SicError when it cannot hold the tags.
+    """
+    from sparsecodec_formats import container
+
+    container.retag(source, target, tags)
 
 
 def inspect(file: BinaryIO) -> Inspection:

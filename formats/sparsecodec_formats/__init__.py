@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .container import Block, Reader, Spending, Writer, dumps, loads, read, sizes, spending, verify, write
+from .container import Block, Reader, Spending, Writer, dumps, loads, read, retag, sizes, spending, verify, write
 from .errors import FormatError, SicError
 from .header import N_DIMS, Header
 from .presets import LAYOUTS, Dim, Layout, layout_of
@@ -33,6 +33,7 @@ __all__ = [
     "nearest_step",
     "quantise",
     "read",
+    "retag",
     "sizes",
     "spending",
     "verify",

@@ -18,9 +18,23 @@ from sparsecodec_formats.table import EventTable
 
 from .accounting import Spending, spending
 from .reader import Block, Reader
+from .retag import retag
 from .writer import Writer
 
-__all__ = ["Block", "Reader", "Spending", "Writer", "dumps", "loads", "read", "sizes", "spending", "verify", "write"]
+__all__ = [
+    "Block",
+    "Reader",
+    "Spending",
+    "Writer",
+    "dumps",
+    "loads",
+    "read",
+    "retag",
+    "sizes",
+    "spending",
+    "verify",
+    "write",
+]
 
 
 def write(table: EventTable, fileobj: BinaryIO) -> None:
