@@ -6,7 +6,7 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .coding import (
@@ -52,9 +52,11 @@ __all__ = [
     "load_codec",
     "randomize",
     "read",
+    "read_tags",
     "render_report",
     "render_stems",
     "resolve_device",
+    "retag",
     "salvage",
     "transform",
     "verify",
@@ -123,6 +125,34 @@ def write(table: EventTable, file: AnyFile) -> None:
     check_table(table)
     with open_to_write(file) as opened:
         write_table(table, opened)
+
+
+def read_tags(file: AnyFile) -> dict[str, str]:
+    """The tags of a .sic file, a path or a file object of bytes, of which no more than its header is read.
+
+    SicError when that is damaged.
+    """
+    from sparsecodec_formats import container
+    from sparsecodec_formats.container.header_bytes import MAGIC
+
+    from .io.python_files import open_to_read
+
+    with open_to_read(file, MAGIC) as opened:
+        return dict(container.Reader(opened).header.tags)
+
+
+def retag(source: AnyFile, target: AnyFile, tags: Mapping[str, str]) -> None:
+    """Copy a .sic file with other tags; its blocks stay byte for byte. source, target: paths or file objects of bytes.
+
+    SicError when the file is damaged, or cannot hold the tags.
+    """
+    from sparsecodec_formats import container
+    from sparsecodec_formats.container.header_bytes import MAGIC
+
+    from .io.python_files import open_to_read, open_to_write
+
+    with open_to_read(source, MAGIC) as opened, open_to_write(target) as out:
+        container.retag(opened, out, tags)
 
 
 def inspect(file: AnyFile) -> Inspection:

@@ -29,6 +29,7 @@ COMMANDS = (
     "export",
     "randomize",
     "transform",
+    "tag",
     "train",
     "models",
     "test",

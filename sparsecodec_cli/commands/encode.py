@@ -14,23 +14,12 @@ from .options import (
     input_argument,
     model_option,
     output_options,
+    parse_tags,
     raw_format_of,
     raw_options,
     seed_option,
     sic_output_argument,
 )
-
-
-def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
-    tags: dict[str, str] = {}
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not (key and equals):
-            raise click.BadParameter(f"{value!r} is not of the form KEY=VALUE.", ctx, param)
-        if key in tags:
-            raise click.BadParameter(f"{key!r} is given twice.", ctx, param)
-        tags[key] = text
-    return tags or None
 
 
 @click.command(name="encode")

@@ -76,10 +76,11 @@ def output_argument(*, required: bool) -> Callable[[F], F]:
 def sic_output_argument(*, required: bool) -> Callable[[F], F]:
     """OUT that is a .sic file: the name of a recording is refused, which was meant as another IN, or as decoded OUT."""
     metavar = "OUT" if required else "[OUT]"
-    return click.argument("output_path", metavar=metavar, required=required, callback=_refuse_name_of_recording)
+    return click.argument("output_path", metavar=metavar, required=required, callback=refuse_name_of_recording)
 
 
-def _refuse_name_of_recording(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+def refuse_name_of_recording(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+    """A callback for the path of a .sic file that is written."""
     stem, extension = os.path.splitext(path or "")
     if extension[1:].lower() in AUDIO_EXTENSIONS:
         from sparsecodec_cli.errors import shown
@@ -87,6 +88,19 @@ def _refuse_name_of_recording(ctx: click.Context, param: click.Parameter, path: 
         name = shown(os.path.basename(stem) + ".sic")
         raise click.UsageError(f"{shown(path or '')}: OUT is a .sic file, not audio; name it {name}.", ctx)
     return path
+
+
+def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
+    """KEY=VALUE of options or arguments, as tags; None when there are none."""
+    tags: dict[str, str] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"{value!r} is not of the form KEY=VALUE.", ctx, param)
+        if key in tags:
+            raise click.BadParameter(f"{key!r} is given twice.", ctx, param)
+        tags[key] = text
+    return tags or None
 
 
 def output_options(function: F) -> F:

@@ -122,6 +122,12 @@ def open_output(path: str, *, force: bool, input_paths: Sequence[str] = ()) -> I
     yield from _whole_file(path, target, mode)
 
 
+def refuse_read_only(path: str) -> None:
+    """CliError for a file that must not be changed, though another could take its place."""
+    if not os.access(path, os.W_OK):
+        raise CliError(f"{shown_output(path)}: is read-only; name another output, or allow writing")
+
+
 def _stdout() -> Iterator[BinaryIO]:
     if sys.stdout is None:
         raise CliError("stdout is closed; name an output file")

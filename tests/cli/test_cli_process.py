@@ -37,6 +37,8 @@ WITHOUT_TORCH = [
     ["randomize", "talk.sic", "out.sic", "--times", "--vectors"],
     ["transform", "talk.sic", "out.sic", "--stretch", "2", "--keep", "50%"],
     ["test", "talk.sic"],
+    ["tag", "talk.sic"],
+    ["tag", "talk.sic", "title=x"],
     ["export", "talk.sic", "talk.mid"],
 ]
 WITH_CLICK_ONLY = [args for args in WITHOUT_TORCH if args[-1].startswith("--")][:6]

@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -25,6 +26,7 @@ from sparsecodec_formats import (
     dumps,
     loads,
     quantise,
+    retag,
     sizes,
     verify,
 )
@@ -418,3 +420,32 @@ def test_any_damage_is_refused(table: EventTable, data: st.DataObject) -> None:
     bad = good[:start] + data.draw(st.binary(max_size=30)) + good[data.draw(st.integers(start, len(good))) :]
     if bad != good:
         refusal(bad)
+
+
+# Other tags
+
+
+@given(tables(), st.dictionaries(st.text("abc", min_size=1, max_size=3), st.text(max_size=5)))
+def test_retag_gives_what_coding_anew_would(table: EventTable, tags: dict[str, str]) -> None:
+    target = io.BytesIO()
+    header = retag(io.BytesIO(dumps(table)), target, tags)
+    assert header == replace(table.header, tags=tags)
+    read = loads(target.getvalue())
+    assert read.header == header
+    again = loads(dumps(table))
+    assert EventTable(header, again.time, again.vector, again.channel, again.amplitude) == read
+
+
+def test_retag_copies_blocks_of_an_unknown_codec() -> None:
+    source, target = io.BytesIO(with_payload(b"of the future", codec=9)), io.BytesIO()
+    retag(source, target, {"a": "1"})
+    (block,) = Reader(io.BytesIO(target.getvalue())).raw_blocks()
+    assert (block.head.codec, block.payload) == (9, b"of the future")
+
+
+def test_retag_refuses_a_damaged_file() -> None:
+    for place in range(len(SMALL)):
+        damaged = bytearray(SMALL)
+        damaged[place] ^= 1
+        with pytest.raises(FormatError):
+            retag(io.BytesIO(damaged), io.BytesIO(), {})

@@ -16,6 +16,7 @@ from sparsecodec_formats.table import EventTable
 
 from .accounting import Spending, spending
 from .reader import MAX_EVENTS, Block, EventCount, Reader, joined
+from .retag import retag
 from .salvage import Missing, Salvage, salvage
 from .writer import Writer
 
@@ -30,6 +31,7 @@ __all__ = [
     "dumps",
     "loads",
     "read",
+    "retag",
     "salvage",
     "sizes",
     "spending",
