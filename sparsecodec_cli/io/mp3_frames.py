@@ -188,7 +188,7 @@ def _stands_alone(frame: Frame, head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Header:
-    """A frame that an encoder put in front, which holds no sound."""
+    """A frame that an encoder put in front, which holds no sound. n_frames: of sound; None where it is not told."""
 
     data: bytes
     n_frames: int | None
@@ -202,7 +202,7 @@ class _Header:
         data[self.n_frames_at : self.n_frames_at + 4] = n_frames.to_bytes(4, "big")
         if self.n_bytes_at:
             data[self.n_bytes_at : self.n_bytes_at + 4] = min(n_bytes, 2**32 - 1).to_bytes(4, "big")
-        if self.padding_at and n_frames > (self.n_frames or 0):
+        if self.padding_at and self.n_frames is not None and n_frames > self.n_frames:
             data[self.padding_at + 1] &= 0xF0
             data[self.padding_at + 2] = 0
         return bytes(data)
@@ -223,7 +223,7 @@ def _encoders_header(frame: Frame, data: bytes) -> _Header:
     at += (100 if flags & 4 else 0) + (4 if flags & 8 else 0)
     padding_at = at + 21 if at + 24 <= len(data) else 0
     n_frames = int.from_bytes(data[n_frames_at : n_frames_at + 4], "big")
-    return _Header(data, n_frames, n_frames_at, n_bytes_at, padding_at)
+    return _Header(data, n_frames or None, n_frames_at, n_bytes_at, padding_at)
 
 
 class _Run:

@@ -16,7 +16,7 @@ from sparsecodec_formats.container.header_bytes import MAGIC
 
 from . import mp3_frames, ogg_pages, sound_chunks
 from .audio import UNKNOWN_LENGTH, Audio, NotReadable, SoundFileSource
-from .media import MediaSource, NotMedia
+from .media import MediaSource, NotMedia, shown_kind
 from .pieces import Pieces, read_at, size_of
 from .raw_format import RawFormat
 
@@ -36,11 +36,11 @@ class JoinedSource:
         first = sources[0]
         n: int = 0
         for source in sources:
-            if (source.sample_rate, source.channels) != (first.sample_rate, first.channels):
+            kinds = (first.sample_rate, first.channels), (source.sample_rate, source.channels)
+            if kinds[0] != kinds[1]:
                 raise CliError(
-                    f"{shown(path)}: holds recordings that differ: {first.sample_rate} Hz and {first.channels}"
-                    f" channels, from {n / first.sample_rate:.3f} s on {source.sample_rate} Hz and {source.channels};"
-                    " split it there, or convert it first"
+                    f"{shown(path)}: changes from {shown_kind(*kinds[0])} to {shown_kind(*kinds[1])} at"
+                    f" {n / first.sample_rate:.3f} s; split it there, or convert it first"
                 )
             n += source.n_samples
         self.path = path

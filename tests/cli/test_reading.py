@@ -193,6 +193,8 @@ def test_an_mp3_header_that_tells_of_too_few_frames(told: int, mp3: bytes, tmp_p
     at = next(mp3.index(tag) for tag in (b"Xing", b"Info") if tag in mp3[:300]) + 8
     samples, rate, warnings = read(saved(tmp_path / "a.mp3", mp3[:at] + told.to_bytes(4, "big") + mp3[at + 4 :]))
     assert len(samples) >= len(at_rate(MP3_RATE)) and is_speech(samples, rate) and warnings == []
+    if told == 0:  # the padding is told even so
+        assert len(samples) == len(at_rate(MP3_RATE))
 
 
 def test_noise_amid_mp3_frames_is_left_out_with_a_warning(mp3: bytes, tmp_path: Path) -> None:
@@ -220,7 +222,7 @@ def test_an_mp3_that_breaks_off_by_its_header(mp3: bytes, tmp_path: Path) -> Non
 
 def test_an_mp3_that_changes_its_rate(tmp_path: Path) -> None:
     data = bare(written("MP3", 44100)) + bare(written("MP3", 48000))
-    with pytest.raises(CliError, match=r"44100 Hz and 1 channels, from 3\.\d+ s on 48000 Hz"):
+    with pytest.raises(CliError, match=r"from 44100 Hz and 1 channel to 48000 Hz and 1 channel at 3\.\d+ s"):
         read(saved(tmp_path / "a.mp3", data))
 
 
@@ -273,7 +275,7 @@ def test_chained_ogg(kinds: list[str], tmp_path: Path) -> None:
 
 def test_chained_ogg_of_different_rates_is_refused(tmp_path: Path) -> None:
     data = written("OGG", subtype="VORBIS") + written("OGG", 22050, "VORBIS")
-    with pytest.raises(CliError, match=r"16000 Hz and 1 channels, from 3\.1\d+ s on 22050 Hz"):
+    with pytest.raises(CliError, match=r"from 16000 Hz and 1 channel to 22050 Hz and 1 channel at 3\.1\d+ s"):
         read(saved(tmp_path / "a.ogg", data))
 
 
@@ -298,6 +300,34 @@ def test_ogg_without_the_mark_of_its_end_is_read_with_a_warning(kind: str, tmp_p
     samples, _, warnings = read(saved(tmp_path / "a.ogg", b"".join(pages(written("OGG", subtype=kind))[:-1])))
     assert N // 2 < len(samples) < N
     assert len(warnings) == 1 and "a.ogg: has no mark of its end" in warnings[0]
+
+
+def with_later_clock(ogg: bytes, by: int) -> bytes:
+    """The time of each page, in samples, moved."""
+    moved = b""
+    for page in pages(ogg):
+        time = int.from_bytes(page[6:14], "little")
+        page = page[:6] + (time + by if time else 0).to_bytes(8, "little") + page[14:22] + bytes(4) + page[26:]
+        checksum = 0
+        for byte in page:
+            checksum ^= byte << 24
+            for _ in range(8):
+                checksum = (checksum << 1 ^ (0x04C11DB7 if checksum >> 31 else 0)) & 0xFFFFFFFF
+        moved += page[:22] + checksum.to_bytes(4, "little") + page[26:]
+    return moved
+
+
+@pytest.mark.parametrize("kind", ["OPUS", "VORBIS"])
+def test_ogg_that_was_recorded_from_a_stream_begins_late(kind: str, tmp_path: Path) -> None:
+    data = written("OGG", subtype=kind)
+    moved = read(saved(tmp_path / "b.ogg", with_later_clock(data, 48_000_000)))[0]
+    assert len(moved) == N and is_speech(moved, RATE)
+
+
+def test_opus_whose_clock_begins_too_early(tmp_path: Path) -> None:
+    """Which libsndfile refuses, and FFmpeg does not."""
+    samples, rate, _ = read(saved(tmp_path / "a.opus", with_later_clock(written("OGG", subtype="OPUS"), -100)))
+    assert len(samples) == N * rate // RATE and is_speech(samples, rate)
 
 
 def test_what_is_between_and_behind_ogg_is_no_sound(tmp_path: Path) -> None:
