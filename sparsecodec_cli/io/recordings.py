@@ -147,12 +147,15 @@ def _by_ffmpeg(pieces: Pieces, path: str, error: CliError | None = None) -> Medi
 
 def _unknown(file: BinaryIO, start: int, end: int, path: str) -> Recording:
     """A file whose first bytes are of no format that is looked into here."""
-    try:
-        return SoundFileSource(Pieces(file, [(start, end)]), path)
-    except NotReadable:
+    source = None
+    with suppress(NotReadable):
+        source = SoundFileSource(Pieces(file, [(start, end)]), path)
+    if source is None or source.is_mp3:
         mp3 = mp3_frames.look(file, start, end)
-    if mp3 is not None:
-        return _mp3(mp3, file, path)
+        if mp3 is not None:
+            return _mp3(mp3, file, path)
+    if source is not None:
+        return source
     if path != "-" and os.path.isfile(path):  # for formats that their extension tells
         with suppress(NotReadable):
             return SoundFileSource(None, path)
@@ -210,7 +213,7 @@ def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> Recording:
         recording.warnings.append("ends within a frame; sound may be missing at its end")
     if layout.garbage:
         recording.warnings.append(
-            f"has {layout.garbage} bytes between its frames that are no sound; some may be missing"
+            f"has {layout.garbage} bytes amid its frames that are no frames; sound may be missing"
         )
     return recording
 

@@ -169,8 +169,9 @@ def test_joined_mp3s_without_headers(mp3: bytes, tmp_path: Path) -> None:
         ID3 + ID3 + bytes(184),
         b"ID3\3\0\0\xff\xff\xff\xff" + b"RJMD" * 16381,  # a tag whose size is no size
         np.random.default_rng(0).bytes(5000),
+        b"\xff\xfb\xf0\0no frame",
     ],
-    ids=["zeros", "ID3", "two ID3 and a gap", "broken ID3", "noise"],
+    ids=["zeros", "ID3", "two ID3 and a gap", "broken ID3", "noise", "half a frame's head"],
 )
 @pytest.mark.parametrize("with_header", [True, False])
 def test_what_is_in_front_of_mp3_is_passed_over(front: bytes, with_header: bool, mp3: bytes, tmp_path: Path) -> None:
