@@ -66,9 +66,11 @@ class Mp3Stream:
 
 @dataclass(frozen=True)
 class Mp3Layout:
-    """All streams of a file. cut: the file ends within a frame; garbage: bytes between frames that are no tags."""
+    """All streams of a file. first: where their first frame is; cut: the file ends within a frame; garbage: bytes
+    between frames that are no tags."""
 
     streams: list[Mp3Stream]
+    first: int
     cut: bool
     garbage: int
 
@@ -100,6 +102,7 @@ def look(file: BinaryIO, start: int, end: int) -> Mp3Layout | None:
         at = _find(file, start + 1, end, min(end, start + GARBAGE_IN_FRONT), FRAMES_TO_BELIEVE)
     if at is None:
         return None
+    first = at
     streams: list[_Run] = []
     cut, garbage = False, 0
     while at < end:
@@ -128,7 +131,7 @@ def look(file: BinaryIO, start: int, end: int) -> Mp3Layout | None:
             streams[-1].add(at, frame)
         at += frame.n_bytes
     finished = [run.finished() for run in streams if run.n_frames]
-    return Mp3Layout(finished, cut, garbage) if finished else None
+    return Mp3Layout(finished, first, cut, garbage) if finished else None
 
 
 def tag_length(head: bytes) -> int:

@@ -202,6 +202,9 @@ def _chunked(file: BinaryIO, start: int, end: int, path: str) -> Recording:
 
 
 def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> Recording:
+    tag = mp3_frames.tag_length(read_at(file, 0, _HEAD))
+    if 0 < tag <= layout.first:  # the decoder reads its title and artist there
+        layout.streams[0].pieces.insert(0, (0, tag))
     for stream in layout.streams:
         if stream.missing > 1 or (stream.missing and layout.cut):  # some encoders count the header too
             told = stream.n_frames + stream.missing

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sparsecodec_cli import extras
 from sparsecodec_cli.errors import CliError
 from sparsecodec_cli.io import media, mp3_frames, recordings, sound_chunks
+from sparsecodec_cli.io.audio import SoundFileSource
 from sparsecodec_cli.io.pieces import Pieces
 from sparsecodec_cli.io.raw_format import RAW_CODINGS, RawFormat
 from sparsecodec_cli.io.sounds import open_recording, open_sound, warnings_of
@@ -179,6 +180,14 @@ def test_what_is_in_front_of_mp3_is_passed_over(front: bytes, with_header: bool,
     clean = read(saved(tmp_path / "clean.mp3", data))[0]
     for name in ("a.mp3", "a.dat"):
         np.testing.assert_array_equal(read(saved(tmp_path / name, front + data))[0], clean)
+
+
+def test_the_tag_in_front_of_mp3_reaches_the_decoder(mp3: bytes, tmp_path: Path) -> None:
+    title = b"TIT2" + struct.pack(">IHB", 6, 0, 3) + b"Talk!"
+    tag = b"ID3\3\0\0\0\0\0" + bytes([len(title)]) + title
+    for data in (mp3, bare(mp3)):
+        with open_recording(str(saved(tmp_path / "a.mp3", tag + data))) as source:
+            assert isinstance(source, SoundFileSource) and source._sound.title == "Talk!"
 
 
 def test_what_is_behind_mp3_is_no_sound(mp3: bytes, tmp_path: Path) -> None:
