@@ -75,6 +75,11 @@ class SoundFileSource:
         if self.n_samples < 1:
             raise CliError(f"{shown(path)}: has no samples; name a recording that has some")
 
+    @property
+    def is_mp3(self) -> bool:
+        """Whether the file is MP3 to libsndfile, which guesses its length."""
+        return bool(self._sound.format == "MP3")
+
     def read(self, n: int) -> Audio:
         """The next samples: float32 [m, channels], full scale 1; m < n only at the end.
 

@@ -103,7 +103,7 @@ class MediaSource:
                 found = (frame.sample_rate, len(frame.layout.channels))
                 if kind not in (None, found):
                     raise CliError(
-                        f"{shown(self.path)}: changes from {_shown_kind(kind)} to {_shown_kind(found)} on its way;"
+                        f"{shown(self.path)}: changes from {shown_kind(*kind)} to {shown_kind(*found)} on its way;"
                         " split it there, or convert it first"
                     )
                 kind = found
@@ -192,8 +192,8 @@ class Length:
         return n_decoded
 
 
-def _shown_kind(kind: tuple[int, int]) -> str:
-    return f"{kind[0]} Hz and {kind[1]} channel{'s' if kind[1] != 1 else ''}"
+def shown_kind(sample_rate: int, channels: int) -> str:
+    return f"{sample_rate} Hz and {channels} channel{'s' if channels != 1 else ''}"
 
 
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}

@@ -66,9 +66,11 @@ class Mp3Stream:
 
 @dataclass(frozen=True)
 class Mp3Layout:
-    """All streams of a file. cut: the file ends within a frame; garbage: bytes between frames that are no tags."""
+    """All streams of a file. first: where their first frame is; cut: the file ends within a frame; garbage: bytes
+    between frames that are no tags."""
 
     streams: list[Mp3Stream]
+    first: int
     cut: bool
     garbage: int
 
@@ -100,6 +102,7 @@ def look(file: BinaryIO, start: int, end: int) -> Mp3Layout | None:
         at = _find(file, start + 1, end, min(end, start + GARBAGE_IN_FRONT), FRAMES_TO_BELIEVE)
     if at is None:
         return None
+    first = at
     streams: list[_Run] = []
     cut, garbage = False, 0
     while at < end:
@@ -128,7 +131,7 @@ def look(file: BinaryIO, start: int, end: int) -> Mp3Layout | None:
             streams[-1].add(at, frame)
         at += frame.n_bytes
     finished = [run.finished() for run in streams if run.n_frames]
-    return Mp3Layout(finished, cut, garbage) if finished else None
+    return Mp3Layout(finished, first, cut, garbage) if finished else None
 
 
 def tag_length(head: bytes) -> int:
@@ -188,7 +191,7 @@ def _stands_alone(frame: Frame, head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Header:
-    """A frame that an encoder put in front, which holds no sound."""
+    """A frame that an encoder put in front, which holds no sound. n_frames: of sound; None where it is not told."""
 
     data: bytes
     n_frames: int | None
@@ -202,7 +205,7 @@ class _Header:
         data[self.n_frames_at : self.n_frames_at + 4] = n_frames.to_bytes(4, "big")
         if self.n_bytes_at:
             data[self.n_bytes_at : self.n_bytes_at + 4] = min(n_bytes, 2**32 - 1).to_bytes(4, "big")
-        if self.padding_at and n_frames > (self.n_frames or 0):
+        if self.padding_at and self.n_frames is not None and n_frames > self.n_frames:
             data[self.padding_at + 1] &= 0xF0
             data[self.padding_at + 2] = 0
         return bytes(data)
@@ -223,7 +226,7 @@ def _encoders_header(frame: Frame, data: bytes) -> _Header:
     at += (100 if flags & 4 else 0) + (4 if flags & 8 else 0)
     padding_at = at + 21 if at + 24 <= len(data) else 0
     n_frames = int.from_bytes(data[n_frames_at : n_frames_at + 4], "big")
-    return _Header(data, n_frames, n_frames_at, n_bytes_at, padding_at)
+    return _Header(data, n_frames or None, n_frames_at, n_bytes_at, padding_at)
 
 
 class _Run:

@@ -16,7 +16,7 @@ from sparsecodec_formats.container.header_bytes import MAGIC
 
 from . import mp3_frames, ogg_pages, sound_chunks
 from .audio import UNKNOWN_LENGTH, Audio, NotReadable, SoundFileSource, tags_of
-from .media import MediaSource, NotMedia
+from .media import MediaSource, NotMedia, shown_kind
 from .pieces import Pieces, read_at, size_of
 from .raw_format import RawFormat
 
@@ -36,11 +36,11 @@ class JoinedSource:
         first = sources[0]
         n: int = 0
         for source in sources:
-            if (source.sample_rate, source.channels) != (first.sample_rate, first.channels):
+            kinds = (first.sample_rate, first.channels), (source.sample_rate, source.channels)
+            if kinds[0] != kinds[1]:
                 raise CliError(
-                    f"{shown(path)}: holds recordings that differ: {first.sample_rate} Hz and {first.channels}"
-                    f" channels, from {n / first.sample_rate:.3f} s on {source.sample_rate} Hz and {source.channels};"
-                    " split it there, or convert it first"
+                    f"{shown(path)}: changes from {shown_kind(*kinds[0])} to {shown_kind(*kinds[1])} at"
+                    f" {n / first.sample_rate:.3f} s; split it there, or convert it first"
                 )
             n += source.n_samples
         self.path = path
@@ -149,12 +149,15 @@ def _by_ffmpeg(pieces: Pieces, path: str, error: CliError | None = None) -> Medi
 
 def _unknown(file: BinaryIO, start: int, end: int, path: str) -> Recording:
     """A file whose first bytes are of no format that is looked into here."""
-    try:
-        return SoundFileSource(Pieces(file, [(start, end)]), path)
-    except NotReadable:
+    source = None
+    with suppress(NotReadable):
+        source = SoundFileSource(Pieces(file, [(start, end)]), path)
+    if source is None or source.is_mp3:
         mp3 = mp3_frames.look(file, start, end)
-    if mp3 is not None:
-        return _mp3(mp3, file, path)
+        if mp3 is not None:
+            return _mp3(mp3, file, path)
+    if source is not None:
+        return source
     if path != "-" and os.path.isfile(path):  # for formats that their extension tells
         with suppress(NotReadable):
             return SoundFileSource(None, path)
@@ -201,6 +204,9 @@ def _chunked(file: BinaryIO, start: int, end: int, path: str) -> Recording:
 
 
 def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> Recording:
+    tag = mp3_frames.tag_length(read_at(file, 0, _HEAD))
+    if 0 < tag <= layout.first:  # the decoder reads its title and artist there
+        layout.streams[0].pieces.insert(0, (0, tag))
     for stream in layout.streams:
         if stream.missing > 1 or (stream.missing and layout.cut):  # some encoders count the header too
             told = stream.n_frames + stream.missing
@@ -213,7 +219,7 @@ def _mp3(layout: mp3_frames.Mp3Layout, file: BinaryIO, path: str) -> Recording:
         recording.warnings.append("ends within a frame; sound may be missing at its end")
     if layout.garbage:
         recording.warnings.append(
-            f"has {layout.garbage} bytes between its frames that are no sound; some may be missing"
+            f"has {layout.garbage} bytes amid its frames that are no frames; sound may be missing"
         )
     return recording
 

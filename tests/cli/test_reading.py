@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sparsecodec_cli import extras
 from sparsecodec_cli.errors import CliError
 from sparsecodec_cli.io import media, mp3_frames, recordings, sound_chunks
+from sparsecodec_cli.io.audio import SoundFileSource
 from sparsecodec_cli.io.pieces import Pieces
 from sparsecodec_cli.io.raw_format import RAW_CODINGS, RawFormat
 from sparsecodec_cli.io.sounds import open_recording, open_sound, warnings_of
@@ -169,8 +170,9 @@ def test_joined_mp3s_without_headers(mp3: bytes, tmp_path: Path) -> None:
         ID3 + ID3 + bytes(184),
         b"ID3\3\0\0\xff\xff\xff\xff" + b"RJMD" * 16381,  # a tag whose size is no size
         np.random.default_rng(0).bytes(5000),
+        b"\xff\xfb\xf0\0no frame",
     ],
-    ids=["zeros", "ID3", "two ID3 and a gap", "broken ID3", "noise"],
+    ids=["zeros", "ID3", "two ID3 and a gap", "broken ID3", "noise", "half a frame's head"],
 )
 @pytest.mark.parametrize("with_header", [True, False])
 def test_what_is_in_front_of_mp3_is_passed_over(front: bytes, with_header: bool, mp3: bytes, tmp_path: Path) -> None:
@@ -178,6 +180,14 @@ def test_what_is_in_front_of_mp3_is_passed_over(front: bytes, with_header: bool,
     clean = read(saved(tmp_path / "clean.mp3", data))[0]
     for name in ("a.mp3", "a.dat"):
         np.testing.assert_array_equal(read(saved(tmp_path / name, front + data))[0], clean)
+
+
+def test_the_tag_in_front_of_mp3_reaches_the_decoder(mp3: bytes, tmp_path: Path) -> None:
+    title = b"TIT2" + struct.pack(">IHB", 6, 0, 3) + b"Talk!"
+    tag = b"ID3\3\0\0\0\0\0" + bytes([len(title)]) + title
+    for data in (mp3, bare(mp3)):
+        with open_recording(str(saved(tmp_path / "a.mp3", tag + data))) as source:
+            assert isinstance(source, SoundFileSource) and source._sound.title == "Talk!"
 
 
 def test_what_is_behind_mp3_is_no_sound(mp3: bytes, tmp_path: Path) -> None:
@@ -193,6 +203,8 @@ def test_an_mp3_header_that_tells_of_too_few_frames(told: int, mp3: bytes, tmp_p
     at = next(mp3.index(tag) for tag in (b"Xing", b"Info") if tag in mp3[:300]) + 8
     samples, rate, warnings = read(saved(tmp_path / "a.mp3", mp3[:at] + told.to_bytes(4, "big") + mp3[at + 4 :]))
     assert len(samples) >= len(at_rate(MP3_RATE)) and is_speech(samples, rate) and warnings == []
+    if told == 0:  # the padding is told even so
+        assert len(samples) == len(at_rate(MP3_RATE))
 
 
 def test_noise_amid_mp3_frames_is_left_out_with_a_warning(mp3: bytes, tmp_path: Path) -> None:
@@ -220,7 +232,7 @@ def test_an_mp3_that_breaks_off_by_its_header(mp3: bytes, tmp_path: Path) -> Non
 
 def test_an_mp3_that_changes_its_rate(tmp_path: Path) -> None:
     data = bare(written("MP3", 44100)) + bare(written("MP3", 48000))
-    with pytest.raises(CliError, match=r"44100 Hz and 1 channels, from 3\.\d+ s on 48000 Hz"):
+    with pytest.raises(CliError, match=r"from 44100 Hz and 1 channel to 48000 Hz and 1 channel at 3\.\d+ s"):
         read(saved(tmp_path / "a.mp3", data))
 
 
@@ -273,7 +285,7 @@ def test_chained_ogg(kinds: list[str], tmp_path: Path) -> None:
 
 def test_chained_ogg_of_different_rates_is_refused(tmp_path: Path) -> None:
     data = written("OGG", subtype="VORBIS") + written("OGG", 22050, "VORBIS")
-    with pytest.raises(CliError, match=r"16000 Hz and 1 channels, from 3\.1\d+ s on 22050 Hz"):
+    with pytest.raises(CliError, match=r"from 16000 Hz and 1 channel to 22050 Hz and 1 channel at 3\.1\d+ s"):
         read(saved(tmp_path / "a.ogg", data))
 
 
@@ -298,6 +310,34 @@ def test_ogg_without_the_mark_of_its_end_is_read_with_a_warning(kind: str, tmp_p
     samples, _, warnings = read(saved(tmp_path / "a.ogg", b"".join(pages(written("OGG", subtype=kind))[:-1])))
     assert N // 2 < len(samples) < N
     assert len(warnings) == 1 and "a.ogg: has no mark of its end" in warnings[0]
+
+
+def with_later_clock(ogg: bytes, by: int) -> bytes:
+    """The time of each page, in samples, moved."""
+    moved = b""
+    for page in pages(ogg):
+        time = int.from_bytes(page[6:14], "little")
+        page = page[:6] + (time + by if time else 0).to_bytes(8, "little") + page[14:22] + bytes(4) + page[26:]
+        checksum = 0
+        for byte in page:
+            checksum ^= byte << 24
+            for _ in range(8):
+                checksum = (checksum << 1 ^ (0x04C11DB7 if checksum >> 31 else 0)) & 0xFFFFFFFF
+        moved += page[:22] + checksum.to_bytes(4, "little") + page[26:]
+    return moved
+
+
+@pytest.mark.parametrize("kind", ["OPUS", "VORBIS"])
+def test_ogg_that_was_recorded_from_a_stream_begins_late(kind: str, tmp_path: Path) -> None:
+    data = written("OGG", subtype=kind)
+    moved = read(saved(tmp_path / "b.ogg", with_later_clock(data, 48_000_000)))[0]
+    assert len(moved) == N and is_speech(moved, RATE)
+
+
+def test_opus_whose_clock_begins_too_early(tmp_path: Path) -> None:
+    """Which libsndfile refuses, and FFmpeg does not."""
+    samples, rate, _ = read(saved(tmp_path / "a.opus", with_later_clock(written("OGG", subtype="OPUS"), -100)))
+    assert len(samples) == N * rate // RATE and is_speech(samples, rate)
 
 
 def test_what_is_between_and_behind_ogg_is_no_sound(tmp_path: Path) -> None:
