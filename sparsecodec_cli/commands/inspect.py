@@ -9,7 +9,7 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import input_argument, json_option, output_options
+from .options import FILE, input_argument, json_option, output_options
 
 if TYPE_CHECKING:
     from sparsecodec_cli.inspect.inspection import Inspection
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @input_argument
 @click.option("--events", "with_events", is_flag=True, help="Print the events as a table instead.")
 @json_option
-@click.option("--plot", "plot_path", metavar="OUT", help="Write a picture to OUT instead: a .png, .svg or .pdf file.")
+@click.option(
+    "--plot", "plot_path", type=FILE, metavar="OUT", help="Write a picture to OUT instead: a .png, .svg or .pdf file."
+)
 @output_options
 def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | None, force: bool, quiet: bool) -> None:
     """Show what is inside a .sic file.
