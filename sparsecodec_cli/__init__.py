@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, which takes time to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable

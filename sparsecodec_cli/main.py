@@ -75,7 +75,7 @@ class SicGroup(click.Group):
             fail(f"{error.format_message()} Try '{name} --help'.", EXIT_WRONG_USE, error, name)
         except click.ClickException as error:
             fail(error.format_message(), error.exit_code, error)
-        except click.Abort as error:  # click makes this of KeyboardInterrupt
+        except (click.Abort, KeyboardInterrupt) as error:  # of which click makes the first where it can
             fail("interrupted", EXIT_INTERRUPTED, error)
         except Exception as error:
             from .errors import describe
@@ -113,7 +113,7 @@ def cli() -> None:
 
 
 def run() -> NoReturn:
-    """Entry point of the console script: `cli` with signals that clean up before they end the program."""
+    """`cli` with signals that clean up before they end the program."""
     # Tensors here are small: a second thread gains little, waits in a busy loop where another program has its core
     # (seen: 60 s of speech in 340 s instead of 50), and adds up in another order. `sic train` sets its own number.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -124,6 +124,8 @@ def run() -> NoReturn:
         # What is ignored stays so: nohup sees to that for SIGHUP.
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _terminate)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # an exception from here on
     try:
         cli.main(prog_name="sic")
     finally:

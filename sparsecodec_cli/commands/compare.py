@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from .options import device_option, json_option, model_option, quiet_option
+from .options import FILE, device_option, json_option, model_option, quiet_option
 
 
 @click.command(name="compare")
-@click.argument("reference_path", metavar="REF")
-@click.argument("other_path", metavar="X")
+@click.argument("reference_path", metavar="REF", type=FILE)
+@click.argument("other_path", metavar="X", type=FILE)
 @json_option
 @model_option("Decode X with this file of weights. [default: the shipped weights of X's preset]")
 @device_option

@@ -9,7 +9,7 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import input_argument, json_option, output_options
+from .options import FILE, input_argument, json_option, output_options
 
 if TYPE_CHECKING:
     from sparsecodec_cli.inspect.inspection import Inspection
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     "plot_path",
+    type=FILE,
     metavar="OUT",
     help="Write a picture to OUT instead: a .png, .svg or .pdf file; '-' is PNG to stdout.",
 )

@@ -6,13 +6,16 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from sparsecodec_cli import api
 from sparsecodec_cli.io.raw_format import RAW_CODINGS, RawFormat
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,17 +63,41 @@ class EventRange(click.ParamType):
         return range(first, last + 1)
 
 
+class FileName(click.ParamType):
+    """A path as it is given, which the shell completes. Whether there is such a file is found where it is opened."""
+
+    name = "path"
+
+    def __init__(self, kind: Literal["file", "dir"], names: Callable[[], Iterable[str]] = tuple) -> None:
+        """kind: what to complete to, besides the names that may stand in place of a path."""
+        self._kind, self._names = kind, names
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
+        return [*names, CompletionItem(incomplete, type=self._kind)]
+
+
+def model_names() -> list[str]:
+    from sparsecodec_models.presets import PRESETS
+
+    return [*PRESETS]
+
+
+FILE = FileName("file")
+FOLDER = FileName("dir")
 POSITIVE = FiniteFloat(min=0, min_open=True)
 NOT_NEGATIVE = FiniteFloat(min=0)
 FINITE = FiniteFloat()
 
 
 def input_argument(function: F) -> F:
-    return click.argument("input_path", metavar="IN")(function)
+    return click.argument("input_path", metavar="IN", type=FILE)(function)
 
 
 def output_argument(*, required: bool) -> Callable[[F], F]:
-    return click.argument("output_path", metavar="OUT" if required else "[OUT]", required=required)
+    return click.argument("output_path", metavar="OUT" if required else "[OUT]", required=required, type=FILE)
 
 
 def sic_output_argument(*, required: bool) -> Callable[[F], F]:
@@ -119,7 +146,15 @@ def default_of(function: Callable[..., Any], parameter: str) -> Any:
 
 
 def model_option(help_text: str, *, default: str | None = None, show_default: bool = False) -> Callable[[F], F]:
-    return click.option("--model", metavar="NAME|PATH", default=default, show_default=show_default, help=help_text)
+    names = model_names if default is None else lambda: [default, *model_names()]
+    return click.option(
+        "--model",
+        type=FileName("file", names),
+        metavar="NAME|PATH",
+        default=default,
+        show_default=show_default,
+        help=help_text,
+    )
 
 
 def seed_option(help_text: str, function: Callable[..., Any]) -> Callable[[F], F]:

@@ -6,11 +6,11 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import POSITIVE, default_of, device_option, model_option, output_options, seed_option
+from .options import FILE, FOLDER, POSITIVE, default_of, device_option, model_option, output_options, seed_option
 
 
 @click.command(name="report")
-@click.argument("paths", metavar="IN... OUT", nargs=-1)
+@click.argument("paths", metavar="IN... OUT", type=FILE, nargs=-1)
 @click.option(
     "--examples",
     type=click.IntRange(min=1),
@@ -36,9 +36,15 @@ from .options import POSITIVE, default_of, device_option, model_option, output_o
     default=default_of(api.render_report, "model"),
 )
 @device_option
-@click.option("--list", "listed", metavar="PLACE", help="List the pages in a folder or below a URL instead.")
 @click.option(
-    "--clear", "cleared", metavar="PLACE", help="Remove the pages in a folder or below a URL instead, after asking."
+    "--list", "listed", type=FOLDER, metavar="PLACE", help="List the pages in a folder or below a URL instead."
+)
+@click.option(
+    "--clear",
+    "cleared",
+    type=FOLDER,
+    metavar="PLACE",
+    help="Remove the pages in a folder or below a URL instead, after asking.",
 )
 @click.option("--yes", is_flag=True, help="Remove without asking, with --clear.")
 @output_options

@@ -6,12 +6,12 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import device_option, input_argument, model_option, quiet_option, seed_option
+from .options import FOLDER, device_option, input_argument, model_option, quiet_option, seed_option
 
 
 @click.command(name="stems")
 @input_argument
-@click.argument("output_path", metavar="DIR")
+@click.argument("output_path", metavar="DIR", type=FOLDER)
 @click.option(
     "--top",
     type=click.IntRange(min=1),

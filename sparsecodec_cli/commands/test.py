@@ -8,11 +8,11 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import device_option, model_option, quiet_option
+from .options import FILE, device_option, model_option, quiet_option
 
 
 @click.command(name="test")
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True)
+@click.argument("paths", metavar="FILE...", type=FILE, nargs=-1, required=True)
 @click.option("--decode", is_flag=True, help="Also decode each file, without writing anything. This loads its model.")
 @model_option("With --decode: decode with this file of weights. [default: the shipped weights of FILE's preset]")
 @device_option

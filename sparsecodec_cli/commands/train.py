@@ -11,10 +11,12 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import POSITIVE, SECONDS, FiniteFloat, device_option, quiet_option
+from .options import FOLDER, POSITIVE, SECONDS, FileName, FiniteFloat, device_option, model_names, quiet_option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from click.shell_completion import CompletionItem
 
     from sparsecodec_models.training.corpus import Corpus
     from sparsecodec_models.training.data import TrainingRecording
@@ -37,6 +39,9 @@ class PresetChoice(click.ParamType):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
         return self._choice().get_metavar(param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return self._choice().shell_complete(ctx, param, incomplete)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from sparsecodec_models.presets import PRESETS, trained_presets
 
@@ -47,10 +52,13 @@ class PresetChoice(click.ParamType):
 
 
 @click.command(name="train")
-@click.argument("out", metavar="OUT")
-@click.option("--data", multiple=True, metavar="DIR", help="A folder of recordings to train on. Repeatable.")
+@click.argument("out", metavar="OUT", type=FOLDER)
+@click.option(
+    "--data", type=FOLDER, multiple=True, metavar="DIR", help="A folder of recordings to train on. Repeatable."
+)
 @click.option(
     "--valid",
+    type=FOLDER,
     multiple=True,
     metavar="DIR",
     help="A folder to validate on, which may be inside a --data folder. Repeatable. [default: a part of the data]",
@@ -59,6 +67,7 @@ class PresetChoice(click.ParamType):
 @click.option(
     "--from",
     "weights",
+    type=FileName("file", model_names),
     metavar="NAME|PATH",
     help="Start from these weights: a model that 'sic models' lists as shipped, or a .safetensors file.",
 )
