@@ -40,7 +40,7 @@ def encode(
             `speech`; `header.model` of the result names it.
         effort: 0 (the network alone) to 9 (longest search); None: the model's default.
         bitrate_kbps: upper limit for the whole file, kbit/s.
-        events_per_second: upper limit for each channel.
+        events_per_second: upper limit for each channel that is coded; those that are alike are coded once.
         snr_stop_db: add no more events where the residual is this far below the audio, dB; `music` has no such limit,
             so "auto" is then `speech`. At most one of these three may be given; without any the model decides how much
             the sound needs.

@@ -31,7 +31,7 @@ SILENCE = 1e-6  # softer samples at the ends of a stem are cut: a hundred of the
 @dataclass(frozen=True)
 class Stem:
     """The sound of one event. row: in the table. start: which sample of the recording audio[0] is; audio: float32
-    [n, channels], n > 0, silent in all channels but the event's."""
+    [n, channels], n > 0, silent in all channels that the event's stream is not in."""
 
     row: int
     start: int
@@ -91,7 +91,7 @@ def stems(
             energy[sound.row] = np.square(sound.samples, dtype=np.float64).sum()
         table = edit.solo(table, np.argsort(-energy, kind="stable")[:top].tolist())
     for sound in _sounds(codec, table, seed, progress, 0.8 if picks else 0.0, 1.0):
-        stem = _cut(sound, table.header.channels)
+        stem = _cut(sound, table.header.stream_gains)
         if stem is not None:
             yield stem
 
@@ -105,14 +105,14 @@ def _sounds(
             progress(begins + (ends - begins) * (sound.row + 1) / len(table))
 
 
-def _cut(sound: EventSound, channels: int) -> Stem | None:
+def _cut(sound: EventSound, gains: tuple[tuple[float, ...], ...]) -> Stem | None:
     """The part from the first to the last sample that is heard."""
     heard = np.flatnonzero(np.abs(sound.samples) > SILENCE)
     if not len(heard):
         return None
     samples = sound.samples[heard[0] : heard[-1] + 1]
-    audio = np.zeros((len(samples), channels), np.float32)
-    audio[:, sound.channel] = samples
+    in_channels = np.array(gains, np.float32)[:, sound.channel]
+    audio = samples[:, None] * in_channels
     return Stem(sound.row, sound.start + int(heard[0]), audio)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from sparsecodec_formats import LAYOUTS, EventTable, Header, dumps, loads, nearest_step
+from sparsecodec_formats import LAYOUTS, EventTable, Header, dumps, loads, nearest_gain, nearest_step
 from sparsecodec_models import load_codec
 
 HERE = Path(__file__).parent
@@ -43,6 +43,7 @@ def tables(weights_hash: bytes) -> dict[str, EventTable]:
         "voices": _voices(_with(plain, n_samples=11_000)),
         "pause": _pause(_with(plain, channels=2, n_samples=round(10.5 * RATE), time_unit=Fraction(1, RATE))),
         "stereo": _stereo(_with(plain, channels=2, seed=2**32 - 5)),
+        "shared": _stereo(_with(plain, channels=3, seed=7, gains=_shared_gains())),
         "room": _room(_with(plain, n_samples=11_000, seed=77)),
         "amplitude": _amplitude(_with(plain, n_samples=11_000)),
         "fades": _fades(_with(plain, n_samples=11_000)),
@@ -142,6 +143,10 @@ def _pause(header: Header) -> EventTable:
         linked(attack_log2_s=-5, phase_cycles=0.25),
     ]
     return EventTable(header, samples / RATE, vectors, [0, 1, 0, 1, 0], [1, 0, 1, 1, 1])
+
+
+def _shared_gains() -> list[list[float]]:
+    return [[1.0, 0.0], [nearest_gain(0.7), nearest_gain(-0.4)], [0.0, -1.0]]
 
 
 def _stereo(header: Header) -> EventTable:

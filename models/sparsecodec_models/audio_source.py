@@ -59,6 +59,21 @@ class ArraySource:
         self._at = 0
 
 
+def read_blocks(source: AudioSource, at_once: int = READ_SAMPLES) -> Iterator[tuple[NDArray[np.float32], bool]]:
+    """All of a source from its start, in blocks float32 [m, channels], m at most at_once, each with whether it is the
+    last. SicError for audio that is not finite, or shorter than it says."""
+    source.rewind()
+    n_read = 0
+    while n_read < source.n_samples:
+        block = np.asarray(source.read(min(at_once, source.n_samples - n_read)), dtype=np.float32)
+        if not len(block):
+            raise SicError(f"the audio ends after {n_read} of its {source.n_samples} samples")
+        if not np.isfinite(block).all():
+            raise SicError("the audio holds samples that are NaN or infinite; repair it first")
+        n_read += len(block)
+        yield block.reshape(len(block), source.channels), n_read == source.n_samples
+
+
 class ModelRateAudio:
     """A source at the model's rate, to be read from its start as often as an analysis needs to."""
 
@@ -70,8 +85,7 @@ class ModelRateAudio:
         """All of it, as blocks float32 [m, channels]. begins, ends: share of the analysis that is done before and after
         it. SicError for audio that is not finite, or shorter than it says."""
         source = self._source
-        source.rewind()
-        blocks = resampled(self._read(), source.sample_rate, self._model_rate, source.channels)
+        blocks = resampled(read_blocks(source, self._at_once), source.sample_rate, self._model_rate, source.channels)
         for n_blocks, block in enumerate(blocks, start=1):
             yield block
             if self._progress:
@@ -83,15 +97,3 @@ class ModelRateAudio:
         """Samples of the source to read. Of a source at a few Hz, a block grows by thousands: what comes out is
         bounded, too."""
         return max(1, min(READ_SAMPLES, READ_SAMPLES * self._source.sample_rate // self._model_rate))
-
-    def _read(self) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        """Blocks of the source, and whether each is the last."""
-        source, n_read = self._source, 0
-        while n_read < source.n_samples:
-            block = np.asarray(source.read(min(self._at_once, source.n_samples - n_read)), dtype=np.float32)
-            if not len(block):
-                raise SicError(f"the audio ends after {n_read} of its {source.n_samples} samples")
-            if not np.isfinite(block).all():
-                raise SicError("the audio holds samples that are NaN or infinite; repair it first")
-            n_read += len(block)
-            yield block.reshape(len(block), source.channels), n_read == source.n_samples

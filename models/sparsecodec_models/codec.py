@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple, Self
 
@@ -21,6 +21,7 @@ from sparsecodec_formats.table import EventTable
 from .audio_source import AudioSource, ModelRateAudio, Progress
 from .dsp.resampling import resampled
 from .errors import OtherWeights
+from .streams import StreamSource, channels_of, find_gains
 
 RESAMPLER_MARGIN = 4096  # model samples on either side of a span, so that soxr's filter sees true neighbours
 MAX_BLOCK = 2**16  # samples in a block of decoded audio
@@ -31,7 +32,7 @@ LATEST_S = 2.0**40  # events after that are counted as if they were there, so th
 class RateTarget:
     """How much an encoder may spend; at most one of these is given, none asks for the preset's own measure.
 
-    Attributes: bitrate_kbps, of the whole file; events_per_second, in each channel; snr_stop_db: look no further in a
+    Attributes: bitrate_kbps, of the whole file; events_per_second, in each stream; snr_stop_db: look no further in a
     half window whose residual spectrogram is so far below the original.
 
     Raises SicError for what is not a number above 0, or more than one of them.
@@ -116,7 +117,7 @@ class Codec(ABC):
         return np.round(np.minimum(table.time, LATEST_S) * self.model_rate).astype(np.int64)
 
     def header_for(self, source: AudioSource, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
-        """The header of a file that codes `source`."""
+        """The header of a file that codes each channel of `source` by itself."""
         return Header(
             sample_rate=source.sample_rate,
             channels=source.channels,
@@ -142,7 +143,8 @@ class Codec(ABC):
         tags: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> EventTable:
-        """Audio → events, each channel on its own, reading the source from its start, several times if need be.
+        """Audio → events, reading the source from its start, several times if need be. Channels that are alike are
+        coded as one stream (`find_gains`), each other one on its own.
 
         effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see
         `RateTarget`. progress is called with the share done, 0 … 1.
@@ -154,22 +156,23 @@ class Codec(ABC):
         if effort not in range(10):
             raise SicError(f"effort is {effort}; it must be 0 to 9")
         target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
-        header = self.header_for(audio, seed, tags)
-
-        table = self._analyse(header, ModelRateAudio(audio, self.model_rate, progress), effort, target)
+        gains = find_gains(audio)
+        streams = StreamSource(audio, gains) if gains else audio
+        header = replace(self.header_for(audio, seed, tags), gains=gains)
+        table = self._analyse(header, ModelRateAudio(streams, self.model_rate, progress), effort, target)
         if progress:
             progress(1.0)
         return table
 
     @abstractmethod
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
-        """Events, in steps that suit the target: their header may differ from `header` in these."""
+        """Events, in steps that suit the target: their header may differ from `header` in these. audio: the streams."""
 
     @abstractmethod
     def _synthesise(
         self, table: EventTable, start: int, stop: int, seed: int
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        """The events' sum from sample start to stop at the model's rate, in blocks: float32 [m, channels],
+        """The events' sum from sample start to stop at the model's rate, in blocks: float32 [m, streams],
         and whether it is the last."""
 
     def decode(
@@ -225,12 +228,12 @@ class Codec(ABC):
             return
         pieces = self._pieces(self._synthesise(table, start, stop, seed), rate)
         done = 0
-        for out in resampled(pieces, self.model_rate, rate, table.header.channels):
+        for out in resampled(pieces, self.model_rate, rate, table.header.streams):
             out, skip = out[skip:], max(0, skip - len(out))
             out = out[: wanted - done]
             if len(out):
                 done += len(out)
-                yield out
+                yield channels_of(out, table.header.gains)
                 if progress:
                     progress(done / wanted)
             if done == wanted:

@@ -45,7 +45,7 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     "--events-per-second",
     type=POSITIVE,
     metavar="N",
-    help="Upper limit for the events in each channel. Not with --bitrate.",
+    help="Upper limit for the events in each coded channel. Not with --bitrate.",
 )
 @click.option(
     "--snr-stop",
@@ -103,7 +103,8 @@ def command(
       ffmpeg -i talk.mp4 -f wav - | sic encode - talk.sic
 
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length.
-    Each channel is encoded by itself. Without OUT, the output is IN with the extension .sic.
+    Channels that are the same, but for their level or polarity, are encoded once, others by themselves. Without OUT,
+    the output is IN with the extension .sic.
     """
     wishes = {"--bitrate": bitrate_kbps, "--events-per-second": events_per_second, "--snr-stop": snr_stop_db}
     given = [name for name, value in wishes.items() if value is not None]

@@ -35,9 +35,9 @@ def command(input_path: str, output_path: str, tempo_bpm: float, force: bool, qu
       sic export song.sic song.mid --tempo 96
       sic encode song.wav - | sic export - song.mid
 
-    OUT ends in .mid or .midi; '-' writes MIDI to stdout. Each channel of the recording is a track. Pitches between
-    those of the keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording of
-    speech each voice is a note.
+    OUT ends in .mid or .midi; '-' writes MIDI to stdout. Each coded channel of the recording is a track. Pitches
+    between those of the keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording
+    of speech each voice is a note.
     """
     extension = os.path.splitext(output_path)[1].lower()
     if extension not in EXTENSIONS and not _is_pipe(output_path, extension):

@@ -122,7 +122,7 @@ def picture(table: EventTable, layout: Layout, width: int, *, ascii_only: bool =
     sounds = np.isfinite(level) & (table.time < table.duration_s)
     if not sounds.any():
         return None
-    both = table.header.channels == 2
+    both = table.header.streams == 2
     scale = scale_of(level[sounds], table.duration_s, width, ROWS_OF_TWO if both else ROWS)
     lines = _within(lines_of(table, layout), scale)
     if not both:

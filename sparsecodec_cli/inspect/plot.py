@@ -154,9 +154,9 @@ def draw_map(axes: Axes, table: EventTable, layout: Layout | None) -> None:
         return
     places = event_map(table.vector)
     area = areas(edit.estimate_energy_db(table) if known else np.zeros(len(table)))
-    markers = MARKERS if table.header.channels <= len(MARKERS) else MARKERS[0]
-    several = 1 < table.header.channels <= len(MARKERS)
-    for i, marker in enumerate(markers[: table.header.channels]):
+    markers = MARKERS if table.header.streams <= len(MARKERS) else MARKERS[0]
+    several = 1 < table.header.streams <= len(MARKERS)
+    for i, marker in enumerate(markers[: table.header.streams]):
         mine = np.flatnonzero((table.channel == i) | (len(markers) == 1))
         mine = mine[np.argsort(-area[mine], kind="stable")]  # small ones before large ones
         axes.scatter(
@@ -174,7 +174,7 @@ def draw_map(axes: Axes, table: EventTable, layout: Layout | None) -> None:
         legend = axes.legend(
             loc="lower right",  # above the axes, beside the title
             bbox_to_anchor=(1.0, 1.0),
-            ncols=table.header.channels,
+            ncols=table.header.streams,
             borderaxespad=0.0,
             handletextpad=0.1,
             columnspacing=1.0,
@@ -205,7 +205,7 @@ def draw_roll(axes: Axes, notes: Sequence[Note], table: EventTable) -> None:
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     velocity = np.array([127 * note.velocity for note in notes])
-    several = 1 < table.header.channels <= len(EDGES)
+    several = 1 < table.header.streams <= len(EDGES)
     collection = PolyCollection(
         [_bar(note, keys.place(note), LEAST_BAR * end_s) for note in notes],
         array=velocity,
@@ -221,7 +221,7 @@ def draw_roll(axes: Axes, notes: Sequence[Note], table: EventTable) -> None:
     axes.figure.colorbar(collection, ax=axes, pad=0.01, fraction=0.02).ax.tick_params(labelsize=8)
     if several:
         patches = [
-            Patch(facecolor="0.6", edgecolor=EDGES[c], label=f"channel {c}") for c in range(table.header.channels)
+            Patch(facecolor="0.6", edgecolor=EDGES[c], label=f"channel {c}") for c in range(table.header.streams)
         ]
         axes.legend(handles=patches, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(patches), frameon=False)
 

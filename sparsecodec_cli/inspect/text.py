@@ -36,7 +36,7 @@ def print_events(inspection: Inspection) -> None:
     """Print a line for each event: time, channel, and the quantities that the preset names, and those of notes."""
     table = inspection.table
     columns = [("event", "", [str(i) for i in range(len(table))]), ("time", "s", [f"{t:.4f}" for t in table.time])]
-    if table.header.channels > 1:
+    if table.header.streams > 1:
         columns.append(("channel", "", [str(channel) for channel in table.channel]))
     found = quantities(table)
     for quantity in found:
@@ -69,6 +69,8 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     weights = header.weights_hash.hex() if any(header.weights_hash) else "none"
     yield "model", f"{header.model}, weights {weights}"
     kind = {1: "mono", 2: "stereo"}.get(header.channels, f"{header.channels} channels")
+    if header.gains:
+        kind += f" from {header.streams} stream{'' if header.streams == 1 else 's'}"
     yield "source", f"{header.duration_s:.3f} s, {header.sample_rate} Hz, {kind}, {header.n_samples} samples"
     yield "events", f"{len(table)}{_per_second(inspection.events_per_second)}{_kinds(inspection)}"
     yield "times", f"in steps of {1e3 * float(header.time_unit):.4g} ms"
@@ -127,7 +129,7 @@ def _print_picture(console: Console, inspection: Inspection) -> None:
     width = max(10, console.width - LABEL_WIDTH)
     table = inspection.table
     if inspection.layout.events_are_notes:
-        roll = piano_roll(inspection.notes, table.duration_s, table.header.channels, width, ascii_only=ascii_only)
+        roll = piano_roll(inspection.notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
         if roll is not None:
             _print_title(console, "notes over time")
             print_roll(console, roll, ascii_only=ascii_only)

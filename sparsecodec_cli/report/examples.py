@@ -121,7 +121,7 @@ def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.b
         "level_db": [round(v, 1) if np.isfinite(v) else None for v in level_db(part).tolist()],
         "radius": _radii(estimate_energy_db(part).tolist()) if len(part) else [],
     }
-    if table.header.channels > 1:
+    if table.header.streams > 1:
         columns["channel"] = part.channel.tolist()
     if voices.linked:
         decay_s, f0_hz = np.round(voices.decay_s[rows], 4).tolist(), np.round(voices.f0_hz[rows], 1).tolist()

@@ -79,13 +79,16 @@ def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None,
     """
     from sparsecodec_models.events.decomposition import Stft, decompose, magnitudes
     from sparsecodec_models.events.redundancy import redundancy
+    from sparsecodec_models.streams import streams_of
 
     header, rate = table.header, codec.model_rate
     start_s, end_s = span.start / header.sample_rate, span.stop / header.sample_rate
     decoded = _decoded(codec, table, start_s, end_s)
-    audio = decoded
-    if original is not None:
-        audio = np.asarray(soxr.resample(original, header.sample_rate, rate), np.float32).reshape(-1, header.channels)
+    if original is None:
+        streams = _decoded(codec, table.replace(header=header.of_streams()), start_s, end_s)
+    else:
+        channels = np.asarray(soxr.resample(original, header.sample_rate, rate), np.float32)
+        streams = streams_of(channels.reshape(-1, header.channels), header.gains)
     within = (table.time >= start_s) & (table.time < end_s)
     sounds = _sounds(codec, table, within, round(start_s * rate), len(decoded))
     part = edit.crop(table, start_s, end_s)
@@ -100,8 +103,8 @@ def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None,
         rows=np.flatnonzero(within),
         sounds=sounds,
         stft=stft,
-        before=magnitudes(stft, audio),
-        removals=list(decompose(stft, audio, sounds)),
+        before=magnitudes(stft, streams),
+        removals=list(decompose(stft, streams, sounds)),
         redundancy=redundancy(codec, part).share,
     )
 

@@ -264,18 +264,19 @@ def channel_sound(c: Controls, seed: int, channel: int, length: int) -> Floats:
 def decode(table: Any, weights: tuple[Floats, Floats]) -> Floats:
     """The sound of a file whose source has the model's rate: [n_samples, channels].
 
-    table: header (sample_rate, channels, n_samples, seed); time float64 [n], s; vector float32 [n, 32]; channel [n];
-    amplitude float32 [n].
+    table: header (sample_rate, channels, gains, n_samples, seed); time float64 [n], s; vector float32 [n, 32];
+    channel [n]; amplitude float32 [n].
     """
     header = table.header
     assert header.sample_rate == RATE
-    out = np.zeros((header.n_samples, header.channels))
-    for channel in range(header.channels):
+    gains = np.array(header.gains) if header.gains else np.eye(header.channels)
+    out = np.zeros((header.n_samples, gains.shape[1]))
+    for channel in range(gains.shape[1]):
         mine = table.channel == channel
         if mine.any():
             c = controls(table.time[mine], table.vector[mine], table.amplitude[mine], weights)
             out[:, channel] = channel_sound(c, header.seed, channel, header.n_samples)
-    return out
+    return out @ gains.T
 
 
 def main() -> None:

@@ -118,7 +118,8 @@ class FakeCodec:
         end_s = header.duration_s if end_s is None else min(end_s, header.duration_s)
         first, stop = round(start_s * rate), round(end_s * rate)
         levels_db = level_db(table)
-        peaks = [10 ** (levels_db[table.channel == c].max(initial=-200) / 20) for c in range(header.channels)]
+        peaks = [10 ** (levels_db[table.channel == c].max(initial=-200) / 20) for c in range(header.streams)]
+        peaks = np.array(header.stream_gains) @ peaks
         for i in range(first, stop, BLOCK):
             t = np.arange(i, min(i + BLOCK, stop)) / rate
             yield (np.sin(2 * np.pi * TONE_HZ * t)[:, None] * peaks).astype(np.float32)

@@ -77,7 +77,7 @@ class Removal:
 
 
 def magnitudes(stft: Stft, audio: NDArray[np.float32]) -> Magnitudes:
-    """The spectrogram of audio float32 [n, channels], the mean of its channels': float32 [frames, bins]."""
+    """The spectrogram of audio float32 [n, streams], the mean of its streams': float32 [frames, bins]."""
     n_frames = stft.n_frames(len(audio))
     if not n_frames:
         return np.zeros((0, stft.bins), np.float32)
@@ -88,7 +88,7 @@ def magnitudes(stft: Stft, audio: NDArray[np.float32]) -> Magnitudes:
 def decompose(
     stft: Stft, audio: NDArray[np.float32], sounds: Sequence[EventSound], start: int = 0
 ) -> Iterator[Removal]:
-    """Take events out of audio float32 [n, channels], those with the most energy first.
+    """Take events out of audio float32 [n, streams], those with the most energy first.
 
     sounds: of the events, at the same rate; their starts count from `start` samples before the audio's first.
     """

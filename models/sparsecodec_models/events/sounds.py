@@ -21,8 +21,8 @@ RINGING = 256  # samples of the lower rate: what a resampler adds around a sound
 
 @dataclass(frozen=True)
 class EventSound:
-    """The sound of one event of a table: its row and channel; start, the sample of the recording that samples[0] is;
-    samples float32 [m], what decoding adds for it, m = 0 where nothing is heard."""
+    """The sound of one event of a table: its row and channel (the stream); start, the sample of the recording that
+    samples[0] is; samples float32 [m], what decoding adds to the stream for it, m = 0 where nothing is heard."""
 
     row: int
     channel: int
@@ -115,7 +115,7 @@ def _apart(
     amplitude[rows] = table.amplitude[rows]
     at, end = int(first[rows].min()), int(last[rows].max())
     sounds = {row: np.zeros(last[row] - first[row], np.float32) for row in rows}
-    alone = table.replace(amplitude=amplitude)
+    alone = table.replace(header=table.header.of_streams(), amplitude=amplitude)
     for block in codec.decode(alone, start_s=at / rate, end_s=end / rate, sample_rate=rate, seed=seed):
         stop = at + len(block)
         for row in (r for r in rows if first[r] < stop and last[r] > at):

@@ -113,7 +113,7 @@ class ReferenceCodec(Codec):
         `decode`: the table's order is not known yet."""
         rate = self.config.events_per_second if target.events_per_second is None else target.events_per_second
         per_half = rate * self.config.window / 2 / self.config.sample_rate
-        analysers = [self.removal(per_half, target.snr_stop_db, header.seed) for _ in range(header.channels)]
+        analysers = [self.removal(per_half, target.snr_stop_db, header.seed) for _ in range(header.streams)]
         found: list[list[RemovedEvent]] = [[] for _ in analysers]
         for block in audio.blocks():
             for channel, analyser in enumerate(analysers):
@@ -143,7 +143,7 @@ class ReferenceCodec(Codec):
         rank = table.rank_in_channel()
         pending = np.flatnonzero((onset + window > start) & (onset - hop < stop) & (table.amplitude > 0))
         # sums from `at` - hop on; what began before the span is added to the first block, without its past
-        total = np.zeros((2 * hop + window + block, table.header.channels), dtype=np.float32)
+        total = np.zeros((2 * hop + window + block, table.header.streams), dtype=np.float32)
         at = start
         while at < stop:
             # an event may sound up to one hop before its frame

@@ -84,7 +84,7 @@ class SpeechCodec(Codec):
         self, table: EventTable, start: int, stop: int, seed: int
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
         time, sounds = self.event_samples(table), []
-        for channel in range(table.header.channels):
+        for channel in range(table.header.streams):
             mine = table.channel == channel
             vector, place, amplitude = (
                 torch.tensor(column[mine], device=self.device) for column in (table.vector, time, table.amplitude)

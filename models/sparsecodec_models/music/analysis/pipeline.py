@@ -73,7 +73,7 @@ def analyse(
     rate = model.decoder.config.sample_rate
     features = NoteFeatures(model.device)
     fit_step = header.step[0]
-    notes: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in range(header.channels)]
+    notes: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in range(header.streams)]
     done = 1.0 if target.bitrate_kbps is None else NOTES_SHARE
     for stretches in cut(audio.blocks(0.0, done), rate, BEFORE_S, AFTER_S):
         for channel, stretch in enumerate(stretches):
@@ -81,7 +81,7 @@ def analyse(
             notes[channel].append(_notes_of(model, features, stretch, earlier, iterations, fit_step, header.seed))
     table = _table(header, notes, rate)
     if target.events_per_second is not None:
-        table = keep(table, int(target.events_per_second * header.duration_s * header.channels))
+        table = keep(table, int(target.events_per_second * header.duration_s * header.streams))
     n_bytes = target.n_bytes(header)
     if n_bytes is None:
         return on_grid(table, header.step[0])
@@ -162,7 +162,7 @@ def _with_tones(model: MusicModel, table: EventTable, audio: ModelRateAudio, mos
     """A table with the tones that take most of what its notes leave over, as many as n_bytes hold. most: that are
     looked for."""
     decoder, step = model.decoder, table.header.step[0]
-    rate, channels = decoder.config.sample_rate, table.header.channels
+    rate, channels = decoder.config.sample_rate, table.header.streams
     place = np.round(table.time * rate).astype(np.int64)
     sounds = [parts[0][1] for parts in channel_sounds(decoder, table, place, table.header.seed)]
     found: list[list[Tones]] = [[] for _ in range(channels)]

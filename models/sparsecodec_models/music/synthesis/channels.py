@@ -38,7 +38,7 @@ def channel_sounds(
         vector, at = (torch.tensor(column[rows], device=device) for column in (table.vector, time))
         return vector, at, None if amplitude is None else torch.tensor(amplitude[rows], device=device)
 
-    for channel in range(table.header.channels):
+    for channel in range(table.header.streams):
         here = table.channel == channel
         notes, tones = np.flatnonzero(here & ~tone), np.flatnonzero(here & tone)
         place = np.full(len(table), -1)

@@ -49,7 +49,7 @@ def rounded(table: EventTable, step: float, model: SpeechModel) -> EventTable:
     """A table as it would be written with this step, its numbers as they are."""
     table = table.replace(header=replace(table.header, step=(step,) * len(table.header.step)))
     vector = table.vector.copy()
-    for channel in range(table.header.channels):
+    for channel in range(table.header.streams):
         events = events_of(table, channel, model.config.sample_rate, model.device)
         none = events[:0]
         grid = torch.full((vector.shape[1],), step, device=model.device)

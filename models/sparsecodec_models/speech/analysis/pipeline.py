@@ -79,7 +79,7 @@ def find_candidates(
 ) -> list[Candidates]:
     """Of each channel. blocks: float32 [m, channels] at the model's rate."""
     finders = []
-    for channel in range(header.channels):
+    for channel in range(header.streams):
         stop = None
         if snr_stop_db is not None:
             stop = SnrStop(model, header, point(DEFAULT_EIGHTH).worth, snr_stop_db, channel)

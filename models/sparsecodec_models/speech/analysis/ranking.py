@@ -63,7 +63,7 @@ class Ranking:
         kept = np.zeros(len(self.table), bool)
         kept[self._rows[max(0, len(self._rows) - n) :]] = True
         if most is not None:
-            for channel in range(self.table.header.channels):
+            for channel in range(self.table.header.streams):
                 mine = [row for row in self._rows if kept[row] and self.table.channel[row] == channel]
                 kept[mine[: max(0, len(mine) - most)]] = False
         return kept

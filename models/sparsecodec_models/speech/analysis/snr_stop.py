@@ -41,7 +41,7 @@ class SnrStop:
     def __call__(self, found: Candidates, magnitude: Tensor, first: int, last: int, begin: int) -> Candidates:
         """The same candidates, fewer of them heard. magnitude: float32 [bins, frames] of a window, whose frame 0 is at
         sample `begin` of the stream; candidates lie in its frames first … last-1."""
-        header = replace(self._header, channels=1)
+        header = replace(self._header.of_streams(), channels=1)
         ranking = Ranking.of(header, [found], self._model.config.sample_rate)
         kept = ranking.best(ranking.count_above(self._worth))
         time = torch.from_numpy(found.time[kept]).to(magnitude.device)

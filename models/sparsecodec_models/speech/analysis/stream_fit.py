@@ -59,7 +59,7 @@ def fit_table(
     """A table's events fitted to the recording, each channel by itself. blocks: float32 [m, channels] at the model's
     rate; last: whether the numbers are put on the quantiser's grid."""
     fitters = []
-    for channel in range(table.header.channels):
+    for channel in range(table.header.streams):
         events = events_of(table, channel, model.config.sample_rate, model.device)
         fitters.append(
             StreamFitter(
