@@ -103,7 +103,7 @@ def command(
       ffmpeg -i talk.mp4 -f wav - | sic encode - talk.sic
 
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length.
-    Channels that are the same, but for their level or polarity, are encoded once, others by themselves. Without OUT,
+    Channels that are nearly the same, but for level or polarity, are encoded once, others by themselves. Without OUT,
     the output is IN with the extension .sic.
     """
     wishes = {"--bitrate": bitrate_kbps, "--events-per-second": events_per_second, "--snr-stop": snr_stop_db}
