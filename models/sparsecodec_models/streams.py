@@ -1,7 +1,12 @@
-"""Which streams a recording is coded as, and its channels from them: channels that are alike are coded once."""
+"""Which streams a recording is coded as, and its channels from them: channels that are alike are coded once.
+
+Two decoded sounds do not correlate, whatever their originals do. So channels that are nearly the same come back nearer
+to what they were as one stream, and that gets the bits of both.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +14,13 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.gains import LEAST_GAIN, nearest_gain
 
-from .audio_source import AudioSource, read_blocks
+from .audio_source import READ_SAMPLES, AudioSource, read_blocks
 
-ALIKE_DB = -80.0  # of what two channels do not share, re either, below which they are one
-ROUNDING_DB = -93.0  # re full scale: what rounding two channels to 16 bits, with dither, leaves between them
-ROUNDED_DB = -40.0  # the most that rounding may explain, over the whole recording
+# Of what is left of a channel without the other: in all of the recording, and in each part of it, it must be softer.
+ALIKE_DB = -15.0  # re the channel there: a correlation of 0.984; docs/results.md, "Stereo"
+SOFT_DB = -45.0  # re the channel's mean over the recording: noise in pauses
+ROUNDING_DB = -93.0  # re full scale: what rounding both to 16 bits, with dither, leaves
+PART_S = 1.0  # at most
 
 Audio = NDArray[np.float32]
 Gains = tuple[tuple[float, ...], ...]
@@ -23,21 +30,21 @@ Gains = tuple[tuple[float, ...], ...]
 def find_gains(source: AudioSource) -> Gains:
     """The gains with which channels of a recording that are alike come from one stream.
 
-    Channels are alike if one is the other times a number, of either sign, but for -80 dB of it or for what rounding to
-    16 bits leaves, all the time. The loudest of them is the stream. A silent channel is nothing of every stream, or,
-    where all are silent, like any other. The source is read once, and once more if any two channels may be alike.
+    Channels are alike if one is the other times a number, of either sign, and what is left is 15 dB softer in every
+    second, or too soft to be heard beside the rest, or due to rounding to 16 bits. A silent channel is nothing of every
+    stream, or, where all are silent, like any other. The source is read once, and once more if any two channels may be
+    alike.
     """
     channels = source.channels
     if channels == 1 or not source.n_samples:
         return ()
     products = np.zeros((channels, channels))
-    for block, _ in read_blocks(source):
-        samples = block.astype(np.float64)
+    for samples in _parts(source):
         products += samples.T @ samples
     refused: set[tuple[int, int]] = set()
     while True:
         origins = _origins(products, refused)
-        wrong = _disproved(source, origins)
+        wrong = _disproved(source, origins, np.diag(products) / source.n_samples)
         if not wrong:
             return _gains_of(origins)
         refused |= wrong
@@ -78,6 +85,12 @@ def _weighted(audio: Audio, weights: NDArray[np.float64]) -> Audio:
     return out
 
 
+def _parts(source: AudioSource) -> Iterator[NDArray[np.float64]]:
+    """All of a source, float64 [m, channels], PART_S long or shorter."""
+    at_once = min(READ_SAMPLES, max(1, round(PART_S * source.sample_rate)))
+    return (block.astype(np.float64) for block, _ in read_blocks(source, at_once))
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a channel may be: another channel times a number."""
@@ -101,26 +114,27 @@ def _origins(products: NDArray[np.float64], refused: set[tuple[int, int]]) -> li
             continue
         left = np.inf
         for other in found:
-            factor = products[channel, other] / energy[other]
-            apart = energy[channel] - factor * products[channel, other]
-            may_be = apart <= 10 ** (ROUNDED_DB / 10) * energy[channel] and abs(factor) >= LEAST_GAIN
+            shared = products[channel, other]
+            factor = np.copysign(np.sqrt(energy[channel] / energy[other]), shared)  # of the same level
+            apart = energy[channel] + factor**2 * energy[other] - 2 * factor * shared
+            may_be = apart <= 10 ** (ALIKE_DB / 10) * energy[channel] and abs(factor) >= LEAST_GAIN
             if may_be and apart < left and (channel, other) not in refused:
-                left, origins[channel] = apart, Origin(other, factor)
+                left, origins[channel] = apart, Origin(other, float(factor))
         if left == np.inf:
             found.append(channel)
     return origins
 
 
-def _disproved(source: AudioSource, origins: list[Origin]) -> set[tuple[int, int]]:
-    """(Channel, origin) of copies that are none somewhere in the recording."""
+def _disproved(source: AudioSource, origins: list[Origin], mean: NDArray[np.float64]) -> set[tuple[int, int]]:
+    """(Channel, origin) of copies that are none somewhere in the recording. mean: power of each channel."""
     copies = {c: origin for c, origin in enumerate(origins) if origin.channel != c and origin.factor}
     wrong: set[tuple[int, int]] = set()
-    for block, _ in read_blocks(source) if copies else ():
+    for samples in _parts(source) if copies else ():
+        here = np.square(samples).mean(axis=0)
         for channel, origin in copies.items():
-            samples = block[:, channel].astype(np.float64)
-            apart = np.square(samples - origin.factor * block[:, origin.channel]).sum()
-            alike = 10 ** (ALIKE_DB / 10) * np.square(samples).sum()
-            if apart > max(alike, 10 ** (ROUNDING_DB / 10) * len(block)):
+            apart = np.square(samples[:, channel] - origin.factor * samples[:, origin.channel]).mean()
+            limits_db = (here[channel], ALIKE_DB), (mean[channel], SOFT_DB), (1.0, ROUNDING_DB)
+            if apart > max(energy * 10 ** (limit_db / 10) for energy, limit_db in limits_db):
                 wrong.add((channel, origin.channel))
     return wrong
 

@@ -103,7 +103,7 @@ def command(
 
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length. With
     pip install 'sparsecodec[media]', IN is also what FFmpeg reads: m4a, WebM, WMA, videos, ... Channels that are
-    the same, but for their level or polarity, are encoded once, others by themselves. Without OUT, the output is IN
+    nearly the same, but for level or polarity, are encoded once, others by themselves. Without OUT, the output is IN
     with the extension .sic.
     """
     raw = raw_format_of(raw_rate, raw_channels, raw_coding)

@@ -111,9 +111,10 @@ def read_sic(path: Path) -> EventTable:
 
 
 def write_wav(path: Path, n_samples: int = 8000, *, channels: int = 1, rate: int = 8000) -> Path:
+    """A tone in each channel, softer and higher from one to the next."""
     t = np.arange(n_samples) / rate
-    tone = 0.5 * np.sin(2 * np.pi * 300 * t)
-    soundfile.write(path, np.stack([tone / (c + 1) for c in range(channels)], axis=1), rate, subtype="PCM_16")
+    tones = [0.5 / (c + 1) * np.sin(2 * np.pi * 300 * (c + 1) * t) for c in range(channels)]
+    soundfile.write(path, np.stack(tones, axis=1), rate, subtype="PCM_16")
     return path
 
 
