@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sparsecodec_formats.table import EventTable
-    from sparsecodec_models import Codec, ModelInfo
+    from sparsecodec_models import AudioSource, Codec, ModelInfo
 
+    from .coded_share import CodedShare
     from .inspect.inspection import Inspection
     from .io.progress import Progress
     from .io.sounds import InputSound
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EDITS",
     "codec_for",
+    "coded_share",
     "compare",
     "decode",
     "decode_blocks",
@@ -165,6 +167,20 @@ def export(table: EventTable, file: BinaryIO, *, tempo_bpm: float = 120.0) -> in
     from sparsecodec_formats.interchange.midi import write_midi
 
     return write_midi(table, file, tempo_bpm=tempo_bpm)
+
+
+def coded_share(
+    source: AudioSource, table: EventTable, *, model: str | Codec | None = None, device: str = "cpu"
+) -> CodedShare | None:
+    """How much of a recording's energy comes back when its events are decoded, in its loudest seconds.
+
+    source: what was encoded; it is read once, from its start. table: its events. model: that they were encoded with, as
+    for `encode`. None for what is too short or too soft to tell.
+    """
+    from .coded_share import coded_share
+
+    path_or_codec = None if model == AUTO or (isinstance(model, str) and model == table.header.model) else model
+    return coded_share(source, table, model=codec_for(table, path_or_codec, device=device))
 
 
 def compare(

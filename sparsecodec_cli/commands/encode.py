@@ -18,6 +18,8 @@ from .options import (
     seed_option,
 )
 
+LEAST_CODED = 0.5  # share of the energy; of speech and music it is 0.7 and more
+
 
 def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
     tags: dict[str, str] = {}
@@ -136,6 +138,10 @@ def command(
                 progress=progress,
             )
         n_bytes = write_table(table, out)
+        coded = None if quiet else api.coded_share(source, table, model=model, device=device)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
     if bitrate_kbps is not None and 8e-3 * n_bytes > bitrate_kbps * table.duration_s:
         note(summary.of_excess(output_path, bitrate_kbps), quiet=quiet)
+    if coded is not None and coded.share < LEAST_CODED:
+        limit = given[0] if given else "--bitrate"
+        note(summary.of_uncoded(output_path, coded, table.header.model, limit), quiet=quiet)

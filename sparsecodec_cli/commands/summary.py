@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sparsecodec_cli.errors import one_line, shown_output
 
 if TYPE_CHECKING:
+    from sparsecodec_cli.coded_share import CodedShare
     from sparsecodec_cli.report.write import PageFacts
     from sparsecodec_formats.table import EventTable
 
@@ -44,6 +45,17 @@ def of_limiting(output_path: str, n_over: int, least_gain: float) -> str:
         f"sic: warning: {shown_output(output_path)}: {values} beyond full scale; the sound about them is up to"
         f" {softer_db:.1f} dB softer; use 'sic transform --gain {-softer_db:.1f}' to lower all of it alike"
     )
+
+
+def of_uncoded(output_path: str, coded: CodedShare, model: str, limit: str) -> str:
+    """model: the preset that was used; limit: the option with which more can be coded."""
+    what = (
+        f"sic: warning: {shown_output(output_path)}: {100 * (1 - coded.share):.0f} % of the sound's energy is not coded"
+    )
+    if coded.missing_above > 0.5:
+        return f"{what}, most of it above {coded.highest_hz / 1000:.0f} kHz, where '{one_line(model)}' codes nothing"
+    other = {"speech": "music", "music": "speech"}.get(model, "speech")
+    return f"{what}; try --model {other} or a higher {limit}"
 
 
 def of_excess(output_path: str, bitrate_kbps: float) -> str:

@@ -112,7 +112,7 @@ def read_sic(path: Path) -> EventTable:
 
 def write_wav(path: Path, n_samples: int = 8000, *, channels: int = 1, rate: int = 8000) -> Path:
     t = np.arange(n_samples) / rate
-    tone = 0.5 * np.sin(2 * np.pi * 300 * t)
+    tone = 0.5 * np.sin(2 * np.pi * 440 * t)  # as the stand-in for codecs decodes
     soundfile.write(path, np.stack([tone / (c + 1) for c in range(channels)], axis=1), rate, subtype="PCM_16")
     return path
 
