@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Salvage
     from sparsecodec_formats.table import EventTable
-    from sparsecodec_models import ModelInfo
+    from sparsecodec_models import AudioSource, ModelInfo
 
+    from .coded_share import CodedShare
     from .coding import Model, Sound
     from .inspect.inspection import Inspection
     from .io.progress import Progress
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EDITS",
     "codec_for",
+    "coded_share",
     "compare",
     "decode",
     "decode_blocks",
@@ -248,6 +250,20 @@ def export(table: EventTable | AnyFile, file: AnyFile, *, tempo_bpm: float = 120
     table = as_table(table)
     with open_to_write(file) as opened:
         return write_midi(table, opened, tempo_bpm=tempo_bpm)
+
+
+def coded_share(
+    source: AudioSource, table: EventTable, *, model: Model | None = None, device: str = "cpu"
+) -> CodedShare | None:
+    """How much of a recording's energy comes back when its events are decoded, in its loudest seconds.
+
+    source: what was encoded; it is read once, from its start. table: its events. model: that they were encoded with, as
+    for `encode`. None for what is too short or too soft to tell.
+    """
+    from .coded_share import coded_share
+
+    path_or_codec = None if model == AUTO or (isinstance(model, str) and model == table.header.model) else model
+    return coded_share(source, table, model=codec_for(table, path_or_codec, device=device))
 
 
 def compare(

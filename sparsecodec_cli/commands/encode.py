@@ -21,6 +21,8 @@ from .options import (
     sic_output_argument,
 )
 
+LEAST_CODED = 0.5  # share of the energy; of speech and music it is 0.7 and more
+
 
 @click.command(name="encode")
 @input_argument
@@ -141,6 +143,7 @@ def command(
                 progress=progress,
             )
         n_bytes = write_table(table, out)
+        coded = None if quiet else api.coded_share(source, table, model=model, device=device)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
     if cut:
         note(summary.of_cut_tags(output_path, cut), quiet=quiet)
@@ -149,3 +152,6 @@ def command(
         told = summary.of_bitrate(output_path, table, n_bytes, bitrate_kbps, least_kbps)
         if told is not None:
             note(told, quiet=quiet)
+    if coded is not None and coded.share < LEAST_CODED:
+        limit = given[0] if given else "--bitrate"
+        note(summary.of_uncoded(output_path, coded, table.header.model, limit), quiet=quiet)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sparsecodec_cli.errors import one_line, shown_output
 
 if TYPE_CHECKING:
+    from sparsecodec_cli.coded_share import CodedShare
     from sparsecodec_cli.report.write import PageFacts
     from sparsecodec_formats.table import EventTable
 
@@ -73,3 +74,14 @@ def of_bitrate(output_path: str, table: EventTable, n_bytes: int, asked_kbps: fl
     if len(table) and n_bytes < MUCH_SMALLER * asked_bytes - SOME_EVENTS_BYTES:
         return f"sic: note: {name}: takes {kbps:.2f} of {asked_kbps:g} kbit/s: {model} has no more to say of this sound"
     return None
+
+
+def of_uncoded(output_path: str, coded: CodedShare, model: str, limit: str) -> str:
+    """model: the preset that was used; limit: the option with which more can be coded."""
+    what = (
+        f"sic: warning: {shown_output(output_path)}: {100 * (1 - coded.share):.0f} % of the sound's energy is not coded"
+    )
+    if coded.missing_above > 0.5:
+        return f"{what}, most of it above {coded.highest_hz / 1000:.0f} kHz, where '{one_line(model)}' codes nothing"
+    other = {"speech": "music", "music": "speech"}.get(model, "speech")
+    return f"{what}; try --model {other} or a higher {limit}"

@@ -80,7 +80,7 @@ def test_a_codec_may_stand_for_its_model(fake: fake_codec.FakeCodec) -> None:
     table = sic.encode(audio, 8000, model=other, effort=7)
     assert other.asked["effort"] == 7 and fake.asked == {}
     sic.decode(table, model=other, seed=8)
-    assert other.asked["seed"] == 8 and fake.asked == {}
+    assert other.asked_to_decode["seed"] == 8 and fake.asked_to_decode == {}
 
 
 def test_blocks_are_the_decoded_sound(fake: fake_codec.FakeCodec) -> None:

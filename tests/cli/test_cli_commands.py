@@ -179,9 +179,9 @@ def test_decode_parts_and_rates(args: list[str], frames: int, rate: int, out: st
 
 def test_decode_hands_the_seed_on(talk_sic: Path, fake: fake_codec.FakeCodec) -> None:
     ok("decode", talk_sic, "-")
-    assert fake.asked["seed"] == 0
+    assert fake.asked_to_decode["seed"] == 0
     ok("decode", talk_sic, "-", "--seed", "9")
-    assert fake.asked["seed"] == 9
+    assert fake.asked_to_decode["seed"] == 9
 
 
 def test_decode_makes_softer_what_passes_full_scale_and_says_so_once(tmp_path: Path) -> None:

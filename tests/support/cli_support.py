@@ -113,7 +113,8 @@ def read_sic(path: Path) -> EventTable:
 def write_wav(path: Path, n_samples: int = 8000, *, channels: int = 1, rate: int = 8000) -> Path:
     """A tone in each channel, softer and higher from one to the next."""
     t = np.arange(n_samples) / rate
-    tones = [0.5 / (c + 1) * np.sin(2 * np.pi * 300 * (c + 1) * t) for c in range(channels)]
+    # the first as the stand-in for codecs decodes
+    tones = [0.5 / (c + 1) * np.sin(2 * np.pi * 440 * (c + 1) * t) for c in range(channels)]
     soundfile.write(path, np.stack(tones, axis=1), rate, subtype="PCM_16")
     return path
 

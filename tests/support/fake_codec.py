@@ -29,7 +29,8 @@ class FakeCodec:
     model_rate = 22050
 
     def __init__(self) -> None:
-        self.asked: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}  # of encode
+        self.asked_to_decode: dict[str, Any] = {}
 
     def event_spans(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(len(table), np.int64), np.full(len(table), 2**62)
@@ -97,7 +98,7 @@ class FakeCodec:
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[np.ndarray]:
         header = table.header
-        self.asked = {"seed": header.seed if seed is None else seed, "sample_rate": sample_rate}
+        self.asked_to_decode = {"seed": header.seed if seed is None else seed, "sample_rate": sample_rate}
         rate = sample_rate or header.sample_rate
         end_s = header.duration_s if end_s is None else min(end_s, header.duration_s)
         first, stop = round(start_s * rate), round(end_s * rate)
@@ -136,7 +137,7 @@ def install(set_attribute: Callable[..., None] = setattr, **options: Any) -> Fak
 
     for stand_in in (load_codec, choose_preset, codec_for):
         set_attribute(sparsecodec_models, stand_in.__name__, stand_in, **options)
-    CODEC.asked = {}
+    CODEC.asked, CODEC.asked_to_decode = {}, {}
     return CODEC
 
 

@@ -27,6 +27,8 @@ _RATES = {
 }
 _FIXED = ("kind", "begins", "room_db", "phase_cycles")
 DEPTH_DB = 75.0  # levels further below the loudest are not told apart
+MOST_LEVELLED_DB = 0.5  # what a fit is too soft or too loud at most; the rest of the sound is not in the notes at all
+LEVEL = LAYOUTS[PRESET].dims["level_db"]
 
 
 def refine(
@@ -80,6 +82,28 @@ def refine(
             (gradient,) = torch.autograd.grad(loss, vector)
             optimizer.step(gradient.nan_to_num_(0.0), 1.0 - 0.9 * i / iterations)
     return vector.detach()
+
+
+@torch.no_grad()
+def levelled(
+    decoder: MusicDecoder, vector: Tensor, time: Tensor, target: Tensor, *, seed: int = 0, beside: Tensor | None = None
+) -> Tensor:
+    """Vectors as `refine` gives them, all louder or softer by the same, so that the sound has the energy of the target
+    as far as that is a matter of the fit: else a recording that is coded again and again would fade, or grow."""
+    if not len(vector):
+        return vector
+    sound = render(decoder, vector, time, seed, len(target)).double()
+    other = torch.zeros_like(sound) if beside is None else beside.double()
+    own, both = float(sound.square().sum()), float((sound * other).sum())
+    missing = float(target.double().square().sum() - other.square().sum())
+    most = 10 ** (MOST_LEVELLED_DB / 20)
+    if own == 0.0:
+        return vector
+    # gain² · own + 2 · gain · both = missing
+    gain = (-both + max(0.0, both**2 + own * missing) ** 0.5) / own
+    out = vector.clone()
+    out[:, LEVEL.index] += 20 * float(np.log10(np.clip(gain, 1 / most, most))) / LEVEL.scale
+    return out
 
 
 def sound_distance(target: Tensor, sample_rate: int) -> SoundDistance:

@@ -34,7 +34,7 @@ from sparsecodec_models.music.synthesis.channels import channel_sounds
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.samples import NoteSound
 
-from .fit import refine
+from .fit import levelled, refine
 from .measure import measure
 from .tones import Tones, pursue, remainder, tones_sound
 from .vectors import by_time, vectors_of
@@ -143,17 +143,19 @@ def _notes_of(
     measured = measure(stretch.samples, *_columns(found), decoder)
     vector, time = vectors_of(measured, decoder)
     if iterations:
+        target = torch.from_numpy(stretch.samples).to(model.device)
         vector = refine(
             decoder,
             vector,
             time,
-            torch.from_numpy(stretch.samples).to(model.device),
+            target,
             iterations=iterations,
             quantiser_step=torch.full((vector.shape[1],), step, device=model.device),
             bit_weight=BIT_WEIGHT * step,
             seed=seed,
             beside=earlier,
         )
+        vector = levelled(decoder, vector, time, target, seed=seed, beside=earlier)
     # where the network puts it, a note is in one stretch only, wherever it is measured to begin
     place = np.array([round(note.onset_s * decoder.config.sample_rate) for note in found], np.int64) + stretch.first
     own = torch.from_numpy(((place >= stretch.begin) & (place < stretch.end))[by_time(measured, decoder)])
