@@ -163,6 +163,9 @@ class Codec(ABC):
             progress(1.0)
         return table
 
+    def _check(self, table: EventTable) -> None:  # noqa: B027 (most presets have nothing to refuse)
+        """SicError for a table of this model that would take too much memory to render."""
+
     @abstractmethod
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
         """Events, in steps that suit the target: their header may differ from `header` in these."""
@@ -211,6 +214,7 @@ class Codec(ABC):
         last = n_out if end_s is None else min(n_out, round(_seconds("end", end_s) * rate))
         if end_s is not None and end_s < start_s:
             raise SicError(f"the end, {end_s} s, is before the start, {start_s} s")
+        self._check(table)
         noise_seed = header.seed if seed is None else seed
         if not 0 <= noise_seed < 2**32:
             raise SicError(f"the seed is {noise_seed}; it must be 0 to 4294967295")

@@ -15,7 +15,7 @@ from format_strategies import make_header
 
 from sparsecodec_cli.errors import CliError
 from sparsecodec_cli.io.audio import SoundFileSource
-from sparsecodec_formats import EventTable, FormatError, SicError, TooManyEvents, dumps, loads, salvage
+from sparsecodec_formats import LAYOUTS, EventTable, FormatError, SicError, TooManyEvents, dumps, loads, salvage
 from sparsecodec_formats.container import reader
 from sparsecodec_models.codec import MAX_BLOCK_VALUES, MAX_VALUES_A_SECOND
 from sparsecodec_models.speech.codec import SpeechCodec
@@ -112,3 +112,19 @@ def test_a_file_that_is_no_file_is_refused_in_one_line() -> None:
     for size in (0, 1, 5, 200):
         with pytest.raises(FormatError):
             loads(bytes(size))
+
+
+def test_a_crowd_of_voices_is_refused_before_it_fills_the_memory(codec: SpeechCodec) -> None:
+    """A block of 65,536 events takes a hundred bytes in a file, and took 8 GB here."""
+    made = table_of(codec)
+    begins, decay = (list(LAYOUTS["speech"].dims).index(name) for name in ("begins", "decay_log2_s"))
+    vector = np.zeros((2**16, 32))
+    vector[:, begins], vector[:, decay] = 1.0, 100.0  # each for 4 s
+    time = np.linspace(20.0, 29.9, len(vector))
+    with pytest.raises(SicError, match=r"more than 256 voices sound at once from 20\.000 s on"):
+        codec.decode(EventTable(made.header, time, vector))
+    some = slice(0, 600)  # 240 at once
+    assert next(codec.decode(EventTable(made.header, np.linspace(20.0, 29.9, 600), vector[some]), end_s=0.1)).size
+    far = EventTable(made.header, np.arange(2**16) * 10.0, vector)  # 73 hours of sound in all
+    with pytest.raises(SicError, match="more than 48 hours together"):
+        codec.decode(far)

@@ -19,7 +19,7 @@ from sparsecodec_models.codec import FOREVER, Codec, RateTarget, Spans, samples_
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
 from sparsecodec_models.speech.analysis.pipeline import analyse
 from sparsecodec_models.speech.synthesis.samples import ChannelSound
-from sparsecodec_models.speech.synthesis.voices import plan_frames
+from sparsecodec_models.speech.synthesis.voices import check_crowds, plan_frames
 
 from .config import PRESET
 from .model import SpeechModel
@@ -74,6 +74,14 @@ class SpeechCodec(Codec):
         controls = self.model.decoder.controls(torch.tensor(table.vector, device=self.device))
         voiced: NDArray[np.bool_] = controls.voiced.cpu().numpy()
         return voiced
+
+    @torch.no_grad()
+    def _check(self, table: EventTable) -> None:
+        time = self.event_samples(table)
+        for channel in np.unique(table.channel):
+            mine = table.channel == channel
+            controls = self.model.decoder.controls(torch.tensor(table.vector[mine], device=self.device))
+            check_crowds(controls, torch.from_numpy(time[mine]).to(self.device), self.model.config)
 
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
