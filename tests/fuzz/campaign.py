@@ -1,7 +1,6 @@
 """A long campaign of hostile files against the readers and decoders; `support/hostile.py` makes the files.
 
     python tests/fuzz/campaign.py --minutes 8 --seed 1
-    python tests/fuzz/campaign.py --minutes 8 --guided   # the .sic reader, led by coverage (atheris)
 
 Every input has a limit of time and of memory. An input that breaks a rule is a finding: its bytes go to the folder
 --findings with a text that says what happened, and the exit code is 1. The input at work is always in the file
@@ -297,34 +296,6 @@ def run(minutes: float, seed: int, only: list[str], limits: Limits) -> None:
         spent[name] += time.monotonic() - began
 
 
-def run_guided(minutes: float, seed: int, limits: Limits) -> None:
-    """Let atheris (libFuzzer) look for inputs that reach new code of the reader. It ends the process.
-
-    It mends no checks; files whose checks are right are given to it to start from.
-    """
-    import atheris
-
-    corpus = limits.findings / "corpus"
-    corpus.mkdir(exist_ok=True)
-    rng = np.random.default_rng(seed)
-    for name, data in golden_files():
-        if len(data) < 500:
-            for i, (_, made) in enumerate(islice(hostile.forge(data, rng), 20)):
-                (corpus / f"{name}-{i}").write_bytes(made)
-    judge = hostile.SicJudge(None)
-
-    def one(data: bytes) -> None:
-        limits.judge("guided", data, judge)
-
-    atheris.instrument_all()
-    options = [f"-max_total_time={round(60 * minutes)}", f"-seed={seed}", "-max_len=2000", "-verbosity=0"]
-    atheris.Setup([sys.argv[0], *options, str(corpus)], one)
-    import atexit
-
-    atexit.register(print_figures, limits)
-    atheris.Fuzz()
-
-
 def print_figures(limits: Limits) -> None:
     """A line for each kind of input, and one for all."""
     outcomes = "refused", "harmless", "finding"
@@ -340,7 +311,6 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=list(SOURCES), action="append", help="only these sources; repeatable")
-    parser.add_argument("--guided", action="store_true", help="the .sic reader alone, led by coverage; needs atheris")
     parser.add_argument("--findings", type=Path, default=Path(tempfile.gettempdir()) / "sic-findings")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -350,8 +320,6 @@ def main() -> int:
         )
         render(table)
     limits = Limits(arguments.findings)
-    if arguments.guided:
-        run_guided(arguments.minutes, arguments.seed, limits)
     run(arguments.minutes, arguments.seed, arguments.only or list(SOURCES), limits)
     print_figures(limits)
     return 1 if limits.n_findings else 0
