@@ -35,6 +35,7 @@ def hints() -> dict[type[SicError], str]:
         TooFewBits: "--bitrate",
         errors.UnknownModel: "'sic models' lists what there is",
         errors.OtherWeights: "--model",
+        errors.RateTooHigh: "'sic decode --rate'",
         errors.WeightsOfAnotherPreset: "--from, with --preset {preset}",
         errors.NothingToHoldOut: "--valid",
         errors.FolderNotInCorpus: "--half-weight",

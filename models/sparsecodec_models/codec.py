@@ -22,11 +22,13 @@ from sparsecodec_formats.table import EventTable
 from . import weights
 from .audio_source import AudioSource, ModelRateAudio, Progress
 from .dsp.resampling import resampled
-from .errors import OtherWeights
+from .errors import OtherWeights, RateTooHigh
 from .streams import StreamSource, channels_of, find_gains
 
 RESAMPLER_MARGIN = 4096  # model samples on either side of a span, so that soxr's filter sees true neighbours
 MAX_BLOCK = 2**16  # samples in a block of decoded audio
+MAX_BLOCK_VALUES = 2**21  # samples of all channels in a block that is rendered
+MAX_VALUES_A_SECOND = 2**26  # a rate times channels: a resampler's filters take memory in proportion to it
 LATEST_S = 2.0**40  # events after that are counted as if they were there, so that samples fit in 64 bits
 
 
@@ -166,6 +168,9 @@ class Codec(ABC):
             progress(1.0)
         return table
 
+    def _check(self, table: EventTable) -> None:  # noqa: B027 (most presets have nothing to refuse)
+        """SicError for a table of this model that would take too much memory to render."""
+
     @abstractmethod
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
         """Events, in steps that suit the target: their header may differ from `header` in these. audio: the streams."""
@@ -202,11 +207,17 @@ class Codec(ABC):
                 " give the weights file it was made with"
             )
         rate = header.sample_rate if sample_rate is None else whole_number("sample_rate", sample_rate, 1, MAX_U32)
+        if rate * header.channels > MAX_VALUES_A_SECOND:
+            raise RateTooHigh(
+                f"{header.channels} channel{'s' * (header.channels != 1)} at {rate} Hz are more than"
+                f" {MAX_VALUES_A_SECOND} samples a second, the most that are rendered; give a lower sample rate"
+            )
         n_out = round(Fraction(header.n_samples * rate, header.sample_rate))
         first = 0 if start_s == 0 else round(_seconds("start", start_s) * rate)
         last = n_out if end_s is None else min(n_out, round(_seconds("end", end_s) * rate))
         if end_s is not None and end_s < start_s:
             raise SicError(f"the end, {end_s} s, is before the start, {start_s} s")
+        self._check(table)
         noise_seed = header.seed if seed is None else whole_number("seed", seed, 0, MAX_U32)
         return self._decode_span(table, min(first, n_out), last, rate, noise_seed, progress)
 
@@ -240,11 +251,17 @@ class Codec(ABC):
     def _pieces(
         self, blocks: Iterator[tuple[NDArray[np.float32], bool]], rate: int
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        """The same in blocks small enough that none grows beyond memory at an absurd output rate."""
-        size = max(1, MAX_BLOCK * self.model_rate // rate)
+        """The same in blocks small enough that none grows beyond memory, of many channels or at a high output rate."""
         for block, ends in blocks:
+            channels = block.shape[1]
+            size = max(1, min(MAX_BLOCK, MAX_BLOCK_VALUES // channels) * self.model_rate // rate)
             for i in range(0, len(block), size):
                 yield block[i : i + size], ends and i + size >= len(block)
+
+
+def samples_at_once(channels: int) -> int:
+    """How long a block to render, in samples of the model's rate: of many channels, memory stays bounded."""
+    return min(MAX_BLOCK, MAX_BLOCK_VALUES // channels)
 
 
 def _seconds(what: str, value_s: float) -> float:

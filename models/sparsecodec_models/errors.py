@@ -9,6 +9,10 @@ class UnknownModel(SicError):
     """There is no such preset, or no such file of weights."""
 
 
+class RateTooHigh(SicError):
+    """So many channels cannot be rendered at so high a sample rate."""
+
+
 class OtherWeights(SicError):
     """A file was made with other weights than these: give those."""
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -19,6 +20,9 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import NO_WEIGHTS, WEIGHTS_HASH_BYTES
 
 METADATA_KEY = "sparsecodec"  # its value is JSON with "model", the preset's name, and "config", its sizes
+
+MOST_TIMES = 4
+"""A size in a file is at most so many times the usual one: so little is set aside before all are checked."""
 
 Model = TypeVar("Model", bound=nn.Module)
 Config = TypeVar("Config")
@@ -51,9 +55,33 @@ def preset_of(data: bytes) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def config_of(config_class: Callable[..., Config], fields: Mapping[str, Any]) -> Config:
-    """The config whose `dataclasses.asdict` this is, through JSON or not: lists become the tuples that they were."""
-    return config_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+def config_of(
+    config_class: Callable[..., Config], fields: Mapping[str, Any], free: Collection[str] | None = None
+) -> Config:
+    """The config whose `dataclasses.asdict` this is, through JSON or not: lists become the tuples that they were.
+
+    free: names of the fields that may differ from the defaults; None: all may. These are whole numbers, or tuples of
+    them, of at least 1 and at most MOST_TIMES the default. ValueError for anything else.
+    """
+    usual = asdict(config_class())  # type: ignore[call-overload]  # a dataclass, as all configs are
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    for name, value in given.items():
+        if name not in usual:
+            raise ValueError(f"there is no {name!r}")
+        if type(value) is not type(usual[name]):
+            raise ValueError(f"{name!r} is of another kind")
+        if value != usual[name] and not (free is None or name in free):
+            raise ValueError(f"{name!r} is {value!r}; this version of sic knows {usual[name]!r} only")
+        if not _is_believable(value, usual[name]):
+            raise ValueError(f"{name!r} is out of range")
+    return config_class(**given)
+
+
+def _is_believable(value: Any, usual: Any) -> bool:
+    if isinstance(usual, tuple):
+        most = MOST_TIMES * max(usual)
+        return 1 <= len(value) <= MOST_TIMES * len(usual) and all(type(v) is int and 1 <= v <= most for v in value)
+    return bool(value == usual or 1 <= value <= MOST_TIMES * usual)
 
 
 def load_model(data: bytes, preset: str, make: Callable[[Mapping[str, Any]], Model]) -> Model:
@@ -74,13 +102,16 @@ def load_model(data: bytes, preset: str, make: Callable[[Mapping[str, Any]], Mod
     try:
         if "config" not in about:
             raise KeyError("config")
+        with torch.device("meta"):  # no memory is taken for tensors of any size before the file is seen to hold them
+            shapes = {name: tensor.shape for name, tensor in make(about["config"]).state_dict().items()}
+        if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
+            raise SicError(f"the {preset} weights do not fit their configuration")
         model = make(about["config"])
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise SicError(f"the configuration of the {preset} weights is damaged: {error!r}") from None
-    try:
-        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError:
-        raise SicError(f"the {preset} weights do not fit their configuration") from None
+    if not all(bool(tensor.float().isfinite().all()) for tensor in tensors.values()):
+        raise SicError(f"the {preset} weights hold NaN or infinite numbers: train them anew, or take an earlier file")
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return model.eval()
 
 

@@ -210,6 +210,8 @@ class _GuardedFile:
             return 0
         try:
             return int(getattr(self._file, name)(*args))
+        except ValueError:  # a place before the first byte, where damaged audio may lead: for libsndfile to refuse
+            return -1
         except BaseException as error:  # Ctrl-C too comes up in here
             self._error = error
             return 0

@@ -59,3 +59,35 @@ def test_weights_drawn_from_a_seed_are_the_same_and_leave_the_random_state() -> 
     assert SpeechModel.drawn(1, SMALL).to_bytes() == SpeechModel.drawn(1, SMALL).to_bytes()
     assert SpeechModel.drawn(1, SMALL).to_bytes() != SpeechModel.drawn(2, SMALL).to_bytes()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("preset", MODELS)
+@pytest.mark.parametrize("size", [0, -1, 2**31, 2**63, 1.5, float("nan"), True, "x", None, [], [1]])
+def test_sizes_that_cannot_be_are_refused_before_memory_is_taken_for_them(preset: str, size: object) -> None:
+    model = MODELS[preset]
+    tensors = dict(model.state_dict())
+    for name, usual in asdict(model.config).items():
+        if isinstance(usual, tuple):
+            continue
+        about = {"model": preset, "config": asdict(model.config) | {name: size}}
+        with pytest.raises(SicError, match=r"configuration|do not fit"):
+            type(model).from_bytes(save(tensors, {weights.METADATA_KEY: json.dumps(about)}))
+
+
+def test_a_config_of_other_sizes_than_the_tensors_is_refused() -> None:
+    """Legal sizes, which would take 500 MB if a model of them were made."""
+    about = {"model": "speech", "config": asdict(SMALL) | {"channels": 768, "dilations": [1] * 32}}
+    with pytest.raises(SicError, match="do not fit"):
+        SpeechModel.from_bytes(save(dict(MODELS["speech"].state_dict()), {weights.METADATA_KEY: json.dumps(about)}))
+
+
+@pytest.mark.parametrize("preset", MODELS)
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused(preset: str, number: float) -> None:
+    model = MODELS[preset]
+    for name in list(model.state_dict())[:3]:
+        tensors = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+        tensors[name].view(-1)[0] = number
+        about = {"model": preset, "config": asdict(model.config)}
+        with pytest.raises(SicError, match="NaN or infinite"):
+            type(model).from_bytes(save(tensors, {weights.METADATA_KEY: json.dumps(about)}))

@@ -72,7 +72,7 @@ class EventCount:
         """Count in n more; FormatError when that is more than MAX_EVENTS."""
         self._n += n
         if self._n > MAX_EVENTS:
-            raise TooManyEvents(f"holds more than {MAX_EVENTS} events; read it block by block (Reader)")
+            raise TooManyEvents(f"it holds more than {MAX_EVENTS} events, the most that are read at once")
 
 
 def joined(header: Header, parts: Sequence[EventTable]) -> EventTable:

@@ -17,14 +17,13 @@ from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
-from sparsecodec_models.codec import Codec, RateTarget, Spans
+from sparsecodec_models.codec import Codec, RateTarget, Spans, samples_at_once
 from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
 from sparsecodec_models.music.synthesis.channels import channel_sounds, span_of
 
 from .config import PRESET
 from .model import MusicModel
 
-BLOCK = 2**16  # samples rendered at once
 EFFORT_ITERATIONS = (0, 4, 8, 16, 30, 42, 60, 80, 110, 150)  # of the fit
 
 
@@ -77,7 +76,8 @@ class MusicCodec(Codec):
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
         time = self.event_samples(table)
         channels = list(channel_sounds(self.model.decoder, table, time, seed, table.amplitude))
-        for at in range(start, stop, BLOCK):
-            size = min(BLOCK, stop - at)
+        most = samples_at_once(table.header.channels)
+        for at in range(start, stop, most):
+            size = min(most, stop - at)
             out = torch.stack([span_of(parts, at, size) for parts in channels], 1)
             yield out.cpu().numpy(), at + size >= stop

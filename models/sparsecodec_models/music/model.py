@@ -41,7 +41,9 @@ class MusicModel(nn.Module):
     def of_fields(fields: Mapping[str, Any]) -> MusicModel:
         """A new model of the config whose `dataclasses.asdict` this is, through JSON or not."""
         finder, decoder = fields["finder"], fields["decoder"]
-        return MusicModel(ModelConfig(weights.config_of(FinderConfig, finder), weights.config_of(MusicConfig, decoder)))
+        return MusicModel(
+            ModelConfig(weights.config_of(FinderConfig, finder), weights.config_of(MusicConfig, decoder, free=()))
+        )
 
     @staticmethod
     def drawn(seed: int, config: ModelConfig | None = None) -> MusicModel:

@@ -15,16 +15,15 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
-from sparsecodec_models.codec import FOREVER, Codec, RateTarget, Spans
+from sparsecodec_models.codec import FOREVER, Codec, RateTarget, Spans, samples_at_once
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
 from sparsecodec_models.speech.analysis.pipeline import analyse
 from sparsecodec_models.speech.synthesis.samples import ChannelSound
-from sparsecodec_models.speech.synthesis.voices import plan_frames
+from sparsecodec_models.speech.synthesis.voices import check_crowds, plan_frames
 
 from .config import PRESET
 from .model import SpeechModel
 
-BLOCK = 2**16  # samples rendered at once
 EFFORT_ITERATIONS = (0, 4, 8, 16, 26, 36, 50, 70, 100, 140)  # of the fit
 
 
@@ -76,6 +75,14 @@ class SpeechCodec(Codec):
         voiced: NDArray[np.bool_] = controls.voiced.cpu().numpy()
         return voiced
 
+    @torch.no_grad()
+    def _check(self, table: EventTable) -> None:
+        time = self.event_samples(table)
+        for channel in np.unique(table.channel):
+            mine = table.channel == channel
+            controls = self.model.decoder.controls(torch.tensor(table.vector[mine], device=self.device))
+            check_crowds(controls, torch.from_numpy(time[mine]).to(self.device), self.model.config)
+
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
 
@@ -92,7 +99,8 @@ class SpeechCodec(Codec):
             sounds.append(
                 ChannelSound(self.model.decoder, vector, place, seed=seed, channel=channel, amplitude=amplitude)
             )
-        for at in range(start, stop, BLOCK):
-            size = min(BLOCK, stop - at)
+        most = samples_at_once(table.header.channels)
+        for at in range(start, stop, most):
+            size = min(most, stop - at)
             out = torch.stack([sound.samples(at, size) for sound in sounds], 1)
             yield out.cpu().numpy(), at + size >= stop

@@ -42,7 +42,10 @@ class SpeechFeatures(nn.Module):
         self.register_buffer("lag_share", share, persistent=False)
         at_lag = own[low] * (1 - share) + own[low + 1] * share
         self.register_buffer("lag_gain", own[0] / at_lag, persistent=False)
-        self.power_scale = float(2.0 / (window**2).sum() / self.fft_size)  # bins sum to the frame's mean square
+        energy = (
+            torch.hann_window(config.window, device="cpu") ** 2
+        ).sum()  # a number, also where a model is but planned
+        self.power_scale = float(2.0 / energy / self.fft_size)  # bins sum to the frame's mean square
 
     def spectrogram(self, samples: Tensor) -> Tensor:
         """Samples float32 [..., n] at the model's rate → magnitudes float32 [..., bins, t], t = n // hop + 1, frame i

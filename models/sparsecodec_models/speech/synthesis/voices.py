@@ -11,10 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets.voices import begins_by_itself
 from sparsecodec_models.speech.config import SpeechConfig
 
 from .controls import SpeechControls
+
+WINDOW_S = 10
+MOST_VOICES = 256
+"""That sound at once in a channel, as a mean over the events of 10 s; speech has one."""
+MOST_HOURS = 48
+"""That all voices of a channel sound together. A plan takes some 120 MB an hour."""
 
 _TURN = 2.0**32  # phases are counted in 2^-32 cycles, so that their sums are exact on every machine
 
@@ -60,8 +67,42 @@ def voice_begins(controls: SpeechControls, time: Tensor, config: SpeechConfig) -
 def plan_frames(controls: SpeechControls, time: Tensor, config: SpeechConfig, margin: float = 1.0) -> FramePlan:
     """Frames of events at these times (int64 [n], samples, ascending). It depends on the times, on what is linked, and
     on the fades at a voice's ends (times `margin`), so a fit may keep it from step to step."""
-    count, hop, rate = len(time), config.frame_hop, config.sample_rate
-    device = time.device
+    count, device = len(time), time.device
+    begins, own, start, stop = _frame_ranges(controls, time, config, margin)
+    ends = torch.cat([begins[1:], begins.new_ones(1)])
+    lengths = stop - start
+    row = torch.repeat_interleave(torch.arange(count, device=device), lengths)
+    skipped = torch.cumsum(lengths, 0) - lengths
+    frame = start[row] + torch.arange(len(row), device=device) - skipped[row]
+    come = frame >= own[row]
+    before = torch.where(come, row, torch.full_like(row, -1))
+    next_row = torch.where(ends, torch.full_like(own, -1), torch.arange(1, count + 1, device=device))
+    after = torch.where(come, next_row[row], row)
+    voice_start = torch.cummax(torch.where(begins, skipped, torch.zeros_like(skipped)), 0).values
+    return FramePlan(frame, before, after, voice_start[row])
+
+
+def check_crowds(controls: SpeechControls, time: Tensor, config: SpeechConfig) -> None:
+    """SicError for events (as for `plan_frames`, at least one) of which so many sound at once, or so long, that a plan
+    of their frames would fill the memory: a file of a hundred bytes may hold 65,536 of them."""
+    _, _, start, stop = _frame_ranges(controls, time, config, 1.0)
+    lengths = stop - start
+    _, window = torch.unique_consecutive(time // (WINDOW_S * config.sample_rate), return_inverse=True)
+    crowd = torch.zeros_like(lengths).index_add(0, window, lengths)  # in each window that has events
+    voice_frames = WINDOW_S * config.sample_rate / config.frame_hop
+    if int(crowd.max()) > MOST_VOICES * voice_frames:
+        place_s = float(time[window == crowd.argmax()][0]) / config.sample_rate
+        raise SicError(f"more than {MOST_VOICES} voices sound at once from {place_s:.3f} s on; no more can be rendered")
+    if int(lengths.sum()) > MOST_HOURS * 360 * voice_frames:
+        raise SicError(f"its voices sound for more than {MOST_HOURS} hours together; no more can be rendered")
+
+
+def _frame_ranges(
+    controls: SpeechControls, time: Tensor, config: SpeechConfig, margin: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of n events: whether each begins a voice, bool [n]; its own frame, the first frame and one past the last one that
+    it has in a plan, int64 [n] each."""
+    hop, rate = config.frame_hop, config.sample_rate
     begins = voice_begins(controls, time, config)
     ends = torch.cat([begins[1:], begins.new_ones(1)])
     attack = controls.attack_s.detach() * rate * margin
@@ -73,16 +114,7 @@ def plan_frames(controls: SpeechControls, time: Tensor, config: SpeechConfig, ma
     stop = torch.maximum(stop, torch.where(ends, own + 1, own))
     start = torch.where(begins, torch.ceil((time - attack) / hop).long(), own)
     start = torch.minimum(start, torch.where(begins, own - 1, own))
-    lengths = stop - start
-    row = torch.repeat_interleave(torch.arange(count, device=device), lengths)
-    skipped = torch.cumsum(lengths, 0) - lengths
-    frame = start[row] + torch.arange(len(row), device=device) - skipped[row]
-    come = frame >= own[row]
-    before = torch.where(come, row, torch.full_like(row, -1))
-    next_row = torch.where(ends, torch.full_like(own, -1), torch.arange(1, count + 1, device=device))
-    after = torch.where(come, next_row[row], row)
-    voice_start = torch.cummax(torch.where(begins, skipped, torch.zeros_like(skipped)), 0).values
-    return FramePlan(frame, before, after, voice_start[row])
+    return begins, own, start, stop
 
 
 @dataclass(frozen=True)
