@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_cli.errors import CliError, about_os, shown, shown_output
 
-from .files import SPOOL_BYTES
+from .files import SPOOL_BYTES, file_state
 
 MAX_CHANNELS = 255  # of a .sic file
 WAV_MAX_BYTES = 2**32 - 1
@@ -43,6 +43,8 @@ class SoundFileSource:
         """Raises CliError when `file` is not audio, has no samples, or too many channels."""
         self.path = path
         self._file = _GuardedFile(file)
+        self._state = file_state(file)
+        self._original = file
         with self._naming():
             self._sound = soundfile.SoundFile(cast(Any, self._file))
         self.sample_rate: int = self._sound.samplerate
@@ -57,11 +59,13 @@ class SoundFileSource:
     def read(self, n: int) -> Audio:
         """The next samples: float32 [m, channels], full scale 1; m < n only at the end.
 
-        Raises CliError at samples that are NaN or infinite, and when the file ends before its time.
+        Raises CliError at samples that are NaN or infinite, when the file ends before its time, and when it is no
+        longer what it was when it was opened.
         """
         n = min(n, self.n_samples - self._n_read)
         with self._naming():
             block: Audio = self._sound.read(n, dtype="float32", always_2d=True)
+        self._refuse_if_changed()
         if len(block) < n:
             raise CliError(
                 f"{shown(self.path)}: ends after {self._n_read + len(block)} of {self.n_samples}"
@@ -82,6 +86,12 @@ class SoundFileSource:
             self._sound.seek(0)
         self._n_read = 0
 
+    def _refuse_if_changed(self) -> None:
+        if file_state(self._original) != self._state:
+            raise CliError(
+                f"{shown(self.path)}: was changed while it was read; wait until it is complete, or name a copy of it"
+            )
+
     @contextmanager
     def _naming(self) -> Iterator[None]:
         with about_os(self.path):
@@ -89,6 +99,7 @@ class SoundFileSource:
                 yield
             except soundfile.LibsndfileError as error:
                 self._file.reraise()
+                self._refuse_if_changed()
                 raise CliError(self._explain(error)) from error
             self._file.reraise()
 
