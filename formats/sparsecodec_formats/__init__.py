@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .container import Block, Reader, Spending, Writer, dumps, loads, read, sizes, spending, verify, write
-from .errors import FormatError, SicError
+from .errors import FormatError, NewerVersion, SicError
 from .header import N_DIMS, Header
 from .presets import LAYOUTS, Dim, Layout, layout_of
 from .presets.voices import Voices
@@ -20,6 +20,7 @@ __all__ = [
     "FormatError",
     "Header",
     "Layout",
+    "NewerVersion",
     "QuantisedEvents",
     "Reader",
     "SicError",

@@ -11,5 +11,9 @@ class FormatError(SicError):
     """The bytes are not a whole, undamaged .sic file that this version can read."""
 
 
+class NewerVersion(UserWarning):
+    """A file is of a later minor version of the format: it can be read, but what that version added is passed over."""
+
+
 class UnknownEvent(SicError):
     """The table has no event of this index."""

@@ -15,6 +15,7 @@ from sparsecodec_formats.table import EventTable
 
 from .audio import SoundFileSource
 from .files import open_seekable_input
+from .sic_files import telling_of_newer_version
 
 if TYPE_CHECKING:
     from sparsecodec_models import AudioSource
@@ -55,4 +56,6 @@ def open_sound(path: str) -> Iterator[InputSound]:
         is_sic = file.read(len(MAGIC)) == MAGIC or path.lower().endswith(".sic")
         n_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
-        yield InputSound(path, n_bytes, container.read(file) if is_sic else SoundFileSource(file, path))
+        with telling_of_newer_version(path):
+            sound = container.read(file) if is_sic else SoundFileSource(file, path)
+        yield InputSound(path, n_bytes, sound)
