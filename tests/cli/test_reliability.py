@@ -13,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -446,13 +447,34 @@ def test_a_log_whose_last_line_broke_off_can_be_gone_on_with(tmp_path: Path) -> 
 # The table
 
 
+DOC = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+
+
+def rows_of(part: str) -> list[list[str]]:
+    """The cells of each row of the tables in a part of the page, without their heads."""
+    lines = [
+        line.strip("| ")
+        for line in re.sub(r"^\|.+\n\|---.+\n", "", part, flags=re.MULTILINE).splitlines()
+        if line[:1] == "|"
+    ]
+    return [line.split(" | ") for line in lines]
+
+
 def test_every_row_of_the_table_names_tests_that_exist() -> None:
-    table = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8").split("## Dependencies")[0]
-    rows = re.findall(r"^\| (?!fault|---)(.+) \|$", table, re.MULTILINE)
+    rows = rows_of(DOC.partition("## Dependencies")[0])
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    assert len(rows) > 20
+    assert len(rows) > 30
     for row in rows:
-        names = re.findall(r"`(test_\w+)`", row.rpartition(" | ")[2])
+        names = re.findall(r"`(test_\w+)`", row[-1])
         assert names, row
         for name in names:
             assert f"def {name}(" in code, name
+
+
+def test_the_table_of_dependencies_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {name: extra for name, extra in project["optional-dependencies"].items() if name != "test"}
+    wanted = {
+        re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", r).groups() for r in sum(extras.values(), project["dependencies"])
+    }
+    assert {tuple(row[:2]) for row in rows_of(DOC.partition("## Dependencies")[2])} == wanted
