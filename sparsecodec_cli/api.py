@@ -86,10 +86,13 @@ def inspect(file: BinaryIO) -> Inspection:
     return Inspection.of_file(file)
 
 
-def verify(file: BinaryIO, *, decode: bool = False, device: str = "cpu") -> list[str]:
+def verify(
+    file: BinaryIO, *, decode: bool = False, device: str = "cpu", weights_beside: str | None = None
+) -> list[str]:
     """Every problem of a seekable .sic file, one line each; an empty list when it is sound.
 
-    decode: render it too, which needs its model; then SicError when that is not there.
+    decode: render it too, which needs its model; then SicError when that is not there. device, weights_beside: as for
+    `codec_for`.
     """
     from sparsecodec_formats import container
 
@@ -97,14 +100,15 @@ def verify(file: BinaryIO, *, decode: bool = False, device: str = "cpu") -> list
     if problems or not decode:
         return problems
     file.seek(0)
-    return _rendering_problems(container.read(file), device)
+    table = container.read(file)
+    return _rendering_problems(table, codec_for(table, device=device, weights_beside=weights_beside))
 
 
-def _rendering_problems(table: EventTable, device: str) -> list[str]:
+def _rendering_problems(table: EventTable, codec: Codec) -> list[str]:
     import numpy as np
 
     n_samples = 0
-    for block in decode_blocks(table, device=device):
+    for block in decode_blocks(table, model=codec):
         if not np.isfinite(block).all():
             return ["decodes to NaN or infinite samples"]
         n_samples += len(block)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from io import BufferedReader
 from typing import Any, TypeVar
 
 import safetensors.torch
@@ -28,6 +29,11 @@ Config = TypeVar("Config")
 def hash_of(data: bytes) -> bytes:
     """What files carry of the weights they were made with: the first bytes of the SHA-256 of the weights' file."""
     return hashlib.sha256(data).digest()[:WEIGHTS_HASH_BYTES]
+
+
+def hash_of_file(file: BufferedReader) -> bytes:
+    """`hash_of` all that is in a file, which may be larger than memory."""
+    return hashlib.file_digest(file, "sha256").digest()[:WEIGHTS_HASH_BYTES]
 
 
 def to_bytes(preset: str, config: Any, tensors: Mapping[str, Tensor]) -> bytes:

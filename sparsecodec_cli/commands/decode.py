@@ -96,6 +96,7 @@ def command(
     from sparsecodec_cli.io import audio, files
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.weights_files import folder_of
 
     from . import summary
 
@@ -121,7 +122,7 @@ def command(
             end_s=end_s,
             sample_rate=sample_rate,
             seed=seed,
-            model=model,
+            model=api.codec_for(table, model, device=device, weights_beside=folder_of(input_path)),
             device=device,
             progress=progress,
         )

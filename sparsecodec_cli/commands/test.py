@@ -45,9 +45,10 @@ def problems_of(path: str, *, decode: bool, device: str) -> list[str]:
     from sparsecodec_cli import SicError
     from sparsecodec_cli.errors import describe, shown
     from sparsecodec_cli.io.sic_files import open_sic
+    from sparsecodec_cli.io.weights_files import folder_of
 
     try:
         with open_sic(path) as file:
-            return api.verify(file, decode=decode, device=device)
+            return api.verify(file, decode=decode, device=device, weights_beside=folder_of(path))
     except (SicError, OSError, MemoryError) as error:
         return [describe(error).removeprefix(f"{shown(path)}: ")]
