@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Salvage
     from sparsecodec_formats.table import EventTable
-    from sparsecodec_models import AudioSource, ModelInfo
+    from sparsecodec_models import AudioSource, Codec, ModelInfo
 
     from .coded_share import CodedShare
     from .coding import Model, Sound
@@ -171,10 +171,17 @@ def inspect(file: AnyFile) -> Inspection:
         return Inspection.of_file(opened)
 
 
-def verify(file: AnyFile, *, decode: bool = False, model: Model | None = None, device: str = "cpu") -> list[str]:
+def verify(
+    file: AnyFile,
+    *,
+    decode: bool = False,
+    model: Model | None = None,
+    device: str = "cpu",
+    weights_beside: str | None = None,
+) -> list[str]:
     """Every problem of a .sic file, one line each; an empty list when it is sound. file: a path, or a file object.
 
-    decode: render it too, with `model` as for `codec_for`; then SicError when that is not there or is another one, as
+    decode: render it too, with `model`, `device` and `weights_beside` as for `codec_for`; then SicError when that is not there or is another one, as
     for a file that cannot be opened.
     """
     from sparsecodec_formats import container
@@ -187,14 +194,15 @@ def verify(file: AnyFile, *, decode: bool = False, model: Model | None = None, d
         if problems or not decode:
             return problems
         opened.seek(0)
-        return _rendering_problems(container.read(opened), model, device)
+        table = container.read(opened)
+        return _rendering_problems(table, codec_for(table, model, device=device, weights_beside=weights_beside))
 
 
-def _rendering_problems(table: EventTable, model: Model | None, device: str) -> list[str]:
+def _rendering_problems(table: EventTable, codec: Codec) -> list[str]:
     import numpy as np
 
     n_samples = 0
-    for block in decode_blocks(table, model=model, device=device):
+    for block in decode_blocks(table, model=codec):
         if not np.isfinite(block).all():
             return ["decodes to NaN or infinite samples"]
         n_samples += len(block)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
+    from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, Codec
 
@@ -268,16 +269,21 @@ def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     return cast("Codec", model) if name is None else sparsecodec_models.load_codec(name, resolve_device(device))
 
 
-def codec_for(table: EventTable, model: Model | None = None, *, device: str = "cpu") -> Codec:
+def codec_for(
+    table: EventTable, model: Model | None = None, *, device: str = "cpu", weights_beside: str | None = None
+) -> Codec:
     """The codec that decodes a table.
 
     model: the path of the weights that it was encoded with, where they are not shipped, or a codec, which is returned
-    as it is; None: the shipped weights. Raises SicError when the model is not there or is another one.
+    as it is; None: the shipped weights, else a .safetensors file of the same hash in a folder that SIC_MODELS names,
+    or in the folder `weights_beside`. Raises SicError when the model is not there or is another one.
     """
     import sparsecodec_models
 
-    name = None if model is None else _name_of(model)
-    if model is not None and name is None:
+    if model is None:
+        return _codec_that_is_there(table.header, resolve_device(device), weights_beside)
+    name = _name_of(model)
+    if name is None:
         return cast("Codec", model)
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
 
@@ -291,6 +297,24 @@ def _name_of(model: Model) -> str | None:
     if not hasattr(model, "encode"):
         raise SicError(f"the model is {shown_value(model)}; give a preset's name, the path of weights, or a codec")
     return None
+
+
+def _codec_that_is_there(header: Header, device: str, weights_beside: str | None) -> Codec:
+    import sparsecodec_models
+    from sparsecodec_models.errors import OtherWeights
+
+    from .io.weights_files import find_weights, places_looked_in
+
+    try:
+        return sparsecodec_models.codec_for(header, device)
+    except OtherWeights:
+        path = find_weights(header.weights_hash, weights_beside)
+    if path is None:
+        raise OtherWeights(
+            f"needs weights {header.weights_hash.hex()} of {header.model!r}, which sic does not bring along; looked for"
+            f" *.safetensors {places_looked_in(weights_beside)}; put the file it was made with there, or give it"
+        )
+    return sparsecodec_models.codec_for(header, device, path)
 
 
 def resolve_device(device: str) -> str:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
@@ -18,6 +19,8 @@ from sparsecodec_cli import __version__
 EXIT_COULD_NOT = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 COMMANDS = (
     "encode",
@@ -89,7 +92,8 @@ def fail(message: str, exit_code: int, error: BaseException, name: str = "sic") 
         import traceback
 
         traceback.print_exception(error)
-    click.echo(f"{name}: {message}".replace("\n", " "), err=True)
+    with suppress(OSError):  # stderr on a full disk: the exit code still tells
+        click.echo(f"{name}: {message}".replace("\n", " "), err=True)
     sys.exit(exit_code)
 
 
@@ -119,17 +123,16 @@ def run() -> NoReturn:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = _sturdy(sys.stdout)
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # What is ignored stays so: nohup sees to that for SIGHUP.
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+    for number in _ENDING:
+        # What is ignored stays so: nohup sees to that for SIGHUP, and a shell for SIGINT of a job in the background.
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _terminate)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # an exception from here on
     try:
         cli.main(prog_name="sic")
     finally:
-        _give_up_stdout_if_broken()
+        _give_up_broken_streams()
     raise AssertionError("unreachable: click exits")
 
 
@@ -143,14 +146,19 @@ def _sturdy(stdout: io.TextIOWrapper) -> io.TextIOWrapper:
     return io.TextIOWrapper(buffer, stdout.encoding, "backslashreplace", line_buffering=stdout.isatty())
 
 
-def _give_up_stdout_if_broken() -> None:
+def _give_up_broken_streams() -> None:
     """Keep the interpreter from meeting again, on its way out, an error that has been told."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)  # a second one must not stop the removal of what is half written
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(128 + number)

@@ -20,7 +20,7 @@ from .container import (
     verify,
     write,
 )
-from .errors import DamagedBlocks, FormatError, SicError, TooManyEvents
+from .errors import DamagedBlocks, FormatError, NewerVersion, SicError, TooManyEvents
 from .gains import nearest_gain
 from .header import N_DIMS, Header
 from .presets import LAYOUTS, Dim, Layout, layout_of
@@ -41,6 +41,7 @@ __all__ = [
     "Header",
     "Layout",
     "Missing",
+    "NewerVersion",
     "QuantisedEvents",
     "Reader",
     "Salvage",

@@ -19,6 +19,10 @@ class TooManyEvents(FormatError):
     """A file holds more events than one table takes; it may be sound."""
 
 
+class NewerVersion(UserWarning):
+    """A file is of a later minor version of the format: it can be read, but what that version added is passed over."""
+
+
 class UnknownEvent(SicError):
     """The table has no event of this index."""
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
+from io import BufferedReader
 from typing import Any, TypeVar
 
 import safetensors.torch
@@ -36,6 +37,11 @@ def hash_of(data: bytes) -> bytes:
 def are_those_of(weights_hash: bytes, named: bytes) -> bool:
     """Whether weights are those that a header names, which may name none: then any of its preset are."""
     return named in (weights_hash, NO_WEIGHTS)
+
+
+def hash_of_file(file: BufferedReader) -> bytes:
+    """`hash_of` all that is in a file, which may be larger than memory."""
+    return hashlib.file_digest(file, "sha256").digest()[:WEIGHTS_HASH_BYTES]
 
 
 def to_bytes(preset: str, config: Any, tensors: Mapping[str, Tensor]) -> bytes:

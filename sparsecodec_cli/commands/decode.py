@@ -134,6 +134,7 @@ def command(
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
     from sparsecodec_cli.io.soft_limit import SoftLimited
+    from sparsecodec_cli.io.weights_files import folder_of
 
     from . import summary
 
@@ -165,7 +166,7 @@ def command(
             end_s=end_s,
             sample_rate=sample_rate,
             seed=seed,
-            model=model,
+            model=api.codec_for(table, model, device=device, weights_beside=folder_of(input_path)),
             device=device,
             progress=progress,
         )

@@ -54,6 +54,7 @@ def command(
     from sparsecodec_cli.io.output_folder import open_output_folder
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.weights_files import folder_of
 
     from . import summary
 
@@ -65,6 +66,7 @@ def command(
         about(input_path),
         progress_bar("rendering stems", quiet=quiet) as progress,
     ):
-        stems = api.render_stems(table, top=top, seed=seed, model=model, device=device, progress=progress)
+        codec = api.codec_for(table, model, device=device, weights_beside=folder_of(input_path))
+        stems = api.render_stems(table, top=top, seed=seed, model=codec, progress=progress)
         n_stems = write_stems(folder, table, stems)
     note(summary.of_stems(output_path, table, n_stems, top), quiet=quiet)

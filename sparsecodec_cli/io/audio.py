@@ -83,7 +83,8 @@ class SoundFileSource:
     def read(self, n: int) -> Audio:
         """The next samples: float32 [m, channels], full scale 1; m < n only at the end.
 
-        Raises CliError at samples that are NaN or infinite, and when the file ends before its time.
+        Raises CliError at samples that are NaN or infinite, when the file ends before its time, and when it is no
+        longer what it was when it was opened.
         """
         n = min(n, self.n_samples - self._n_read)
         with self._naming():

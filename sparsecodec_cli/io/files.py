@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import secrets
@@ -90,6 +92,14 @@ def seekable(file: BinaryIO, magic: bytes = b"") -> Iterator[BinaryIO]:
         yield cast(BinaryIO, copy)
 
 
+def file_state(file: BinaryIO) -> tuple[int, int] | None:
+    """What differs once somebody has written to a file on disk: its size and time; None for a pipe or a copy of one."""
+    if not isinstance(file, io.BufferedReader):
+        return None
+    status = os.fstat(file.fileno())
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
 @contextmanager
 def open_output(path: str, *, force: bool, input_paths: Sequence[str] = ()) -> Iterator[BinaryIO]:
     """A file to write, which appears as `path` when the block ends well, else not at all.
@@ -162,12 +172,14 @@ def _refuse_terminal(file: BinaryIO, path: str) -> None:
 def _whole_file(path: str, target: str, mode: int | None) -> Iterator[BinaryIO]:
     temporary = os.path.join(os.path.dirname(target), f".sic-{secrets.token_hex(6)}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with about_os(path, always=True):
-        descriptor = os.open(temporary, flags, 0o666)
+    readable_by = 0o666 if mode is None else stat.S_IMODE(mode) & 0o666  # never by more than may read the old file
     try:
+        with about_os(path, always=True):
+            descriptor = os.open(temporary, flags, readable_by)
         with about_os(path), os.fdopen(descriptor, "w+b") as file:
             yield file
-        with about_os(path, always=True):
+            bring_to_disk(file)  # before the name: else a power cut may leave the name without the content
+        with about_os(path, always=True), _told_if_folder_is_gone(path, target):
             if mode is None:
                 _publish_new(temporary, target, path)
             else:
@@ -179,18 +191,46 @@ def _whole_file(path: str, target: str, mode: int | None) -> Iterator[BinaryIO]:
         raise
 
 
+def bring_to_disk(file: BinaryIO) -> None:
+    """Return once what was written to `file` would outlast a power cut; OSError when it cannot be written."""
+    file.flush()
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # what some disks over a network say: they cannot
+            raise
+
+
+@contextmanager
+def _told_if_folder_is_gone(path: str, target: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        if os.path.isdir(os.path.dirname(target)):
+            raise
+        raise CliError(f"{shown_output(path)}: its folder was removed meanwhile; make it and start again") from None
+
+
 def _publish_new(temporary: str, target: str, path: str) -> None:
     """Name the finished file, without overwriting one that came up in the meantime."""
     try:
-        os.link(temporary, target)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a disk without hard links: an empty file takes the name first, as only one program can
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            try:
+                os.replace(temporary, target)
+            except BaseException:
+                os.unlink(target)
+                raise
+        else:
+            os.unlink(temporary)
     except FileExistsError:
         raise CliError(
             f"{shown_output(path)}: was created meanwhile by another program; use -f to overwrite it"
         ) from None
-    except OSError:  # a disk without hard links
-        os.replace(temporary, target)
-    else:
-        os.unlink(temporary)
 
 
 def _is_same_file(input_path: str, target: str) -> bool:

@@ -26,6 +26,8 @@ class OutputFolder:
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         """A new file in it, to write; CliError when that fails."""
+        if not self._folder.is_dir():
+            raise CliError(f"{shown(self.path)}: the folder was removed meanwhile; start again")
         with about_os(self.path, always=True), open(self._folder / name, "xb") as file:
             yield file
 
@@ -45,8 +47,9 @@ def open_output_folder(path: str, *, force: bool, earlier: Callable[[Path], Name
         old = earlier(target) if exists else set()
         # within a folder that exists: the one around it may be on another disk, or not ours to write in
         part = (target if exists else target.parent) / f".sic-{secrets.token_hex(6)}.part"
-        part.mkdir()
     try:
+        with about_os(path, always=True):
+            part.mkdir()
         yield OutputFolder(part, path)
         with about_os(path, always=True):
             if exists:

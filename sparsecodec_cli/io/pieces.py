@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
+from .files import file_state
+
+CHANGED = "was changed while it was read; wait until it is complete, or name a copy of it"
 Stretch = tuple[int, int]
 """First byte, and the one after the last."""
 Piece = Stretch | bytes | int
@@ -28,7 +32,7 @@ def read_at(file: BinaryIO, start: int, n: int) -> bytes:
 class Pieces(io.RawIOBase):
     """Stretches of a seekable file, bytes of our own, and so many zeros, one after the other; to be read and sought in.
 
-    What others read of the same file in between does not matter.
+    What others read of the same file in between does not matter. OSError when one on disk has been changed since.
     """
 
     def __init__(self, file: BinaryIO, pieces: Iterable[Piece]) -> None:
@@ -45,6 +49,7 @@ class Pieces(io.RawIOBase):
         for piece in self._pieces:
             self._starts.append(self._starts[-1] + _length(piece))
         self._at = 0
+        self._state = file_state(file)
 
     def readable(self) -> bool:
         return True
@@ -70,6 +75,8 @@ class Pieces(io.RawIOBase):
             n = min(len(view) - filled, self._starts[i + 1] - self._at)
             if isinstance(piece, tuple):
                 part = read_at(self._file, piece[0] + offset, n)
+                if file_state(self._file) != self._state:
+                    raise OSError(errno.ESTALE, CHANGED)
             elif isinstance(piece, int):
                 part = bytes(n)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -34,6 +34,7 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Progress | None]:
 
 
 def note(message: str, *, quiet: bool) -> None:
-    """One line on stderr."""
+    """One line on stderr; the work is done, so nothing is amiss where nobody can read it."""
     if not quiet:
-        click.echo(message, err=True)
+        with suppress(OSError):
+            click.echo(message, err=True)

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import click
+
+from sparsecodec_cli.errors import one_line, shown
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
+from sparsecodec_formats.errors import NewerVersion
 from sparsecodec_formats.table import EventTable
 
 from .files import open_input, open_seekable_input
+from .progress import note
 
 
 @contextmanager
 def open_sic(path: str) -> Iterator[BinaryIO]:
     """The .sic file at `path` ('-': stdin), seekable; expected errors inside get its name."""
-    with open_seekable_input(path, MAGIC) as file:
+    with open_seekable_input(path, MAGIC) as file, telling_of_newer_version(path):
         yield file
 
 
 def read_table(path: str) -> EventTable:
     """All events of the .sic file at `path` ('-': stdin); CliError when it cannot be read whole."""
-    with open_input(path) as file:
+    with open_input(path) as file, telling_of_newer_version(path):
         return container.read(file)
+
+
+@contextmanager
+def telling_of_newer_version(path: str) -> Iterator[None]:
+    """The warning NewerVersion becomes a line on stderr, once, that names the file; none where the command is quiet."""
+    show_others = warnings.showwarning
+    told: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, NewerVersion):
+            show_others(message, category, *place, **more)
+        elif str(message) not in told:
+            told.add(str(message))
+            context = click.get_current_context(silent=True)
+            quiet = context is not None and bool(context.params.get("quiet"))
+            note(f"sic: warning: {shown(path)}: {one_line(str(message))}", quiet=quiet)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NewerVersion)
+        warnings.showwarning = show
+        yield
 
 
 def write_table(table: EventTable, file: BinaryIO) -> int:

@@ -16,6 +16,7 @@ from sparsecodec_formats.table import EventTable
 from .files import open_seekable_input
 from .raw_format import RawFormat
 from .recordings import Recording, read_raw, read_recording
+from .sic_files import telling_of_newer_version
 
 if TYPE_CHECKING:
     from sparsecodec_models import AudioSource
@@ -62,7 +63,9 @@ def open_sound(path: str) -> Iterator[InputSound]:
         n_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
         if is_sic:
-            yield InputSound(path, n_bytes, container.read(file))
+            with telling_of_newer_version(path):
+                table = container.read(file)
+            yield InputSound(path, n_bytes, table)
         else:
             recording = read_recording(file, path)
             yield InputSound(path, n_bytes, recording, warnings_of(recording))

@@ -14,6 +14,7 @@ from sparsecodec_cli.errors import about
 from sparsecodec_cli.io.files import SPOOL_BYTES
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
+from sparsecodec_cli.io.weights_files import folder_of
 from sparsecodec_formats import container
 from sparsecodec_formats.table import EventTable
 
@@ -78,7 +79,7 @@ def measure_sound(
     with about(sound.path):
         if isinstance(sound.sound, EventTable):
             weights = None if options.model == coding.AUTO else options.model
-            codec = coding.codec_for(sound.sound, weights, device=options.device)
+            codec = coding.codec_for(sound.sound, weights, device=options.device, weights_beside=folder_of(sound.path))
             return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
         table, n_bytes = _encoded(sound.sound, model, options, lambda share: tell(ENCODING_SHARE * share))
         codec = coding.load_codec(table.header.model if model == coding.AUTO else model, device=options.device)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sparsecodec_cli.errors import CliError, about, about_os, shown
+from sparsecodec_cli.io.files import bring_to_disk
 
 if TYPE_CHECKING:
     from sparsecodec_models.training.plan import TrainingPlan
@@ -75,7 +76,9 @@ class RunFolder:
         if path.exists():
             lines = path.read_bytes().splitlines(keepends=True)
             with _whole(path) as file:
-                file.writelines(line for line in lines if json.loads(line)["step"] <= last_step)
+                file.writelines(
+                    line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= last_step
+                )
 
 
 @contextmanager
@@ -85,6 +88,7 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
     try:
         with open(temporary, "wb") as file:
             yield file
+            bring_to_disk(file)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ SET_BY_NO_OPTION = {
     "encode": {"audio", "sample_rate"},
     "report": {"file", "sounds"},
     "export": {"file"},
-    "test": {"file"},
+    "test": {"file", "weights_beside"},
 }
 WITHOUT_MODELS = [api.export, api.randomize]
 

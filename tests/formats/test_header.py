@@ -19,6 +19,7 @@ from sparsecodec_formats import (
     EventTable,
     FormatError,
     Header,
+    NewerVersion,
     Reader,
     SicError,
     dumps,
@@ -123,9 +124,9 @@ def test_a_gain_takes_at_most_two_bytes_and_the_softest_is_no_silence() -> None:
 # Bytes
 
 
-def file_of(body: bytes) -> bytes:
+def file_of(body: bytes, version: int = VERSION) -> bytes:
     """A file without events, sound but for what is wrong in the body of its header."""
-    head = MAGIC + bytes([VERSION]) + encode_varint(len(body)) + body
+    head = MAGIC + bytes([version]) + encode_varint(len(body)) + body
     data = head + zlib.crc32(head).to_bytes(4, "little")[:2]
     return data + pack_end(zlib.crc32(data))
 
@@ -283,3 +284,62 @@ def test_rate_channels_and_length_suffice() -> None:
     read = loads(dumps(table))
     assert read.header == header and (read.vector == 0.375).all()
     np.testing.assert_allclose(read.time, table.time, atol=float(header.time_unit) / 2)
+
+
+# Later versions
+
+
+@pytest.mark.parametrize("version", [0x11, 0x1F])
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (BODY, make_header()),
+        (b"\x80" + BODY[1:] + b"a new field", make_header()),
+        (
+            b"\x98" + BODY[1:] + b"\x07\x01\x01a\x01b" + b"two, after seed and tags",
+            make_header(seed=7, tags={"a": "b"}),
+        ),
+    ],
+)
+def test_a_later_minor_version_is_read_with_a_warning(version: int, body: bytes, expected: Header) -> None:
+    data = file_of(body, version)
+    for read in (lambda: loads(data).header, lambda: Reader(io.BytesIO(data)).header):
+        with pytest.warns(NewerVersion, match=f"version 1.{version & 15} of the format; .* reads 1.0") as caught:
+            assert read() == expected
+        assert len(caught) == 1
+    with pytest.warns(NewerVersion):
+        assert verify(io.BytesIO(data)) == []
+    found, n_bytes = documented_reader.header(data)
+    assert found["seed"] == expected.seed and found["tags"] == expected.tags and len(data) - n_bytes == 5
+
+
+def test_what_was_read_from_a_later_minor_version_is_written_as_this_one() -> None:
+    with pytest.warns(NewerVersion):
+        table = loads(file_of(b"\x80" + BODY[1:] + b"a new field", VERSION + 1))
+    assert dumps(table) == file_of(BODY)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\0\x63" + BODY[2:],  # a rate code of its own
+        BODY.replace(SAMPLES + PRESET, SAMPLES + b"\x63"),  # a preset of its own
+        b"\0\0" + encode_varint(44_100) + BODY[2:],  # what was forbidden before
+    ],
+)
+def test_what_a_later_minor_version_has_of_its_own_is_refused_where_it_cannot_be_passed_over(body: bytes) -> None:
+    with pytest.raises(FormatError, match="header"):
+        loads(file_of(body, VERSION + 1))
+
+
+@pytest.mark.parametrize("version", [0x00, 0x01, 0x20, 0x21, 0xF0])
+def test_another_major_version_is_refused(version: int) -> None:
+    with pytest.raises(FormatError, match=f"version {version >> 4}.{version & 15} of the format"):
+        loads(file_of(BODY, version))
+
+
+@pytest.mark.parametrize("at", range(4, 30))
+def test_damage_is_no_later_version(at: int) -> None:
+    data = file_of(b"\x80" + BODY[1:] + b"a new field", VERSION + 1)
+    with pytest.raises(FormatError):
+        loads(data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])

@@ -49,7 +49,8 @@ def header(data: bytes) -> tuple[dict[str, Any], int]:
     def text() -> str:
         return take(varint()).decode()
 
-    assert data[:4] == bytes([0x89, 0x53, 0x49, 0x43]) and data[4] == 0x10
+    assert data[:4] == bytes([0x89, 0x53, 0x49, 0x43]) and data[4] >> 4 == 1
+    minor = data[4] & 15
     length = varint()
     start = at
     flags = take(1)[0]
@@ -70,6 +71,8 @@ def header(data: bytes) -> tuple[dict[str, Any], int]:
     found["step"] = [eighths[(code - 128) % 8] * 2.0 ** ((code - 128) // 8) for code in codes]
     found["seed"] = varint() if flags & 8 else 0
     found["tags"] = {text(): text() for _ in range(varint())} if flags & 16 else {}
+    if minor > 0:
+        at = max(at, start + length)  # fields that this page does not know
     assert at - start == length
     assert zlib.crc32(data[:at]).to_bytes(4, "little")[:2] == take(2)
     return found, at

@@ -1,8 +1,8 @@
 """A codec without a network, for tests of the commands alone; a test compares its signatures with the real ones.
 
 It decodes to a tone in each channel, as loud as the channel's loudest event.
-`python tests/support/fake_codec.py ARGS...` is `sic ARGS...` with this codec. At effort 9 its encoder says "ready" on
-stdout and then waits for stdin to end, so that a test can interrupt it.
+`python tests/support/fake_codec.py ARGS...` is `sic ARGS...` with this codec. Its encoder at effort 9, and its decoder
+with seed 999, say "ready" on stdout and then wait for stdin to end, so that a test can interrupt them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ EVENT_S = 0.1
 TONE_HZ = 440.0
 BLOCK = 1000
 LEVEL = 0  # index of level_db in the vectors of `speech`
+
+
+def wait_for_the_test() -> None:
+    print("ready", flush=True)
+    sys.stdin.read()
 
 
 class FakeCodec:
@@ -67,8 +72,7 @@ class FakeCodec:
             "snr_stop_db": snr_stop_db,
         }
         if effort == 9:
-            print("ready", flush=True)
-            sys.stdin.read()
+            wait_for_the_test()
         header = self.header_for(audio, seed, tags)
         dim = layout_of(header).dims["level_db"]
         rows = []
@@ -97,6 +101,8 @@ class FakeCodec:
         seed: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[np.ndarray]:
+        if seed == 999:
+            wait_for_the_test()
         header = table.header
         self.asked_to_decode = {"seed": header.seed if seed is None else seed, "sample_rate": sample_rate}
         rate = sample_rate or header.sample_rate

@@ -43,15 +43,23 @@ def pack_header(header: Header) -> bytes:
     return head + check_of(head)
 
 
-def parse_header(body: bytes) -> Header:
-    """The header in a body whose check matches; FormatError when it breaks the rules."""
+def parse_header(body: bytes, *, is_newer: bool = False) -> Header:
+    """The header in a body whose check matches; FormatError when it breaks the rules.
+
+    is_newer: of a later minor version. Then flags that are not known here tell of fields after the known ones, which
+    are passed over.
+    """
     try:
-        header = _parse_body(Cursor(body))
+        header = _parse_body(Cursor(body), is_newer)
     except UnicodeDecodeError:
         raise FormatError("damaged header: a text is not UTF-8") from None
     except SicError as error:
-        raise FormatError(f"damaged header: {error}") from None
-    if _pack_body(header) != body:
+        what = "its header needs a newer version of the library" if is_newer else "damaged header"
+        raise FormatError(f"{what}: {error}") from None
+    known = _pack_body(header)
+    if is_newer:
+        body = known[:1] + body[1 : len(known)]
+    if known != body:
         raise FormatError("damaged header: it is longer than it need be")
     return header
 
@@ -96,9 +104,9 @@ def _pack_body(header: Header) -> bytes:
     return bytes(body)
 
 
-def _parse_body(cursor: Cursor) -> Header:
+def _parse_body(cursor: Cursor, is_newer: bool) -> Header:
     flags = cursor.byte()
-    if flags >> 6:
+    if flags >> 6 and not is_newer:
         raise FormatError(f"its flags are {flags:#04x}, of which this version of the library knows the lower six")
     sample_rate = _take_rate(cursor)
     channels = cursor.byte() if flags & CHANNELS else USUAL_CHANNELS

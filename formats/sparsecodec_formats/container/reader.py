@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
@@ -11,7 +12,7 @@ import numpy as np
 
 from sparsecodec_formats.blocks.codecs import decode_block
 from sparsecodec_formats.crc import CHECK_BYTES, CRC_BYTES, check_of
-from sparsecodec_formats.errors import DamagedBlocks, FormatError, SicError, TooManyEvents
+from sparsecodec_formats.errors import DamagedBlocks, FormatError, NewerVersion, SicError, TooManyEvents
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents, dequantise
 from sparsecodec_formats.table import EventTable
@@ -95,7 +96,8 @@ class Reader:
         fileobj: binary, readable, at the first byte of the file.
 
     Attributes:
-        header: read when the reader is made; FormatError if it is damaged or the file is not a .sic file.
+        header: read when the reader is made; FormatError if it is damaged or the file is not a .sic file. A file of a
+            later minor version is read with the warning NewerVersion.
         header_bytes: that it takes, with magic and check.
         problems: one line for each that the last `blocks(damaged="skip")` has met.
     """
@@ -272,10 +274,11 @@ def take_header(source: ByteSource) -> Header:
         raise FormatError("not a .sic file (or changed on its way by a transfer in text mode)")
     if len(start) <= len(MAGIC):
         raise Truncated(f"the file is cut short at byte {len(start)}")
-    if start[-1] != VERSION:
-        newer = ", a newer one is needed" if start[-1] > VERSION else ""
+    version = start[-1]
+    if version >> 4 != VERSION >> 4:
+        newer = ", a newer one is needed" if version > VERSION else ""
         raise FormatError(
-            f"it is of version {_dotted(start[-1])} of the format; this version of the library reads"
+            f"it is of version {_dotted(version)} of the format; this version of the library reads"
             f" {_dotted(VERSION)}{newer}"
         )
     cursor = Cursor(source.peek(len(start) + MAX_VARINT_BYTES))
@@ -287,7 +290,15 @@ def take_header(source: ByteSource) -> Header:
     head = source.take(cursor.position + n_body)
     if source.take(CHECK_BYTES) != check_of(head):
         raise FormatError("damaged header: its check does not match")
-    return parse_header(head[cursor.position :])
+    header = parse_header(head[cursor.position :], is_newer=version > VERSION)
+    if version > VERSION:
+        warnings.warn(
+            f"it is of version {_dotted(version)} of the format; this version of the library reads {_dotted(VERSION)}"
+            " and passes over what is new",
+            NewerVersion,
+            stacklevel=3,
+        )
+    return header
 
 
 def _dotted(version: int) -> str:

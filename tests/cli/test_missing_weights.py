@@ -1,0 +1,119 @@
+"""A file whose weights are not shipped: found by their hash in the folders of SIC_MODELS or beside the file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import soundfile
+from cli_support import assert_refused, ok, sic, write_sic
+from reference_small import sounding, table_of
+
+from sparsecodec_cli import api, decode
+from sparsecodec_cli.io import weights_files
+from sparsecodec_models.errors import OtherWeights
+from sparsecodec_models.reference.codec import ReferenceCodec
+
+
+@dataclass(frozen=True)
+class Tune:
+    """A .sic file in a folder of its own, and the weights that it needs, which are in no file yet."""
+
+    path: Path
+    weights: bytes
+    hash: str
+
+
+@pytest.fixture
+def tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tune:
+    monkeypatch.delenv(weights_files.FOLDERS, raising=False)
+    codec = ReferenceCodec(sounding(0))
+    (tmp_path / "music").mkdir()
+    path = write_sic(tmp_path / "music" / "tune.sic", table_of(codec, [0.0, 0.5], 22050))
+    return Tune(path, codec.model.to_bytes(), codec.weights_hash.hex())
+
+
+def with_folders(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    monkeypatch.setenv(weights_files.FOLDERS, os.pathsep.join(map(str, folders)))
+
+
+@pytest.mark.parametrize("place", ["SIC_MODELS", "beside"])
+@pytest.mark.parametrize("command", ["decode", "stems", "test"])
+def test_weights_are_found(
+    command: str, place: str, tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tune.path.parent
+    if place == "SIC_MODELS":
+        folder = tmp_path / "models"
+        with_folders(monkeypatch, tmp_path / "empty", tmp_path / "gone", folder)
+        (tmp_path / "gone").rmdir()
+    (folder / "another.safetensors").write_bytes(tune.weights + b" ")
+    (folder / "mine.safetensors").write_bytes(tune.weights)
+    if command == "test":
+        assert ok("test", "--decode", tune.path) == f"{tune.path}: ok\n".encode()
+        return
+    ok(command, tune.path, tmp_path / "out.wav")
+    if command == "decode":
+        assert soundfile.info(tmp_path / "out.wav").frames == 22050
+
+
+def test_weights_beside_the_file_that_a_link_names(tune: Tune, tmp_path: Path) -> None:
+    (tune.path.parent / "mine.safetensors").write_bytes(tune.weights)
+    link = tmp_path / "link.sic"
+    link.symlink_to(tune.path)
+    ok("decode", link, tmp_path / "out.wav")
+
+
+@pytest.mark.parametrize("command", [["decode"], ["test", "--decode"]])
+def test_weights_that_are_nowhere_are_named_with_where_they_were_looked_for(
+    command: list[str], tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_folders(monkeypatch, tmp_path / "one", tmp_path / "two\nlines")
+    (tmp_path / "one" / "another.safetensors").write_bytes(b"another")
+    (tmp_path / "one" / "mine.bin").write_bytes(tune.weights)
+    os.mkfifo(tmp_path / "one" / "pipe.safetensors")
+    result = sic(*command, tune.path)
+    assert result.exit_code == 1
+    line = result.stdout if command[0] == "test" else result.stderr
+    places = f"looked for *.safetensors in {tmp_path}/one, {tmp_path}/two lines (SIC_MODELS) and beside the file"
+    assert line.count("\n") == 1 and f"tune.sic: needs weights {tune.hash} of 'reference'" in line and places in line
+
+
+def test_a_pipe_has_nothing_beside_it(tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tune.path.parent)
+    (tune.path.parent / "mine.safetensors").write_bytes(tune.weights)
+    result = sic("decode", "-", tmp_path / "out.wav", stdin=tune.path.read_bytes())
+    assert_refused(result, "stdin: needs weights", "looked for *.safetensors in SIC_MODELS, which names no folder;")
+    with_folders(monkeypatch, tune.path.parent)
+    ok("decode", "-", tmp_path / "out.wav", stdin=tune.path.read_bytes())
+
+
+def test_weights_that_are_named_are_not_looked_for(tune: Tune, tmp_path: Path) -> None:
+    (tune.path.parent / "mine.safetensors").write_bytes(tune.weights)
+    assert_refused(sic("decode", tune.path, tmp_path / "out.wav", "--model", "speech"), "needs 'reference'", tune.hash)
+
+
+def test_python_finds_them_too(tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(tune.path, "rb") as file:
+        table = api.read(file)
+    with pytest.raises(OtherWeights, match=f"{tune.hash}.*SIC_MODELS, which names no folder"):
+        decode(table)
+    with_folders(monkeypatch, tmp_path / "models")
+    (tmp_path / "models" / "mine.safetensors").write_bytes(tune.weights)
+    audio, sample_rate = decode(table)
+    assert audio.shape == (22050, 1) and sample_rate == 22050
+
+
+@pytest.mark.parametrize("hostile", [b"", b"\xff" * 64, b"\x08\0\0\0\0\0\0\0[[[[[[[[", b"\x02\0\0\0\0\0\0\0{}"])
+def test_hostile_weights_of_the_right_hash_are_refused(
+    hostile: bytes, tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tune.path.parent / "mine.safetensors").write_bytes(hostile)
+    needed = bytes.fromhex(tune.hash)
+    monkeypatch.setattr("sparsecodec_models.weights.hash_of_file", lambda file: needed)  # as if it were forged
+    assert_refused(sic("decode", tune.path, tmp_path / "out.wav"), "mine.safetensors: these ", "weights")
+    assert not (tmp_path / "out.wav").exists()
