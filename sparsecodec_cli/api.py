@@ -181,8 +181,8 @@ def verify(
 ) -> list[str]:
     """Every problem of a .sic file, one line each; an empty list when it is sound. file: a path, or a file object.
 
-    decode: render it too, with `model`, `device` and `weights_beside` as for `codec_for`; then SicError when that is not there or is another one, as
-    for a file that cannot be opened.
+    decode: render it too, with `model`, `device` and `weights_beside` as for `codec_for`; then SicError when its model
+    is not there or is another one, as for a file that cannot be opened.
     """
     from sparsecodec_formats import container
     from sparsecodec_formats.container.header_bytes import MAGIC

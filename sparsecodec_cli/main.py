@@ -125,10 +125,8 @@ def run() -> NoReturn:
         sys.stdout = _sturdy(sys.stdout)
     for number in _ENDING:
         # What is ignored stays so: nohup sees to that for SIGHUP, and a shell for SIGINT of a job in the background.
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, _terminate)
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # an exception from here on
     try:
         cli.main(prog_name="sic")
     finally:

@@ -103,7 +103,9 @@ def output_argument(*, required: bool) -> Callable[[F], F]:
 def sic_output_argument(*, required: bool) -> Callable[[F], F]:
     """OUT that is a .sic file: the name of a recording is refused, which was meant as another IN, or as decoded OUT."""
     metavar = "OUT" if required else "[OUT]"
-    return click.argument("output_path", metavar=metavar, required=required, callback=refuse_name_of_recording)
+    return click.argument(
+        "output_path", metavar=metavar, required=required, type=FILE, callback=refuse_name_of_recording
+    )
 
 
 def refuse_name_of_recording(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:

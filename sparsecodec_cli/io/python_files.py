@@ -14,8 +14,8 @@ from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.errors import FormatError, shown_value
 from sparsecodec_formats.table import EventTable
 
-from .audio import SoundFileSource
 from .files import open_output, seekable
+from .recordings import Recording, read_recording
 from .sounds import InputSound, open_sound
 
 AnyFile = str | os.PathLike[str] | BinaryIO
@@ -68,10 +68,10 @@ def open_to_write(file: AnyFile) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_audio(file: AnyFile) -> Iterator[SoundFileSource]:
+def open_audio(file: AnyFile) -> Iterator[Recording]:
     """The recording in a file; CliError when it is none."""
     with open_to_read(file) as opened:
-        yield SoundFileSource(opened, _path(file) if is_path(file) else _name(file))
+        yield read_recording(opened, _path(file) if is_path(file) else _name(file))
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def test_every_argument_is_completed() -> None:
         assert command is not None
         context = click.Context(command)
         for param in command.params:
-            if isinstance(param, click.Argument):
+            if isinstance(param, click.Argument) and param.name != "changes":  # KEY=VALUE of `sic tag`
                 assert param.shell_complete(context, ""), f"sic {name} {param.name}"
 
 

@@ -111,10 +111,10 @@ def read_sic(path: Path) -> EventTable:
 
 
 def write_wav(path: Path, n_samples: int = 8000, *, channels: int = 1, rate: int = 8000) -> Path:
-    """A tone in each channel, softer and higher from one to the next."""
+    """A tone in each channel, softer and later from one to the next, so that no two are alike."""
     t = np.arange(n_samples) / rate
-    # the first as the stand-in for codecs decodes
-    tones = [0.5 / (c + 1) * np.sin(2 * np.pi * 440 * (c + 1) * t) for c in range(channels)]
+    # as the stand-in for codecs decodes
+    tones = [0.5 / (c + 1) * np.sin(2 * np.pi * 440 * t + np.radians(40 * c)) for c in range(channels)]
     soundfile.write(path, np.stack(tones, axis=1), rate, subtype="PCM_16")
     return path
 
