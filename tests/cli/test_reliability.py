@@ -100,6 +100,7 @@ def unlink_after_a_signal(path):
     unlink(path)
 
 fake_codec.install()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it, and so do its children
 fake_codec.wait_for_the_test = lambda: os.kill(os.getpid(), signal.{first})
 os.unlink = unlink_after_a_signal
 sys.argv[1:] = ["encode", {os.fspath(wav)!r}, {os.fspath(tmp_path / "out.sic")!r}, "--effort", "9"]
