@@ -38,6 +38,7 @@ def split(blocks: Iterable[Block], rate: int) -> Iterator[tuple[Block, Block]]:
     reach = len(taps) // 2
     fft_size = 1 << max(8, 8 * reach).bit_length()
     size = fft_size - 2 * reach
+    response = np.fft.rfft(taps, fft_size)
     held: Block | None = None
     begun = False
     for block in blocks:
@@ -45,13 +46,13 @@ def split(blocks: Iterable[Block], rate: int) -> Iterator[tuple[Block, Block]]:
         if not begun and len(held) >= reach:
             held, begun = _mirrored(held, reach, 0), True
         while begun and len(held) >= fft_size:
-            yield _split(held[:fft_size], taps, fft_size)
+            yield _split(held[:fft_size], response, reach, fft_size)
             held = held[size:]
     if held is None or not len(held):
         return
     held = _mirrored(held, 0 if begun else reach, reach)
     for start in range(0, len(held) - 2 * reach, size):
-        yield _split(held[start : start + fft_size], taps, fft_size)
+        yield _split(held[start : start + fft_size], response, reach, fft_size)
 
 
 def _mirrored(samples: Block, before: int, after: int) -> Block:
@@ -59,10 +60,9 @@ def _mirrored(samples: Block, before: int, after: int) -> Block:
     return np.pad(samples, ((before, after), (0, 0)), mode="symmetric")
 
 
-def _split(samples: Block, taps: NDArray[np.float64], fft_size: int) -> tuple[Block, Block]:
-    """All samples that have all their neighbours, and the infrasound in them."""
-    reach = len(taps) // 2
-    response = np.fft.rfft(taps, fft_size)
+def _split(samples: Block, response: NDArray[np.complex128], reach: int, fft_size: int) -> tuple[Block, Block]:
+    """All samples that have all their neighbours, and the infrasound in them. response: the filter's spectrum, of
+    fft_size points; reach: its taps to either side."""
     middle = samples[reach : len(samples) - reach]
     low = np.empty_like(middle)
     for channel in range(samples.shape[1]):

@@ -179,10 +179,10 @@ def _with_tones(model: MusicModel, table: EventTable, audio: ModelRateAudio, mos
             share = (stretch.end - stretch.begin) / rate / (table.duration_s * channels)
             count = math.ceil(most * share)
             found[channel].append(pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config))
-    tones = Tones.joined([part for parts in found for part in parts])
-    of_channel = np.concatenate([np.full(len(part.time), c) for c, parts in enumerate(found) for part in parts])
-    gains = np.concatenate([part.gain for parts in found for part in parts])
-    of_channel = of_channel[np.argsort(-gains, kind="stable")]
+    parts = [part for of_one in found for part in of_one]
+    tones = Tones.joined(parts)
+    of_channel = np.repeat(np.arange(channels), [sum(len(part.time) for part in of_one) for of_one in found])
+    of_channel = of_channel[Tones.order(parts)]
 
     def with_best(n: int) -> EventTable:
         best = slice(0, n)

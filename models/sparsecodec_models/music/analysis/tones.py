@@ -47,9 +47,13 @@ class Tones:
     gain: FloatArray
 
     @staticmethod
+    def order(parts: list[Tones]) -> NDArray[np.int64]:
+        """Where each of the `joined` stood in all parts, one after the other: int64 [n]."""
+        return np.argsort(-np.concatenate([np.zeros(0), *(part.gain for part in parts)]), kind="stable")
+
+    @staticmethod
     def joined(parts: list[Tones]) -> Tones:
-        gain = np.concatenate([np.zeros(0), *(part.gain for part in parts)])
-        order = np.argsort(-gain, kind="stable")
+        gain, order = np.concatenate([np.zeros(0), *(part.gain for part in parts)]), Tones.order(parts)
         vector = np.concatenate([np.zeros((0, 32), np.float32), *(part.vector for part in parts)])
         time = np.concatenate([np.zeros(0, np.int64), *(part.time for part in parts)])
         return Tones(vector[order], time[order], gain[order])
