@@ -315,7 +315,9 @@ def test_noise_of_a_flat_spectrum_is_the_white_noise_itself() -> None:
     decoder = make_decoder(slope_db=0.0)
     samples = render(decoder, torch.cat([vector(NOISE), linked(NOISE)]), torch.tensor([1000, 9000]), 5, 9000, channel=1)
     inner = slice(1500, 8500)
-    assert torch.allclose(samples[inner], torch.from_numpy(0.1 * white_noise(5, 1, 0, 9000))[inner], rtol=0.01, atol=1e-4)
+    assert torch.allclose(
+        samples[inner], torch.from_numpy(0.1 * white_noise(5, 1, 0, 9000))[inner], rtol=0.01, atol=1e-4
+    )
 
 
 def test_steady_noise_has_no_modulation_at_the_frame_rate() -> None:
