@@ -80,7 +80,7 @@ def spectra(decoder: SpeechDecoder, controls: SpeechControls, gain: Tensor | Non
 def noise_spectrum(seed: int, channel: int, first: int, count: int, config: SpeechConfig, device: str) -> Tensor:
     """Spectra of the noise under the window of frames first … first + count - 1: complex64 [count, bins]."""
     size, hop = config.frame_size, config.frame_hop
-    noise = white_noise(seed, channel, first * hop - size // 2, (count - 1) * hop + size, device)
+    noise = white_noise(seed, channel, first * hop - size // 2, (count - 1) * hop + size, torch.empty(0, device=device))
     # not dsp.stft: phases count from the middle of the window
     frames = noise.unfold(0, size, hop) * _noise_window(size).to(device)
     return torch.fft.rfft(torch.fft.ifftshift(frames, dim=1)) * (size / 2) ** 0.5

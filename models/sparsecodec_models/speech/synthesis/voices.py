@@ -134,14 +134,13 @@ class Tracks:
         return Tracks(self.weight_before[rows], self.weight_after[rows], self.f0_hz[rows], self.cycles[rows])
 
 
-def follow(controls: SpeechControls, time: Tensor, plan: FramePlan, config: SpeechConfig) -> Tracks:
-    """The course of fades, pitch and phase. Differentiable in fades and pitches."""
+def fades(controls: SpeechControls, time: Tensor, plan: FramePlan, config: SpeechConfig) -> tuple[Tensor, Tensor]:
+    """Shares of the events before and after in the sound of each frame, float32 [m] both. Differentiable in fades."""
     rate = config.sample_rate
     has_before, has_after = plan.before >= 0, plan.after >= 0
     before, after = plan.before.clamp_min(0), plan.after.clamp_min(0)
     at = plan.frame * config.frame_hop
     since_s, until_s = (at - time[before]) / rate, (time[after] - at) / rate
-
     # a linked event comes in over its attack, at most the gap, while the one before it goes
     fade_s = controls.attack_s[after].float()
     fade_s = torch.where(has_before, torch.minimum(fade_s, since_s + until_s), fade_s)
@@ -151,8 +150,13 @@ def follow(controls: SpeechControls, time: Tensor, plan: FramePlan, config: Spee
     gone = (1.0 - since_s / controls.decay_s[before].float().clamp_min(shortest_s)).clamp(0.0, 1.0) ** 2
     weight_after = torch.where(has_after, come, torch.zeros_like(come))
     weight_before = torch.where(has_after, 1.0 - come, gone)
-    weight_before = torch.where(has_before, weight_before, torch.zeros_like(come))
+    return torch.where(has_before, weight_before, torch.zeros_like(come)), weight_after
 
+
+def follow(controls: SpeechControls, time: Tensor, plan: FramePlan, config: SpeechConfig) -> Tracks:
+    """The course of fades, pitch and phase. Differentiable in fades and pitches."""
+    rate, at = config.sample_rate, plan.frame * config.frame_hop
+    weight_before, weight_after = fades(controls, time, plan, config)
     f0_hz = torch.exp2(_octaves(controls, time, plan, at, config))
     step = f0_hz * (config.frame_hop / rate)
     # the integral by trapezoids, in halves of a step, so that it stays exact
