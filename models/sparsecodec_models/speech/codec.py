@@ -97,7 +97,7 @@ class SpeechCodec(Codec):
                 torch.tensor(column[mine], device=self.device) for column in (table.vector, time, table.amplitude)
             )
             sounds.append(
-                ChannelSound(self.model.decoder, vector, place, seed=seed, channel=channel, amplitude=amplitude)
+                ChannelSound(self.model.decoder.tables, vector, place, seed=seed, channel=channel, amplitude=amplitude)
             )
         most = samples_at_once(table.header.channels)
         for at in range(start, stop, most):
