@@ -45,7 +45,7 @@ def noise_bands(
     taps = config.noise_taps
     hop = FFT_SIZE - taps
     blocks = -(-count // hop)
-    noise = white_noise(seed, channel, start - taps // 2, blocks * hop + taps, device)
+    noise = white_noise(seed, channel, start - taps // 2, blocks * hop + taps, torch.empty(0, device=device))
     spectra = torch.fft.rfft(noise.unfold(0, FFT_SIZE, hop))  # [blocks, bins]
     filters = torch.fft.rfft(band_filters(config).to(device), FFT_SIZE)  # [B, bins]
     bands = torch.fft.irfft(filters[:, None] * spectra, FFT_SIZE)[:, :, taps:]
