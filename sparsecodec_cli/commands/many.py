@@ -182,7 +182,7 @@ class _Many:
                 option = next(param.opts[0] for param in self.ctx.command.params if param.name == name)
                 self._refuse(f"{option} is for one file alone.")
         if self.how.compares and len(self.paths) < 2:
-            self._refuse("Give REF, and then what to compare with it.")
+            self._refuse("Missing X, which is compared with REF.")
         if self.how.compares and self.recursive and len(self.paths) > 2:
             self._refuse("With -r, give two folders: one of recordings, one of what came of them.")
 
