@@ -163,6 +163,10 @@ def test_places(xp: Library, like: Any) -> None:
     check(xp, xp.added_at(xp.asarray([3, 0, 3], like), g[:, 0], 5), np.float32([3, 0, 0, 3, 0]))
     check(xp, xp.added_at(xp.asarray([1, 1, 0], like), i, 2), np.array([8, -4]))
     check(xp, xp.added_at(i[:0], g[:0, 0], 2), np.float32([0, 0]))
+    check(xp, xp.added_at(xp.asarray([1, 1], like), xp.complex(g[:2, 0], g[:2, 1]), 2), np.complex64([0, 4 + 3j]))
+    added = xp.rows_added_at(xp.asarray([3, 0, 3], like), g, 4)
+    check(xp, added, np.float32([[3, -2], [0, 0], [0, 0], [3, 9]]))
+    check(xp, xp.rows_added_at(i[:0], g[:0], 2), np.float32([[0, 0], [0, 0]]))
     check(xp, xp.replaced(g, xp.asarray([2, 0], like), g[:2] * 10), np.float32([[30, -20], [3, -2], [10, 50]]))
     check(xp, g, G)  # not in place
 

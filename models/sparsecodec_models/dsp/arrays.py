@@ -135,7 +135,18 @@ class Library:
 
     def added_at(self, index: Array, values: Array, count: int) -> Array:
         """Values [k] summed by their places (int64 [k], 0 … count - 1, any of them several times): [count]."""
-        return np.bincount(index, values, count).astype(values.dtype)
+        out = np.zeros(count, values.dtype)
+        np.add.at(out, index, values)
+        return out
+
+    def rows_added_at(self, index: Array, rows: Array, count: int) -> Array:
+        """Rows [k, m] summed by their places, likewise: [count, m]."""
+        out = np.zeros((count, rows.shape[1]), rows.dtype)
+        while len(index):  # numpy adds whole rows fast where no place comes twice
+            _, once = np.unique(index, return_index=True)
+            out[index[once]] += rows[once]
+            index, rows = np.delete(index, once), np.delete(rows, once, 0)
+        return out
 
     def replaced(self, x: Array, rows: Array, values: Array) -> Array:
         """x, but `values` at these rows (int64 [k], each once)."""
@@ -248,6 +259,9 @@ class _Torch(Library):
 
     def added_at(self, index: Array, values: Array, count: int) -> Array:
         return values.new_zeros(count).index_add(0, index, values)
+
+    def rows_added_at(self, index: Array, rows: Array, count: int) -> Array:
+        return rows.new_zeros(count, rows.shape[1]).index_add(0, index, rows)
 
     def replaced(self, x: Array, rows: Array, values: Array) -> Array:
         return x.index_copy(0, rows, values)

@@ -65,7 +65,7 @@ class MusicCodec(Codec):
         pitched: NDArray[np.bool_] = controls.pitched
         return pitched
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         if target.snr_stop_db is not None:
             raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)

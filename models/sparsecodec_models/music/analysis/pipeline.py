@@ -65,9 +65,10 @@ class Stretch:
 
 def analyse(
     model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
-) -> EventTable:
-    """The notes and tones of a recording, as a file will give them back. iterations: of the fit, 0 for none.
+) -> Iterator[EventTable]:
+    """The notes and tones of a recording, as a file will give them back, in one part.
 
+    iterations: of the fit, 0 for none.
     header: of the file; its quantiser step becomes that which suits the target.
     """
     rate = model.decoder.config.sample_rate
@@ -84,12 +85,14 @@ def analyse(
         table = keep(table, int(target.events_per_second * header.duration_s * header.streams))
     n_bytes = target.n_bytes(header)
     if n_bytes is None:
-        return on_grid(table, header.step[0])
+        yield on_grid(table, header.step[0])
+        return
     table = keep_bytes(on_grid(table, finest_step(table, n_bytes)), n_bytes)
     if table.header.step[0] > header.step[0]:  # so coarse that a tone would not meet what it mends
-        return table
+        yield table
+        return
     most = int(8 * (n_bytes - len(dumps(table))) / LEAST_TONE_BITS)
-    return table if most < 1 else _with_tones(model, table, audio, most, n_bytes)
+    yield table if most < 1 else _with_tones(model, table, audio, most, n_bytes)
 
 
 def cut(blocks: Iterator[NDArray[np.float32]], rate: int, before_s: float, after_s: float) -> Iterator[list[Stretch]]:
