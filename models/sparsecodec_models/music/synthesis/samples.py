@@ -72,7 +72,8 @@ class NoteSound:
         release_s = xp.numpy(self._controls.release_s).astype(np.float64)
         noise_decay_s = xp.numpy(self._controls.noise_decay_s)
         rows = np.flatnonzero(after < 0)
-        noise = falls_silent(*(x[rows] for x in (gain, noise_decay_s, damped, released, release_s)), self._config)
+        fades = (damped[rows], released[rows], release_s[rows])
+        noise = falls_silent(gain[rows], noise_decay_s[rows], *fades, self._config)
         self._noise_stop[rows] = np.maximum(np.ceil(noise).astype(np.int64), self._time[rows])
         self._stop[rows] = np.maximum(self._stop[rows], self._noise_stop[rows])
         if self._most.sum() <= PARTIALS_HELD:

@@ -58,7 +58,7 @@ class ToneSound:
         xp, controls = library_of(vector), decoder.controls(vector)
         self._hz, self._phase = (xp.numpy(x) for x in (controls.f0_hz, controls.phase_cycles))
         self._length = xp.numpy(controls.duration_s) * decoder.config.sample_rate
-        self._level: NDArray[np.float32] = math.sqrt(2.0) * 10.0 ** (xp.numpy(controls.level_db) / 20.0)
+        self._level = (math.sqrt(2.0) * 10.0 ** (xp.numpy(controls.level_db) / 20.0)).astype(np.float32)
         if amplitude is not None:
             self._level = self._level * amplitude
         self._room_gain = xp.numpy(controls.room_gain)
