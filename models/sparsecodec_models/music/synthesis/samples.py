@@ -37,9 +37,9 @@ class NoteSound:
         channel: int = 0,
         amplitude: NDArray[np.float32] | None = None,
     ) -> None:
-        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note of several events, in
-        order of time (`Voices.chains`); None: there is none; seed and channel: of the noise; amplitude: float32 [n], None for
-        ones."""
+        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note of several events,
+        in order of time (`Voices.chains`); None: there is none; seed and channel: of the noise; amplitude: float32 [n],
+        None for ones."""
         self._config, self._seed, self._channel = decoder.config, seed, channel
         self._controls = controls = decoder.controls(vector)
         self._xp = xp = library_of(vector)
