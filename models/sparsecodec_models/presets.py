@@ -5,7 +5,8 @@ Listing the rows imports no torch; the codec and the training that a row names a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .training.plan import PresetTraining
 
 WEIGHTS = Path(__file__).parent / "weights"
+MAX_KEPT = 8  # codecs, by `kept_codecs`
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,37 @@ def shipped_weights(name_or_path: str) -> Path:
     return Path(name_or_path) if row is None or row.weights is None else row.weights
 
 
+_kept: dict[tuple[str, str], Codec] | None = None
+
+
+@contextmanager
+def kept_codecs() -> Iterator[None]:
+    """Inside, `load_codec` gives the same codec for the same name and device: for programs that code many recordings,
+    and leave codecs and weights files as they are."""
+    global _kept
+    before, _kept = _kept, {} if _kept is None else _kept
+    try:
+        yield
+    finally:
+        _kept = before
+
+
 def load_codec(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Codec:
     """The codec of a preset's name, or of a .safetensors file that training wrote.
 
     SicError when there is no such preset, or the file cannot be read or is not such weights.
     """
+    if _kept is None:
+        return _loaded(name_or_path, device)
+    key = name_or_path, device
+    if key not in _kept:
+        while len(_kept) >= MAX_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = _loaded(name_or_path, device)
+    return _kept[key]
+
+
+def _loaded(name_or_path: str, device: str) -> Codec:
     row = PRESETS.get(name_or_path)
     if row is not None and row.weights is None:
         return row.codec().untrained(device=device)

@@ -15,7 +15,15 @@ from sparsecodec_formats import LAYOUTS, SicError
 from sparsecodec_models import list_models, load_codec, presets
 from sparsecodec_models.codec import FOREVER, Codec
 from sparsecodec_models.errors import OtherWeights, UnknownModel
-from sparsecodec_models.presets import DEFAULT_PRESET, PRESETS, Preset, codec_for, presets_with, trained_presets
+from sparsecodec_models.presets import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Preset,
+    codec_for,
+    kept_codecs,
+    presets_with,
+    trained_presets,
+)
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.training.plan import PresetTraining, TrainingPlan
 
@@ -99,3 +107,12 @@ def test_a_preset_that_cannot_tell_says_so() -> None:
     assert not Codec.has_pitch(codec, table).any()
     first, last = codec.event_spans(table)
     np.testing.assert_array_equal(last - first, TINY.window + TINY.hop)
+
+
+def test_kept_codecs_are_loaded_once() -> None:
+    with kept_codecs():
+        first = load_codec("reference")
+        assert load_codec("reference") is first
+        with kept_codecs():
+            assert load_codec("reference") is first
+    assert load_codec("reference") is not first

@@ -18,6 +18,7 @@ from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget, Spans, samples_at_once
+from sparsecodec_models.dsp.arrays import Array, library_of
 from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
 from sparsecodec_models.music.synthesis.channels import channel_sounds, span_of
 
@@ -54,18 +55,17 @@ class MusicCodec(Codec):
     def event_spans(self, table: EventTable) -> Spans:
         """While an event's partials or its noise are heard, with its room."""
         first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-        for parts in channel_sounds(self.model.decoder, table, self.event_samples(table), seed=0):
+        for parts in channel_sounds(self.model.decoder.arrays, table, self.event_samples(table), seed=0):
             for rows, sound in parts:
                 first[rows], last[rows] = sound.spans()
         return first, last
 
-    @torch.no_grad()
     def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
-        controls = self.model.decoder.controls(torch.tensor(table.vector, device=self.device))
-        pitched: NDArray[np.bool_] = controls.pitched.cpu().numpy()
+        controls = self.model.decoder.arrays.controls(table.vector)
+        pitched: NDArray[np.bool_] = controls.pitched
         return pitched
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         if target.snr_stop_db is not None:
             raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
@@ -75,9 +75,10 @@ class MusicCodec(Codec):
         self, table: EventTable, start: int, stop: int, seed: int
     ) -> Iterator[tuple[NDArray[np.float32], bool]]:
         time = self.event_samples(table)
-        channels = list(channel_sounds(self.model.decoder, table, time, seed, table.amplitude))
+        like: Array = np.zeros(0) if self.device.type == "cpu" else torch.empty(0, device=self.device)
+        xp = library_of(like)
+        channels = list(channel_sounds(self.model.decoder.arrays, table, time, seed, table.amplitude, like))
         most = samples_at_once(table.header.channels)
         for at in range(start, stop, most):
             size = min(most, stop - at)
-            out = torch.stack([span_of(parts, at, size) for parts in channels], 1)
-            yield out.cpu().numpy(), at + size >= stop
+            yield np.stack([xp.numpy(span_of(parts, at, size)) for parts in channels], 1), at + size >= stop

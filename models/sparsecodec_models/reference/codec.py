@@ -108,7 +108,10 @@ class ReferenceCodec(Codec):
             device=self.device,
         )
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
+        yield self._analysed(header, audio, target)
+
+    def _analysed(self, header: Header, audio: ModelRateAudio, target: RateTarget) -> EventTable:
         """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
         `decode`: the table's order is not known yet."""
         rate = self.config.events_per_second if target.events_per_second is None else target.events_per_second

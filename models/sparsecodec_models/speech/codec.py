@@ -83,7 +83,7 @@ class SpeechCodec(Codec):
             controls = self.model.decoder.controls(torch.tensor(table.vector[mine], device=self.device))
             check_crowds(controls, torch.from_numpy(time[mine]).to(self.device), self.model.config)
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
 
     @torch.no_grad()  # not inference_mode: what is cached here is used in fits, too
@@ -97,7 +97,7 @@ class SpeechCodec(Codec):
                 torch.tensor(column[mine], device=self.device) for column in (table.vector, time, table.amplitude)
             )
             sounds.append(
-                ChannelSound(self.model.decoder, vector, place, seed=seed, channel=channel, amplitude=amplitude)
+                ChannelSound(self.model.decoder.tables, vector, place, seed=seed, channel=channel, amplitude=amplitude)
             )
         most = samples_at_once(table.header.channels)
         for at in range(start, stop, most):

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from sparsecodec_models import weights
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.encoder import SpeechEncoder
 from sparsecodec_models.speech.network.prior import EventPrior
-from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 
 from .config import PRESET, SpeechConfig
 
