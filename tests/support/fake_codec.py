@@ -37,6 +37,10 @@ class FakeCodec:
         self.asked: dict[str, Any] = {}  # of encode
         self.asked_to_decode: dict[str, Any] = {}
 
+    @property
+    def renderer(self) -> FakeCodec:
+        return self
+
     def event_spans(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(len(table), np.int64), np.full(len(table), 2**62)
 
