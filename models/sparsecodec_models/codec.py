@@ -127,30 +127,65 @@ class Codec(ABC):
         tags: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> EventTable:
-        """Audio → events, reading the source from its start, several times if need be. Channels that are alike are
-        coded as one stream (`find_gains`), each other one on its own.
+        """Audio → events: all that `encode_parts` gives, as one table."""
+        target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
+        parts = list(self._parts(audio, effort, target, seed, tags, progress))
+        return EventTable.joined(parts[-1].header, parts)
+
+    def encode_parts(
+        self,
+        audio: AudioSource,
+        *,
+        effort: int | None = None,
+        bitrate_kbps: float | None = None,
+        events_per_second: float | None = None,
+        snr_stop_db: float | None = None,
+        seed: int = 0,
+        tags: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[EventTable]:
+        """Audio → events, part by part in order of time, so that memory does not grow with the recording (where the
+        preset can work so: `speech`). There is a part at least; all have the same header, and no event of a part is
+        before one of the part before.
+
+        The source is read from its start, several times if need be. Channels that are alike are coded as one stream
+        (`find_gains`), each other one on its own.
 
         effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see
         `RateTarget`. progress is called with the share done, 0 … 1.
 
         The events may lie off the grid that their header tells until they are written. SicError for an option out of
-        range, and for audio that is not finite or not as long as it says.
+        range, at once, and for audio that is not finite or not as long as it says.
         """
-        effort = self.default_effort if effort is None else effort
-        if effort not in range(10):
-            raise SicError(f"effort is {effort}; it must be 0 to 9")
         target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
+        return self._parts(audio, effort, target, seed, tags, progress)
+
+    def _parts(
+        self,
+        audio: AudioSource,
+        effort: int | None,
+        target: RateTarget,
+        seed: int,
+        tags: Mapping[str, str] | None,
+        progress: Progress | None,
+    ) -> Iterator[EventTable]:
+        effort = self._checked_effort(effort)
         gains = find_gains(audio)
         streams = StreamSource(audio, gains) if gains else audio
         header = replace(self.header_for(audio, seed, tags), gains=gains)
-        table = self._analyse(header, ModelRateAudio(streams, self.model_rate, progress), effort, target)
-        if progress:
-            progress(1.0)
-        return table
+        parts = self._analyse(header, ModelRateAudio(streams, self.model_rate, progress), effort, target)
+        return parts if progress is None else _telling_of_the_end(parts, progress)
+
+    def _checked_effort(self, effort: int | None) -> int:
+        effort = self.default_effort if effort is None else effort
+        if effort not in range(10):
+            raise SicError(f"effort is {effort}; it must be 0 to 9")
+        return effort
 
     @abstractmethod
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
-        """Events, in steps that suit the target: their header may differ from `header` in these. audio: the streams."""
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
+        """Events as `encode_parts` gives them, in steps that suit the target: their header may differ from `header` in
+        these. audio: the streams."""
 
     def decode(
         self,
@@ -166,3 +201,8 @@ class Codec(ABC):
         return self.renderer.decode(
             source, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress
         )
+
+
+def _telling_of_the_end(parts: Iterator[EventTable], progress: Progress) -> Iterator[EventTable]:
+    yield from parts
+    progress(1.0)

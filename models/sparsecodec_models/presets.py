@@ -91,6 +91,7 @@ _ROWS = (
         description="every note an event: damped partials, noise, room; trained on rendered notes",
         licence="MIT (trained on notes rendered with an MIT font: see the model card)",
         codec_class="music.codec:MusicCodec",
+        renderer_class="music.renderer:MusicRenderer",
         weights=WEIGHTS / "music.safetensors",
         least_kbps=0.2,
     ),

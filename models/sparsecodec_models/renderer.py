@@ -67,9 +67,7 @@ class Excerpt:
     def then(self, more: EventTable, skipped: NDArray[np.int64], known_s: NDArray[np.float64]) -> Excerpt:
         """With events that follow; skipped: of streams that have had none, what came before these."""
         had = np.bincount(self.table.channel, minlength=len(skipped)) > 0
-        columns = ("time", "vector", "channel", "amplitude")
-        both = (np.concatenate([getattr(self.table, name), getattr(more, name)]) for name in columns)
-        table = EventTable.from_unsorted(self.table.header, *both)
+        table = EventTable.joined(self.table.header, [self.table, more])
         return Excerpt(table, np.where(had, self.skipped, skipped), np.maximum(self.known_s, known_s))
 
     def since(self, time_s: float) -> Excerpt:

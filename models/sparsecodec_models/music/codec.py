@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Self
 
+import numpy as np
 import torch
 
 from sparsecodec_formats.errors import SicError
@@ -15,6 +17,7 @@ from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
+from sparsecodec_models.dsp.arrays import Array
 from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
 
 from .config import PRESET
@@ -37,7 +40,10 @@ class MusicCodec(Codec):
         self.device = torch.device(device)
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.weights_hash = weights_hash
-        self.renderer = MusicRenderer(self.model.decoder, self.parameters(), weights_hash=weights_hash)
+        like: Array = np.zeros(0) if self.device.type == "cpu" else torch.empty(0, device=self.device)
+        self.renderer = MusicRenderer(
+            self.model.decoder.arrays, self.parameters(), weights_hash=weights_hash, like=like
+        )
         self.model_rate = model.config.decoder.sample_rate
         self.step = (nearest_step(2.0 ** (DEFAULT_EIGHTH / 8)),) * model.config.decoder.vector_dims
 
@@ -49,7 +55,7 @@ class MusicCodec(Codec):
     def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
         return cls(MusicModel.drawn(seed), device=device)
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         if target.snr_stop_db is not None:
             raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)

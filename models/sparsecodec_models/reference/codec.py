@@ -6,6 +6,7 @@ shipped, so without a file the weights are drawn from a seed and the sound is no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Self
 
@@ -106,7 +107,10 @@ class ReferenceCodec(Codec):
             device=self.device,
         )
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
+        yield self._analysed(header, audio, target)
+
+    def _analysed(self, header: Header, audio: ModelRateAudio, target: RateTarget) -> EventTable:
         """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
         `decode`: the table's order is not known yet."""
         rate = self.config.events_per_second if target.events_per_second is None else target.events_per_second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Self
 
@@ -50,5 +51,5 @@ class SpeechCodec(Codec):
     def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
         return cls(SpeechModel.drawn(seed), device=device)
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> EventTable:
+    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
