@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -253,6 +253,13 @@ def decode_within_full_scale(
         progress=progress,
     )
     return SoftLimited(blocks, rate, first, start, stop)
+
+
+def kept_codecs() -> AbstractContextManager[None]:
+    """Inside, each model is loaded once, for many recordings."""
+    from sparsecodec_models import presets
+
+    return presets.kept_codecs()
 
 
 def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:

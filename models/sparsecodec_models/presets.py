@@ -6,7 +6,8 @@ asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 WEIGHTS = Path(__file__).parent / "weights"
+MAX_KEPT = 8  # codecs, by `kept_codecs`
 
 
 @dataclass(frozen=True)
@@ -137,23 +139,58 @@ def shipped_weights(name_or_path: str) -> Path:
     return Path(name_or_path) if row is None or row.weights is None else row.weights
 
 
+_kept: dict[tuple[str, str, str], Any] | None = None
+
+
+@contextmanager
+def kept_codecs() -> Iterator[None]:
+    """Inside, `load_codec` and `load_renderer` give the same object for the same name and device: for programs that
+    code many recordings, and leave codecs and weights files as they are."""
+    global _kept
+    before, _kept = _kept, {} if _kept is None else _kept
+    try:
+        yield
+    finally:
+        _kept = before
+
+
+def _kept_or_made(kind: str, name_or_path: str, device: str, make: Callable[[], Made]) -> Made:
+    if _kept is None:
+        return make()
+    key = kind, name_or_path, device
+    if key not in _kept:
+        while len(_kept) >= MAX_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = make()
+    made: Made = _kept[key]
+    return made
+
+
 def load_codec(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Codec:
     """The codec of a preset's name, or of a .safetensors file that training wrote.
 
     SicError when there is no such preset, or the file cannot be read or is not such weights.
     """
-    row = PRESETS.get(name_or_path)
-    if row is not None and row.weights is None:
-        return row.codec().untrained(device=device)
-    return _made(name_or_path, lambda row, data: row.codec().from_bytes(data, device=device))
+
+    def load() -> Codec:
+        row = PRESETS.get(name_or_path)
+        if row is not None and row.weights is None:
+            return row.codec().untrained(device=device)
+        return _made(name_or_path, lambda row, data: row.codec().from_bytes(data, device=device))
+
+    return _kept_or_made("codec", name_or_path, device, load)
 
 
 def load_renderer(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Renderer:
     """The decoder alone, as `load_codec`; on the CPU without torch where the preset can."""
-    row = PRESETS.get(name_or_path)
-    if row is not None and row.weights is None:
-        return row.codec().untrained(device=device).renderer
-    return _made(name_or_path, lambda row, data: row.renderer_of(data, device))
+
+    def load() -> Renderer:
+        row = PRESETS.get(name_or_path)
+        if row is not None and row.weights is None:
+            return load_codec(name_or_path, device).renderer
+        return _made(name_or_path, lambda row, data: row.renderer_of(data, device))
+
+    return _kept_or_made("renderer", name_or_path, device, load)
 
 
 def _made(name_or_path: str, make: Callable[[Preset, bytes], Made]) -> Made:

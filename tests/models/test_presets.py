@@ -19,6 +19,7 @@ from sparsecodec_models.presets import (
     PRESETS,
     Preset,
     codec_for,
+    kept_codecs,
     load_renderer,
     presets_with,
     trained_presets,
@@ -115,3 +116,13 @@ def test_a_preset_that_cannot_tell_says_so() -> None:
     assert not Renderer.has_pitch(codec.renderer, table).any()
     first, last = codec.event_spans(table)
     np.testing.assert_array_equal(last - first, TINY.window + TINY.hop)
+
+
+def test_kept_codecs_are_loaded_once() -> None:
+    with kept_codecs():
+        first, renderer = load_codec("reference"), load_renderer("speech")
+        assert load_codec("reference") is first
+        assert load_renderer("speech") is renderer
+        with kept_codecs():
+            assert load_codec("reference") is first
+    assert load_codec("reference") is not first

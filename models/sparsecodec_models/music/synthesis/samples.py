@@ -37,8 +37,8 @@ class NoteSound:
         channel: int = 0,
         amplitude: NDArray[np.float32] | None = None,
     ) -> None:
-        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note, in order of time
-        (`Voices.runs`); None: every event is a note; seed and channel: of the noise; amplitude: float32 [n], None for
+        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note of several events, in
+        order of time (`Voices.chains`); None: there is none; seed and channel: of the noise; amplitude: float32 [n], None for
         ones."""
         self._config, self._seed, self._channel = decoder.config, seed, channel
         self._controls = controls = decoder.controls(vector)
