@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsecodec_formats import LAYOUTS, EventTable, Header, layout_of
+from sparsecodec_formats import LAYOUTS, EventTable, Header, Reader, layout_of
 from sparsecodec_formats.presets import level_db
 from sparsecodec_models.errors import OtherWeights, UnknownModel
 
@@ -57,6 +57,10 @@ class FakeCodec:
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}  # of encode
         self.asked_to_decode: dict[str, Any] = {}
+
+    @property
+    def renderer(self) -> FakeCodec:
+        return self
 
     def event_spans(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(len(table), np.int64), np.full(len(table), 2**62)
@@ -115,7 +119,7 @@ class FakeCodec:
 
     def decode(
         self,
-        table: EventTable,
+        source: EventTable | Reader,
         *,
         start_s: float = 0,
         end_s: float | None = None,
@@ -125,7 +129,9 @@ class FakeCodec:
     ) -> Iterator[np.ndarray]:
         if seed == 999:
             wait_for_the_test()
-        header = table.header
+        header = source.header
+        blocks = [source] if isinstance(source, EventTable) else [block.table for block in source.blocks()]
+        table = EventTable.joined(header, blocks)
         self.asked_to_decode = {"seed": header.seed if seed is None else seed, "sample_rate": sample_rate}
         rate = sample_rate or header.sample_rate
         end_s = header.duration_s if end_s is None else min(end_s, header.duration_s)

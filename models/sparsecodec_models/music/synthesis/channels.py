@@ -32,7 +32,7 @@ def channel_sounds(
 ) -> Iterator[list[Part]]:
     """Of each channel the parts that add up to it. time: int64 [n], samples of the events; seed: of the noise;
     amplitude: float32 [n], None for ones; like: an array of the library, and on the device, that makes the sound."""
-    runs, tone, xp = Voices.of(table).runs, LAYOUTS[PRESET].tones(table.vector), library_of(like)
+    chains, tone, xp = Voices.of(table).chains, LAYOUTS[PRESET].tones(table.vector), library_of(like)
 
     def columns(rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64], NDArray[np.float32] | None]:
         return xp.asarray(table.vector[rows], like), time[rows], None if amplitude is None else amplitude[rows]
@@ -42,7 +42,7 @@ def channel_sounds(
         notes, tones = np.flatnonzero(here & ~tone), np.flatnonzero(here & tone)
         place = np.full(len(table), -1)
         place[notes] = np.arange(len(notes))
-        mine = [place[run] for run in runs if len(run) and place[run[0]] >= 0]
+        mine = [place[run] for run in chains if place[run[0]] >= 0]
         vector, at, gain = columns(notes)
         sound = NoteSound(decoder, vector, at, runs=mine, seed=seed, channel=channel, amplitude=gain)
         yield [(notes, sound), (tones, ToneSound(decoder, *columns(tones)))]

@@ -62,7 +62,7 @@ class Notes:
 
 
 def notes_of(controls: MusicControls, time: Rows, runs: Sequence[Rows] | None, config: MusicConfig) -> Notes:
-    """time: int64 [n], samples; runs: rows of each note in order of time; None: every event is a note."""
+    """time: int64 [n], samples; runs: rows of each note of several events, in order of time; None: there is none."""
     like, rate = controls.attack_s, config.sample_rate
     xp, rows = library_of(like), np.arange(len(time))
     first, before, after = rows.copy(), np.full_like(rows, -1), np.full_like(rows, -1)

@@ -20,9 +20,6 @@ from .controls import SpeechControls
 WINDOW_S = 10
 MOST_VOICES = 256
 """That sound at once in a channel, as a mean over the events of 10 s; speech has one."""
-MOST_HOURS = 48
-"""That all voices of a channel sound together. A plan takes some 120 MB an hour."""
-
 _TURN = 2.0**32  # phases are counted in 2^-32 cycles, so that their sums are exact on every machine
 
 
@@ -85,8 +82,8 @@ def plan_frames(controls: SpeechControls, time: Array, config: SpeechConfig, mar
 
 
 def check_crowds(controls: SpeechControls, time: Array, config: SpeechConfig) -> None:
-    """SicError for events (as for `plan_frames`, at least one) of which so many sound at once, or so long, that a plan
-    of their frames would fill the memory: a file of a hundred bytes may hold 65,536 of them."""
+    """SicError for events (as for `plan_frames`, at least one) of which so many sound at once that a plan of their
+    frames would fill the memory: a file of a hundred bytes may hold 65,536 of them."""
     xp = library_of(time)
     _, _, start, stop = _frame_ranges(controls, time, config, 1.0)
     lengths, place = xp.numpy(stop - start), xp.numpy(time)
@@ -96,8 +93,15 @@ def check_crowds(controls: SpeechControls, time: Array, config: SpeechConfig) ->
     if crowd.max() > MOST_VOICES * voice_frames:
         place_s = float(place[window == crowd.argmax()][0]) / config.sample_rate
         raise SicError(f"more than {MOST_VOICES} voices sound at once from {place_s:.3f} s on; no more can be rendered")
-    if lengths.sum() > MOST_HOURS * 360 * voice_frames:
-        raise SicError(f"its voices sound for more than {MOST_HOURS} hours together; no more can be rendered")
+
+
+def heard_frames(controls: SpeechControls, time: Array, config: SpeechConfig) -> tuple[Array, Array]:
+    """The frames in which each of n events has a share: the first and one past the last, int64 [n] each; none where
+    these are equal. Events as for `plan_frames`."""
+    xp = library_of(time)
+    begins, own, start, stop = _frame_ranges(controls, time, config, 1.0)
+    come_in = xp.where(begins, start, xp.concatenate([own[:1], own[:-1]]))
+    return come_in, stop
 
 
 def _ends(begins: Array) -> Array:
