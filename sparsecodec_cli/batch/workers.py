@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import NoReturn
@@ -131,6 +131,7 @@ class _Worker:
 def _beginning() -> Iterator[None]:
     """What processes that begin here are given: one thread each, and no heed of Ctrl-C and closed terminals, which
     reach the whole group; the one that began them ends them."""
+    resource_tracker.ensure_running()  # which would unblock what is blocked below, were it begun with the first process
     threads = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
     heeded = {signal.SIGINT, signal.SIGHUP} if hasattr(signal, "pthread_sigmask") else set()
