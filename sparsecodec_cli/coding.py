@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
-    from sparsecodec_models import AudioSource, Codec
+    from sparsecodec_models import AudioSource, Codec, Renderer
 
     from .io.progress import Progress
     from .io.python_files import AnyFile
     from .io.soft_limit import SoftLimited
 
     Sound: TypeAlias = ArrayLike | torch.Tensor | AudioSource | AnyFile
-    Model: TypeAlias = str | os.PathLike[str] | Codec
+    Model: TypeAlias = str | os.PathLike[str] | Codec | Renderer
 
 FEW_EVENTS_BYTES = 40  # of what a file should have room for, about
 AUTO = "auto"  # in place of a model's name: the preset that fits the recording
@@ -255,6 +255,13 @@ def decode_within_full_scale(
     return SoftLimited(blocks, rate, first, start, stop)
 
 
+def kept_codecs() -> AbstractContextManager[None]:
+    """Inside, each model is loaded once, for many recordings."""
+    from sparsecodec_models import presets
+
+    return presets.kept_codecs()
+
+
 def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     """The codec of a model, to encode with.
 
@@ -262,20 +269,23 @@ def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     preset. Raises SicError when there is no such model, or no such device.
     """
     import sparsecodec_models
+    from sparsecodec_formats.errors import SicError
 
     if model is None:
         return sparsecodec_models.load_codec(device=resolve_device(device))
     name = _name_of(model)
+    if name is None and not hasattr(model, "encode"):
+        raise SicError("the model is a Renderer, which only decodes; give a codec")
     return cast("Codec", model) if name is None else sparsecodec_models.load_codec(name, resolve_device(device))
 
 
 def codec_for(
     table: EventTable, model: Model | None = None, *, device: str = "cpu", weights_beside: str | None = None
-) -> Codec:
-    """The codec that decodes a table.
+) -> Renderer:
+    """What decodes a table.
 
-    model: the path of the weights that it was encoded with, where they are not shipped, or a codec, which is returned
-    as it is; None: the shipped weights, else a .safetensors file of the same hash in a folder that SIC_MODELS names,
+    model: the path of the weights that it was encoded with, where they are not shipped, or a codec or its
+    renderer; None: the shipped weights, else a .safetensors file of the same hash in a folder that SIC_MODELS names,
     or in the folder `weights_beside`. Raises SicError when the model is not there or is another one.
     """
     import sparsecodec_models
@@ -284,7 +294,7 @@ def codec_for(
         return _codec_that_is_there(table.header, resolve_device(device), weights_beside)
     name = _name_of(model)
     if name is None:
-        return cast("Codec", model)
+        return cast("Codec", model).renderer if hasattr(model, "renderer") else cast("Renderer", model)
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
 
 
@@ -294,12 +304,12 @@ def _name_of(model: Model) -> str | None:
 
     if isinstance(model, str | os.PathLike):
         return os.fspath(model)
-    if not hasattr(model, "encode"):
+    if not hasattr(model, "decode"):
         raise SicError(f"the model is {shown_value(model)}; give a preset's name, the path of weights, or a codec")
     return None
 
 
-def _codec_that_is_there(header: Header, device: str, weights_beside: str | None) -> Codec:
+def _codec_that_is_there(header: Header, device: str, weights_beside: str | None) -> Renderer:
     import sparsecodec_models
     from sparsecodec_models.errors import OtherWeights
 

@@ -58,7 +58,7 @@ def grid(codec: SpeechCodec, audio: np.ndarray, rate: int, effort: int, n_events
     vector, time = assemble(proposals, torch.zeros_like(frames), frames, model.decoder, begins)
     vector = measure_pitch(model.decoder, vector, time, samples)
     frame_hop = model.config.frame_hop
-    noise = noise_spectrum(0, 0, 0, len(samples) // frame_hop + 2, model.config, "cpu")
+    noise = noise_spectrum(0, 0, 0, len(samples) // frame_hop + 2, model.config, torch.zeros(0))
     none = Events(vector[:0], time[:0])
     step = torch.tensor(codec.step, dtype=torch.float32)
     events, iterations = Events(vector, time), EFFORT_ITERATIONS[effort]

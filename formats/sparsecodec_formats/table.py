@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,16 @@ class EventTable:
             None if channel is None else np.asarray(channel)[order],
             None if amplitude is None else np.asarray(amplitude)[order],
         )
+
+    @classmethod
+    def joined(cls, header: Header, parts: Sequence[EventTable]) -> EventTable:
+        """All events of some tables: by time, then channel, then place."""
+        if not parts:
+            return cls.empty(header)
+        time, channel = (np.concatenate([getattr(part, name) for part in parts]) for name in ("time", "channel"))
+        vector, amplitude = (np.concatenate([getattr(p, name) for p in parts]) for name in ("vector", "amplitude"))
+        order = np.lexsort((channel, time))
+        return cls(header, time[order], vector[order], channel[order], amplitude[order])
 
     @classmethod
     def empty(cls, header: Header) -> EventTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,6 +10,8 @@ import click
 
 from sparsecodec_cli import api
 
+from .file_work import ManyFiles, Options, are_sic
+from .many import many_files
 from .options import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -18,25 +19,32 @@ from .options import (
     EventRange,
     default_of,
     device_option,
-    input_argument,
     model_option,
-    output_argument,
     output_options,
     seed_option,
 )
 
 if TYPE_CHECKING:
+    from sparsecodec_cli.batch.results import Job
     from sparsecodec_cli.io.audio_writing import AudioFormat
     from sparsecodec_formats.table import EventTable
 
 
-def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range, ...]) -> Iterator[int] | None:
-    return chain(*ranges) if ranges else None
+def _extension(options: Options) -> str:
+    return f".{options['format_name'] or 'wav'}".lower()
+
+
+def _is_whole(job: Job, options: Options) -> bool:
+    from sparsecodec_cli.batch.whole import is_whole_audio
+
+    part = {name: options[name] for name in ("sample_rate", "start_s", "end_s")}
+    return is_whole_audio(job.output or "", job.input, **part)
 
 
 @click.command(name="decode")
-@input_argument
-@output_argument(required=False)
+@many_files(
+    ManyFiles(metavar="IN... [OUT]", kind=".sic files", extensions=are_sic, writes=_extension, is_whole=_is_whole)
+)
 @click.option(
     "--rate",
     "sample_rate",
@@ -59,7 +67,7 @@ def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range,
     type=EventRange(),
     multiple=True,
     metavar="N|N-M",
-    callback=join_ranges,
+    callback=lambda ctx, param, ranges: ranges or None,
     help="Render only this event, or this range of events, at its time. Repeatable. 'sic inspect --events' shows their"
     " numbers.",
 )
@@ -93,7 +101,7 @@ def command(
     sample_rate: int | None,
     start_s: float,
     end_s: float | None,
-    events: Iterator[int] | None,
+    events: tuple[range, ...] | None,
     format_name: str | None,
     bits: str | None,
     no_tags: bool,
@@ -117,10 +125,12 @@ def command(
       sic decode talk.sic - | aplay
       sic decode talk.sic - --format flac | flac --test -
       sic decode damaged.sic --salvage      # what is whole of it
+      sic decode -r coded --out-dir songs --jobs 2   # every .sic file below coded
 
     OUT has the sample rate and the exact length of the recording that was encoded. Its extension chooses the
     format, unless --format does: wav, flac, ogg, opus, mp3, aiff, ... (what libsndfile writes). Without OUT, the
-    output is IN with the extension .wav, or that of --format. '-' writes WAV to stdout.
+    output is IN with the extension .wav, or that of --format. '-' writes WAV to stdout. Of several IN, each output
+    is in the folder DIR of --out-dir.
 
     With --salvage, events that a damaged file has lost are silent. Each damaged place is a line on stderr, and the exit
     code is 1 if there is one, though OUT is written.
@@ -139,7 +149,10 @@ def command(
     from . import summary
 
     if output_path is not None and output_path.lower().endswith(".sic"):
-        raise click.UsageError(f"{shown(output_path)}: OUT is audio, not a .sic file; give it .wav, .flac or .ogg.")
+        raise click.UsageError(
+            f"{shown(output_path)}: OUT is audio, not a .sic file; give it .wav, .flac or .ogg, or decode"
+            " several IN with --out-dir."
+        )
     output_path = output_path or files.default_output(input_path, f".{format_name or 'wav'}".lower())
     audio_format = _format(output_path, format_name, bits)
 
@@ -161,7 +174,7 @@ def command(
         render = api.decode_blocks if is_float(audio_format) else api.decode_within_full_scale
         sound = render(
             table,
-            events=events,
+            events=None if events is None else chain(*events),
             start_s=start_s,
             end_s=end_s,
             sample_rate=sample_rate,

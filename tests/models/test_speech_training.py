@@ -16,10 +16,10 @@ from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.analysis.proposals import track_pitch
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.encoder import Proposals, SpeechEncoder
 from sparsecodec_models.speech.network.features import pitch_candidates_hz
 from sparsecodec_models.speech.network.prior import EventPrior
-from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 from sparsecodec_models.speech.synthesis.samples import render
 from sparsecodec_models.training import teacher
 from sparsecodec_models.training.data import Windows, find_recordings
@@ -131,7 +131,7 @@ def test_targets_sound_like_what_they_were_read_off() -> None:
     target = teacher.targets(heard, teacher.segment(heard, 9.0), CONFIG)
     named = (target.named - decoder.offset.numpy()) / decoder.scale.numpy()
     vector = torch.tensor(np.concatenate([named, target.levels], 1), dtype=torch.float32)
-    again = render(decoder, vector, torch.tensor(target.frame) * CONFIG.hop, 0, len(audio)).numpy()
+    again = render(decoder.tables, vector, torch.tensor(target.frame) * CONFIG.hop, 0, len(audio)).numpy()
     told = teacher.analyse(again, CONFIG)
     frame = CONFIG.hop / RATE
     for start, stop in ((0.3, 0.6), (0.7, 1.0)):

@@ -19,7 +19,7 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_models.errors import NothingToHoldOut, WorkerEnded
 from sparsecodec_models.reference.model import ReferenceModel
 from sparsecodec_models.speech.config import SpeechConfig
-from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.training.corpus import find_corpus
 from sparsecodec_models.training.data import SPEED_OCTAVES, Windows, find_recordings, load
 from sparsecodec_models.training.klt import fit_klt, klt_of

@@ -15,7 +15,7 @@ from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.table import EventTable
 
 from .accounting import Spending, spending
-from .reader import MAX_EVENTS, Block, EventCount, Reader, joined
+from .reader import MAX_EVENTS, Block, EventCount, Reader
 from .retag import retag
 from .salvage import Missing, Salvage, salvage
 from .writer import Writer
@@ -62,7 +62,7 @@ def read(fileobj: BinaryIO) -> EventTable:
     for block in reader.blocks():
         count.add(block.n_events)
         parts.append(block.table)
-    return joined(reader.header, parts)
+    return EventTable.joined(reader.header, parts)
 
 
 def loads(data: bytes) -> EventTable:

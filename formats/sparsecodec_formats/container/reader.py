@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -74,19 +74,6 @@ class EventCount:
         self._n += n
         if self._n > MAX_EVENTS:
             raise TooManyEvents(f"it holds more than {MAX_EVENTS} events, the most that are read at once")
-
-
-def joined(header: Header, parts: Sequence[EventTable]) -> EventTable:
-    """One table of the blocks of a file, in their order."""
-    if not parts:
-        return EventTable.empty(header)
-    return EventTable.from_unsorted(
-        header,
-        np.concatenate([part.time for part in parts]),
-        np.concatenate([part.vector for part in parts]),
-        np.concatenate([part.channel for part in parts]),
-        np.concatenate([part.amplitude for part in parts]),
-    )
 
 
 class Reader:

@@ -19,7 +19,7 @@ from sparsecodec_formats.table import EventTable
 from .byte_source import ByteSource
 from .framing import END_BYTES, END_MARK, MAX_HEAD_BYTES, WINDOW_S, Head, parse_head, window_of
 from .header_bytes import MAGIC, VERSION
-from .reader import EventCount, joined, take_header
+from .reader import EventCount, take_header
 
 _MARKS = re.compile(rb"[\xb0-\xbf\xed]|\x89SIC")  # a block's with any codec, the end's, another file's
 _SEARCH_BYTES = 2**16
@@ -124,7 +124,7 @@ class _Salvage:
             reason = "the CRC of the file does not match: something in it is not as it was written"
             missing = [Missing(self._crc_differs, reason, 0)]
         tables = [dequantise(self._header, block.events) for block in whole if block.events is not None]
-        return Salvage(joined(self._header, tables), len(tables), missing)
+        return Salvage(EventTable.joined(self._header, tables), len(tables), missing)
 
     # the walk through the file
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from .arrays import Array, library_of
 
 _MASK = 0xFFFFFFFF
+_CPU = np.zeros(0, np.float32)
 
 
-def _mix(x: Tensor) -> Tensor:
+def _mix(x: Array) -> Array:
     """A 32-bit finaliser (Wellons, "Prospecting for hash functions", lowbias32) in int64, so it is exact on any
     device."""
     x = x ^ (x >> 16)
@@ -18,13 +20,17 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ (x >> 16)
 
 
-def white_noise(seed: int, channel: int, start: int, count: int, device: torch.device | str = "cpu") -> Tensor:
+def white_noise(seed: int, channel: int, start: int, count: int, like: Array = _CPU) -> Array:
     """White noise of unit variance, uniform in ±√3: samples start … start + count - 1 of a channel, float32 [count].
 
-    A sample depends on (seed, channel, its place) alone, so parts of a sound can be drawn in any order.
+    A sample depends on (seed, channel, its place) alone, so parts of a sound can be drawn in any order. like: an array
+    of the library, and on the device, that the noise is wanted in.
     """
-    place = torch.arange(start, start + count, dtype=torch.int64, device=device)
-    key = _mix(torch.full_like(place, (seed ^ (channel * 0x9E3779B1)) & _MASK))
-    key = _mix(key ^ _mix((place >> 32) & _MASK))
+    xp = library_of(like)
+    place = xp.arange(start, start + count, like)
+    # what is the same for all places of 2^32 is hashed once
+    high = xp.arange(start >> 32, ((start + max(count, 1) - 1) >> 32) + 1, like)
+    key = _mix(_mix(xp.full(1, (seed ^ (channel * 0x9E3779B1)) & _MASK, "int64", like)) ^ _mix(high & _MASK))
+    key = key[(place >> 32) - (start >> 32)] if len(key) > 1 else key
     drawn = _mix((key + place * 0x85EBCA77) & _MASK) >> 8  # 24 bits: exact in a float32
-    return (drawn.to(torch.float32) * 2.0**-23 - 1.0) * 3.0**0.5
+    return (xp.astype(drawn, "float32") * 2.0**-23 - 1.0) * 3.0**0.5

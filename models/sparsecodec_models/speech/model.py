@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from sparsecodec_models import weights
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.encoder import SpeechEncoder
 from sparsecodec_models.speech.network.prior import EventPrior
-from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 
 from .config import PRESET, SpeechConfig
 
@@ -33,7 +33,7 @@ class SpeechModel(nn.Module):
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> SpeechModel:
         """A new model of the config whose `dataclasses.asdict` this is, through JSON or not."""
-        return SpeechModel(weights.config_of(SpeechConfig, fields, free=("channels", "dilations")))
+        return SpeechModel(SpeechConfig.of_fields(fields))
 
     @staticmethod
     def drawn(seed: int, config: SpeechConfig | None = None) -> SpeechModel:

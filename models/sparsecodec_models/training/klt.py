@@ -13,7 +13,8 @@ import torch
 
 from sparsecodec_models.dsp.mel import band_centres_hz
 from sparsecodec_models.speech.config import SpeechConfig
-from sparsecodec_models.speech.synthesis.controls import SHAPE_HIGH_HZ, SHAPE_LOW_HZ, SpeechDecoder
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
+from sparsecodec_models.speech.synthesis.controls import SHAPE_HIGH_HZ, SHAPE_LOW_HZ
 
 FloatArray = np.ndarray
 UNIT_DB = 8.0  # what one quantiser step of a coefficient means: dB, over all bands together

@@ -25,8 +25,9 @@ from sparsecodec_models.speech.analysis.proposals import (
     unheard,
 )
 from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
-from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, SpeechDecoder
+from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ
 from sparsecodec_models.speech.synthesis.samples import render
 
 from . import teacher
@@ -212,7 +213,9 @@ class SpeechTask:
         jitter = (torch.rand_like(vector) - 0.5) * NOISE_STEP
         jitter[:, [PHASE, BEGINS, ROOM]] = 0.0
         vector = vector + jitter
-        rendered = render(self.model.decoder, vector, place, int(torch.randint(2**31, ())), batch * (samples + gap))
+        rendered = render(
+            self.model.decoder.tables, vector, place, int(torch.randint(2**31, ())), batch * (samples + gap)
+        )
         distance = SoundDistance(windows, self.model.config.sample_rate)(rendered.view(batch, -1)[:, :samples])
         begins = vector[:, BEGINS].detach() > 0.5
         heard = ~unheard(self.model.decoder, vector, place)
@@ -234,7 +237,7 @@ class SpeechTask:
             row = torch.full_like(frame, i)
             vector, time = assemble(proposals, row, frame, model.decoder)
             vector = measure_pitch(model.decoder, vector, time, target[i])
-            rendered = render(model.decoder, vector, time, 0, target.shape[1])
+            rendered = render(model.decoder.tables, vector, time, 0, target.shape[1])
             sounds.append(float(SoundDistance(target[i : i + 1], config.sample_rate)(rendered[None])))
             count += len(frame)
         decoder = model.decoder

@@ -63,7 +63,7 @@ def refine(
     rates = rate.expand_as(vector).clone()
     rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
     distance = sound_distance(target, decoder.config.sample_rate)
-    noise = noise_bands(seed, 0, 0, len(target), decoder.config, target.device)  # once for all iterations
+    noise = noise_bands(seed, 0, 0, len(target), decoder.config, target)  # once for all iterations
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)

@@ -65,9 +65,10 @@ class Stretch:
 
 def analyse(
     model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
-) -> EventTable:
-    """The notes and tones of a recording, as a file will give them back. iterations: of the fit, 0 for none.
+) -> Iterator[EventTable]:
+    """The notes and tones of a recording, as a file will give them back, in one part.
 
+    iterations: of the fit, 0 for none.
     header: of the file; its quantiser step becomes that which suits the target.
     """
     rate = model.decoder.config.sample_rate
@@ -77,19 +78,21 @@ def analyse(
     done = 1.0 if target.bitrate_kbps is None else NOTES_SHARE
     for stretches in cut(audio.blocks(0.0, done), rate, BEFORE_S, AFTER_S):
         for channel, stretch in enumerate(stretches):
-            earlier = _still_heard(model.decoder, notes[channel], stretch) if iterations else None
+            earlier = _still_heard(model.decoder.arrays, notes[channel], stretch) if iterations else None
             notes[channel].append(_notes_of(model, features, stretch, earlier, iterations, fit_step, header.seed))
     table = _table(header, notes, rate)
     if target.events_per_second is not None:
         table = keep(table, int(target.events_per_second * header.duration_s * header.streams))
     n_bytes = target.n_bytes(header)
     if n_bytes is None:
-        return on_grid(table, header.step[0])
+        yield on_grid(table, header.step[0])
+        return
     table = keep_bytes(on_grid(table, finest_step(table, n_bytes)), n_bytes)
     if table.header.step[0] > header.step[0]:  # so coarse that a tone would not meet what it mends
-        return table
+        yield table
+        return
     most = int(8 * (n_bytes - len(dumps(table))) / LEAST_TONE_BITS)
-    return table if most < 1 else _with_tones(model, table, audio, most, n_bytes)
+    yield table if most < 1 else _with_tones(model, table, audio, most, n_bytes)
 
 
 def cut(blocks: Iterator[NDArray[np.float32]], rate: int, before_s: float, after_s: float) -> Iterator[list[Stretch]]:
@@ -121,7 +124,7 @@ def _still_heard(
     vector, time = (torch.cat(column) for column in zip(*notes[-LAST_STRETCHES:], strict=True))
     before = torch.argsort(time, stable=True)
     before = before[time[before] < stretch.first]
-    sound = NoteSound(decoder, vector[before], time[before], seed=0)
+    sound = NoteSound(decoder, vector[before], time[before].cpu().numpy(), seed=0)
     if not (sound.spans()[1] > stretch.first).any():
         return None
     return sound.samples(stretch.first, len(stretch.samples))
@@ -138,7 +141,7 @@ def _notes_of(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Vectors float32 [n, 32] and times int64 [n], samples of the recording, of the notes that begin in it. earlier:
     what is heard there of notes that began before."""
-    decoder = model.decoder
+    decoder = model.decoder.arrays
     found = pick_notes(model.encoder.listen(stretch.samples, features))
     measured = measure(stretch.samples, *_columns(found), decoder)
     vector, time = vectors_of(measured, decoder)
@@ -165,17 +168,19 @@ def _notes_of(
 def _with_tones(model: MusicModel, table: EventTable, audio: ModelRateAudio, most: int, n_bytes: int) -> EventTable:
     """A table with the tones that take most of what its notes leave over, as many as n_bytes hold. most: that are
     looked for."""
-    decoder, step = model.decoder, table.header.step[0]
+    decoder, step = model.decoder.arrays, table.header.step[0]
     rate, channels = decoder.config.sample_rate, table.header.streams
     place = np.round(table.time * rate).astype(np.int64)
-    sounds = [parts[0][1] for parts in channel_sounds(decoder, table, place, table.header.seed)]
+    like = torch.empty(0, device=model.device)
+    sounds = [parts[0][1] for parts in channel_sounds(decoder, table, place, table.header.seed, like=like)]
     found: list[list[Tones]] = [[] for _ in range(channels)]
     for stretches in cut(audio.blocks(NOTES_SHARE, 1.0), rate, BESIDE_TONES_S, BESIDE_TONES_S):
         for channel, (stretch, notes) in enumerate(zip(stretches, sounds, strict=True)):
             target, length = torch.from_numpy(stretch.samples).to(model.device), len(stretch.samples)
             left = remainder(target, notes.samples(stretch.first, length))
             if found[channel]:
-                left = left - tones_sound(decoder, found[channel][-1]).samples(stretch.first, length)
+                taken = tones_sound(decoder, found[channel][-1]).samples(stretch.first, length)
+                left = left - torch.from_numpy(taken).to(left.device)
             share = (stretch.end - stretch.begin) / rate / (table.duration_s * channels)
             count = math.ceil(most * share)
             found[channel].append(pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config))

@@ -11,8 +11,8 @@ from torch import Tensor
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.dsp.sound_distance import SoundDistance
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.prior import EventPrior
-from sparsecodec_models.speech.synthesis.controls import SpeechDecoder
 from sparsecodec_models.speech.synthesis.samples import render
 from sparsecodec_models.speech.synthesis.voices import plan_frames
 
@@ -92,7 +92,7 @@ def fit(
                 every = torch.cat([before.vector, rounded, after.vector])
                 if i % 10 == 0:  # fades move slowly
                     plan = plan_frames(decoder.controls(every.detach()), time, decoder.config, margin=1.05)
-                sound = render(decoder, every, time, seed, len(target), plan=plan, noise=noise)
+                sound = render(decoder.tables, every, time, seed, len(target), plan=plan, noise=noise)
                 bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
                 loss = distance(sound[None]) + bit_weight * bits.sum(1).mean()
                 (gradient,) = torch.autograd.grad(loss, vector)

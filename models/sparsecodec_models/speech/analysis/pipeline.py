@@ -33,8 +33,9 @@ LOOKED, LOOKED_ALONE = 0.1, 0.9  # share of the work that finding candidates is,
 
 def analyse(
     model: SpeechModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
-) -> EventTable:
-    """The events of a recording, as a file will give them back. iterations: of the fit, 0 for none.
+) -> Iterator[EventTable]:
+    """The events of a recording, in one part, as a file will give them back. iterations: of the fit, 0 for
+    none.
 
     header: of the file; its quantiser step becomes that of the operating point.
     """
@@ -68,7 +69,7 @@ def analyse(
     table = table.replace(vector=fitted.vector)
     header = replace(header, step=(at.step,) * model.config.vector_dims)
     table = dequantise(header, quantise(table.replace(header=header)))  # to the last bit what a file will give
-    return table if n_bytes is None else keep_bytes(table, n_bytes)
+    yield table if n_bytes is None else keep_bytes(table, n_bytes)
 
 
 def find_candidates(

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from sparsecodec_models.dsp.pitch_path import best_path
+from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
-from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, NAMED, SpeechDecoder
+from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, NAMED
 from sparsecodec_models.speech.synthesis.voices import voice_begins
 
 SWITCH_THRESHOLD = -0.7  # logit; chosen on validation, see docs/experiments.md

@@ -102,5 +102,5 @@ class SnrStop:
             vector[0, DECAY] = fade(DECAY, time[index + 1] - time[index])
         length = LEAD * hop + int(decoder.controls(vector).decay_s * decoder.config.sample_rate) + 2 * hop
         place = torch.tensor([LEAD * hop], device=vector.device)
-        sound = render(decoder, vector, place, self._header.seed, length, channel=self._channel)
+        sound = render(decoder.tables, vector, place, self._header.seed, length, channel=self._channel)
         return self._model.encoder.features.spectrogram(sound).T

@@ -139,7 +139,7 @@ class StreamFitter:
             target = self._stream.between(begin, begin + length)
             with torch.no_grad():
                 frame, count = begin // config.frame_hop, length // config.frame_hop + 2
-                noise = noise_spectrum(self._seed, self._channel, frame, count, config, str(self.vector.device))
+                noise = noise_spectrum(self._seed, self._channel, frame, count, config, self.vector)
             vector = fit(
                 self._model.decoder,
                 self._model.prior,
@@ -175,14 +175,14 @@ class StreamFitter:
         decoder, step = self._model.decoder, self._quantiser_step
         settled = Events(settle(decoder, before, events, after, step), events.time)
         every = before.then(settled).then(after)
-        sound = render(decoder, every.vector, every.time, self._seed, len(target), noise=noise)
+        sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=noise)
         vector = levelled(decoder, events, settled, target[own], sound[own], step)
         return Events(settle(decoder, before, Events(vector, events.time), after, step), events.time)
 
     @torch.no_grad()
     def _missed(self, events: Events, target: Tensor, noise: Tensor) -> Tensor:
         """What is wrong with the events' sound at each frame: float32 [frames]."""
-        sound = render(self._model.decoder, events.vector, events.time, self._seed, len(target), noise=noise)
+        sound = render(self._model.decoder.tables, events.vector, events.time, self._seed, len(target), noise=noise)
         features = self._model.encoder.features
         wanted, got = (
             torch.log10(features.mel @ features.spectrogram(samples) ** 2 * features.power_scale + 1e-10)

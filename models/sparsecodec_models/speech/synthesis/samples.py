@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from sparsecodec_models.dsp.arrays import Array, library_of
 from sparsecodec_models.dsp.room import convolve, room_response
 from sparsecodec_models.speech.config import SpeechConfig
 
-from .controls import SpeechControls, SpeechDecoder
+from .controls import SpeechControls, SpeechTables
 from .frames import noise_spectrum, render_frames, spectra
 from .voices import FramePlan, Tracks, follow, plan_frames
 
@@ -23,33 +21,34 @@ class ChannelSound:
 
     def __init__(
         self,
-        decoder: SpeechDecoder,
-        vector: Tensor,
-        time: Tensor,
+        tables: SpeechTables,
+        vector: Array,
+        time: Array,
         *,
         seed: int,
         channel: int = 0,
-        amplitude: Tensor | None = None,
+        amplitude: Array | None = None,
         plan: FramePlan | None = None,
         frames_at_once: int | None = FRAMES_AT_ONCE,
     ) -> None:
         """vector float32 [n, 32]; time int64 [n], samples, ascending; seed and channel: of the noise; amplitude:
         float32 [n], None for ones; plan: where it is known already. frames_at_once: None for a few events, which are
         best rendered all together."""
-        self._decoder, self._seed, self._channel, self._amplitude = decoder, seed, channel, amplitude
+        self._tables, self._seed, self._channel, self._amplitude = tables, seed, channel, amplitude
         self._frames_at_once = frames_at_once
-        self._controls = decoder.controls(vector)
-        self._plan = plan_frames(self._controls, time, decoder.config) if plan is None else plan
-        self._tracks = follow(self._controls, time, self._plan, decoder.config)
-        self._has_room = bool((self._controls.room_gain.detach() > 0).any())
+        self._controls = tables.controls(vector)
+        self._plan = plan_frames(self._controls, time, tables.config) if plan is None else plan
+        self._tracks = follow(self._controls, time, self._plan, tables.config)
+        self._has_room = bool((library_of(time).detach(self._controls.room_gain) > 0).any())
 
-    def samples(self, start: int, length: int, *, heard_from: int | None = None, noise: Tensor | None = None) -> Tensor:
+    def samples(self, start: int, length: int, *, heard_from: int | None = None, noise: Array | None = None) -> Array:
         """Samples from `start` on: float32 [length].
 
         heard_from: the sample that the room hears from; None: all that it still answers to. noise: of the span's
         frames, as `noise_spectrum` gives them; drawn here if None.
         """
-        config, device = self._decoder.config, self._controls.level_db.device
+        config, like = self._tables.config, self._controls.level_db
+        xp = library_of(like)
         begin = start
         if self._has_room:
             response = room_response(config.sample_rate, config.room_seconds)
@@ -60,28 +59,32 @@ class ChannelSound:
         first, last = max(0, (begin - hop) // hop), (begin + length + hop) // hop + 1
         rows = self._plan.between(first, last)
         if not len(rows):
-            return torch.zeros(length, device=device)[start - begin :]
-        if noise is None:
-            noise = noise_spectrum(self._seed, self._channel, first, last - first, config, str(device))
-        dry = torch.zeros(length, device=device)
-        wet = torch.zeros_like(dry)  # what goes to the room
+            return xp.zeros(length, "float32", like)[start - begin :]
+        dry = xp.zeros(length, "float32", like)
+        wet = xp.zeros(length, "float32", like)  # what goes to the room
         for part in self._parts(rows):
-            frames = part.render(self._decoder, part.amplitude, noise, first)
+            here, from_frame = noise, first
+            if here is None:
+                from_frame, until = int(part.plan.frame.min()), int(part.plan.frame.max()) + 1
+                here = noise_spectrum(self._seed, self._channel, from_frame, until - from_frame, config, like)
+            frames = part.render(self._tables, part.amplitude, here, from_frame)
             dry = dry + overlap_add(frames, part.plan.frame, begin, length, config)
             if self._has_room:
-                frames = part.render(self._decoder, part.room_gain, noise, first)
+                frames = part.render(self._tables, part.room_gain, here, from_frame)
                 wet = wet + overlap_add(frames, part.plan.frame, begin, length, config)
         whole = dry + convolve(wet, response) if self._has_room else dry
         return whole[start - begin :]
 
-    def _parts(self, rows: Tensor) -> Iterator[_Part]:
+    def _parts(self, rows: Array) -> Iterator[_Part]:
         """Rows of the plan, a limited number at once, with only those events that sound in them."""
         if self._frames_at_once is None:
             yield _Part(self._plan[rows], self._tracks[rows], self._controls, self._amplitude)
             return
-        for some in rows.split(self._frames_at_once):
+        xp = library_of(rows)
+        for at in range(0, len(rows), self._frames_at_once):
+            some = rows[at : at + self._frames_at_once]
             plan = self._plan[some]
-            events = torch.unique(torch.cat([plan.before, plan.after]).clamp_min(0))
+            events = xp.unique(xp.clip(xp.concatenate([plan.before, plan.after]), 0, None))
             amplitude = None if self._amplitude is None else self._amplitude[events]
             yield _Part(plan.renumbered(events), self._tracks[some], self._controls[events], amplitude)
 
@@ -93,47 +96,50 @@ class _Part:
     plan: FramePlan
     tracks: Tracks
     controls: SpeechControls
-    amplitude: Tensor | None
+    amplitude: Array | None
 
     @property
-    def room_gain(self) -> Tensor:
+    def room_gain(self) -> Array:
         """What of each event goes to the room: float32 [n]."""
         gain = self.controls.room_gain
         return gain if self.amplitude is None else self.amplitude * gain
 
-    def render(self, decoder: SpeechDecoder, gain: Tensor | None, noise: Tensor, first: int) -> Tensor:
+    def render(self, tables: SpeechTables, gain: Array | None, noise: Array, first: int) -> Array:
         """As `render_frames`; gain: float32 [n], None for 1."""
-        table = spectra(decoder, self.controls, gain)
-        return render_frames(decoder, table, self.plan, self.tracks, noise, first)
+        table = spectra(tables, self.controls, gain)
+        return render_frames(tables.config, table, self.plan, self.tracks, noise, first)
 
 
 def render(
-    decoder: SpeechDecoder,
-    vector: Tensor,
-    time: Tensor,
+    tables: SpeechTables,
+    vector: Array,
+    time: Array,
     seed: int,
     length: int,
     *,
     channel: int = 0,
     plan: FramePlan | None = None,
-    noise: Tensor | None = None,
-) -> Tensor:
+    noise: Array | None = None,
+) -> Array:
     """The first `length` samples of a few events of one channel, as if nothing had been before: float32 [length].
 
     As for `ChannelSound`.
     """
     if not len(vector):
-        return torch.zeros(length, device=vector.device)
-    sound = ChannelSound(decoder, vector, time, seed=seed, channel=channel, plan=plan, frames_at_once=None)
+        return library_of(vector).zeros(length, "float32", vector)
+    sound = ChannelSound(tables, vector, time, seed=seed, channel=channel, plan=plan, frames_at_once=None)
     return sound.samples(0, length, heard_from=0, noise=noise)
 
 
-def overlap_add(frames: Tensor, frame: Tensor, start: int, length: int, config: SpeechConfig) -> Tensor:
+def overlap_add(frames: Array, frame: Array, start: int, length: int, config: SpeechConfig) -> Array:
     """Frames float32 [m, frame_size/2] with these numbers (int64 [m]) as samples start … start + length - 1: float32
     [length]; what falls outside is cut."""
-    width = frames.shape[1]
-    place = frame * config.frame_hop - width // 2 - start
-    inside = (place > -width) & (place < length)
-    index = (place[inside, None] + width + torch.arange(width, device=frame.device)).reshape(-1)
-    out = torch.zeros(length + 2 * width, device=frames.device, dtype=frames.dtype)
-    return out.index_add(0, index, frames[inside].reshape(-1))[width : width + length]
+    xp, hop = library_of(frames), config.frame_hop
+    halves = frames.reshape(-1, 2, hop)  # each between two centres
+    first = start // hop
+    count = (start + length - 1) // hop + 1 - first
+    out = xp.zeros((count, hop), "float32", frames)
+    for half, place in ((0, frame - 1 - first), (1, frame - first)):
+        inside = xp.nonzero((place >= 0) & (place < count))[0]
+        out = out + xp.rows_added_at(place[inside], halves[inside, half], count)
+    return out.reshape(-1)[start - first * hop :][:length]
