@@ -1,7 +1,7 @@
 """How fast sic is, beside its peers, in one run on one machine and one core; and the table of what was asked of it.
 
-    python docs/scripts/speed.py OUT_DIR --peers PEERS/bin/python            # DURATION
-    python docs/scripts/speed.py OUT_DIR --peers PEERS/bin/python --asked    # DURATION; takes 2 GB of disk meanwhile
+    python docs/scripts/speed.py OUT_DIR --peers PEERS/bin/python            # about an hour on a quiet machine
+    python docs/scripts/speed.py OUT_DIR --peers PEERS/bin/python --asked    # one to two hours; 2 GB of disk meanwhile
     python docs/scripts/speed.py OUT_DIR --most-seconds 6 --repeats 1 --clips 6 [--asked]    # to try it
 
 The first writes speed.json, speed.md and speed.svg (cost over length), the second asked.json and asked.md; both print

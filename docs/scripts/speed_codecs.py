@@ -16,8 +16,7 @@ from speed_bench import Failed, Run, Worker, measured, write_sound
 WORKER = Path(__file__).with_name("speed_worker.py")
 SIC = (sys.executable, "-m", "sparsecodec_cli")
 KBPS = {"speech": None, "music": 3.0}  # None: as much as the sound needs
-NETWORKS = ("encodec", "snac", "dac", "mimi")
-NETWORKS_UP_TO_S = 60.0  # they take a recording whole, and memory in proportion
+NETWORKS_UP_TO_S = {"encodec": 60.0, "snac": 10.0, "dac": 10.0, "mimi": 10.0}  # at once; memory grows with it
 CLIP_S = 3.0
 
 
@@ -108,7 +107,7 @@ def of_network(name: str, python: str) -> Contestant:
         encode=(*worker, "encode", "{audio}", "{coded}"),
         decode=(*worker, "decode", "{coded}", "{audio}"),
         worker=worker,
-        up_to_s=NETWORKS_UP_TO_S,
+        up_to_s=NETWORKS_UP_TO_S[name],
     )
 
 
@@ -137,5 +136,5 @@ CODEC2 = Contestant(
 def all_contestants(peers: str | None) -> list[Contestant]:
     """Whether they are installed or not. peers: the Python of the neural ones; None: they are left out."""
     ours = [row for preset in KBPS for row in (FASTEST[preset], DEFAULT[preset])]
-    networks = [of_network(name, peers) for name in NETWORKS] if peers else []
+    networks = [of_network(name, peers) for name in NETWORKS_UP_TO_S] if peers else []
     return [*ours, REFERENCE, *networks, OPUS, CODEC2]

@@ -44,9 +44,10 @@ class Sic:
     def __init__(self, name: str) -> None:
         import sparsecodec_cli
         from sparsecodec_cli import api
+        from sparsecodec_models.presets import load_renderer
 
         self.about = f"sic {sparsecodec_cli.__version__}"
-        self._api, self._codec = api, api.load_codec(name)
+        self._api, self._codec, self._renderer = api, api.load_codec(name), load_renderer(name)
 
     def encode(self, audio: Audio, rate: int, options: Mapping[str, Any]) -> bytes:
         file = io.BytesIO()
@@ -54,7 +55,7 @@ class Sic:
         return file.getvalue()
 
     def decode(self, coded: bytes) -> int:
-        return sum(map(len, self._api.decode_blocks(io.BytesIO(coded), model=self._codec)))
+        return sum(map(len, self._api.decode_blocks(io.BytesIO(coded), model=self._renderer)))
 
 
 @dataclass(frozen=True)
