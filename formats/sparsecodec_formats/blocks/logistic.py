@@ -41,7 +41,7 @@ def _logistic_table() -> NDArray[np.int64]:
     return np.array(out, np.int64)
 
 
-_LOGISTIC = _logistic_table()
+LOGISTIC = _logistic_table()
 
 
 def logistic(x: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -49,7 +49,7 @@ def logistic(x: NDArray[np.int64]) -> NDArray[np.int64]:
     away = np.minimum(np.abs(x), _END << _X_BITS)
     shift = _X_BITS - _GRID.bit_length() + 1
     at, part = away >> shift, away & ((1 << shift) - 1)
-    low, high = _LOGISTIC[at], _LOGISTIC[np.minimum(at + 1, _END * _GRID)]
+    low, high = LOGISTIC[at], LOGISTIC[np.minimum(at + 1, _END * _GRID)]
     tail = low - ((low - high) * part >> shift)
     return np.where(x < 0, tail, TOTAL - tail)
 
@@ -60,7 +60,6 @@ def reach(scale: int) -> int:
 
 
 NOWHERE = 1 << 30
-_REACH = np.array([reach(scale) for scale in range(LEAST_SCALE, MOST_SCALE + 1)])
 
 
 @lru_cache(maxsize=2**13)
@@ -122,36 +121,6 @@ def number(coder: Coder, scale: int, mean: int, value: int, spike: int | None = 
     if beyond > FARTHEST:
         raise FormatError("a number is out of range")
     return middle + beyond if symbol == 2 * half + 1 else middle - beyond
-
-
-def numbers(
-    coder: Coder,
-    scale: NDArray[np.int64],
-    mean: NDArray[np.int64],
-    value: NDArray[np.int64],
-    spike: NDArray[np.int64] | None,
-    weight: NDArray[np.int64] | None,
-) -> None:
-    """Code numbers that are known, each as `number` does: int64 [n] all."""
-    split = scale > MOST_SCALE
-    scale_in = np.clip(scale, LEAST_SCALE, MOST_SCALE)
-    half = _REACH[scale_in - LEAST_SCALE]
-    middle = (mean + 8) >> MEAN_BITS
-    part = mean + 8 - (middle << MEAN_BITS)
-    away = value - middle
-    symbol = np.where(away > half, 2 * half + 1, np.where(away < -half, 2 * half + 2, away + half))
-    at, logit = np.full(len(value), NOWHERE), np.zeros(len(value), np.int64)
-    if spike is not None and weight is not None:
-        at, logit = np.clip(spike - middle, -half - 1, half + 1), weight
-        symbol[(value == spike) & (np.abs(away) > half)] = -1
-    simple = ~split & (symbol >= 0) & (symbol <= 2 * half)
-    columns = (simple, scale_in, part, at, logit, symbol)
-    for i, (is_simple, *key, s) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        if is_simple:
-            coder.symbol(spread(*key), s)
-        else:
-            spike_i = None if spike is None else int(spike[i])
-            number(coder, int(scale[i]), int(mean[i]), int(value[i]), spike_i, int(logit[i]))
 
 
 def bit(coder: Coder, logit: int, value: int) -> int:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sparsecodec_formats.blocks import range_codec, statistics, zstd_codec
+from sparsecodec_formats.blocks import zstd_codec
 from sparsecodec_formats.crc import CHECK_BYTES
 
 from .reader import RawBlock, Reader
@@ -43,9 +43,8 @@ def spending(fileobj: BinaryIO) -> Spending:
     dims: dict[str, tuple[float, float]] = {}
     spent["header"] = reader.header_bytes
     for raw in reader.raw_blocks():
-        if raw.head.codec == range_codec.CODEC:
-            known = statistics.load(reader.header.statistics)
-            bits = range_codec.part_bits(reader.decode(raw), reader.header, known)
+        _, bits = reader.decode_counting(raw)
+        if bits is not None:
             per_bit = (len(raw.payload) - CHECK_BYTES) / sum(bits.values())
             for name, n_bits in bits.items():
                 part = name if name in spent else "vectors"
@@ -57,7 +56,7 @@ def spending(fileobj: BinaryIO) -> Spending:
                     dims[name] = so_far[0] + n_bits * per_bit, so_far[1] + n_bits / 8
         else:
             ideal = None
-            for part, share in zip(PARTS[2:], _shares(reader, raw), strict=False):
+            for part, share in zip(PARTS[2:], _shares(raw), strict=False):
                 spent[part] += share
     spent["framing"] = reader.position - sum(spent.values())
     # Cut points are rounded, not shares, so that the parts add up.
@@ -65,9 +64,8 @@ def spending(fileobj: BinaryIO) -> Spending:
     return Spending(dict(zip(PARTS, np.diff(cuts).tolist(), strict=True)), ideal, dims)
 
 
-def _shares(reader: Reader, raw: RawBlock) -> list[float]:
-    """Bytes of a payload of codec 0 that go to times, vectors and, where there are any, amplitudes."""
-    reader.decode(raw)  # FormatError where it is damaged
+def _shares(raw: RawBlock) -> list[float]:
+    """Bytes of a sound payload of codec 0 that go to times, vectors and, where there are any, amplitudes."""
     alone = zstd_codec.column_bytes(raw.payload, raw.head.n_events)
     n_data = len(raw.payload) - zstd_codec.frame_overhead(raw.payload)
     return [n_bytes / sum(alone) * n_data for n_bytes in alone]

@@ -181,13 +181,17 @@ class Reader:
 
     def decode(self, raw: RawBlock) -> QuantisedEvents:
         """The events of a block; FormatError when its payload is damaged."""
+        return self.decode_counting(raw)[0]
+
+    def decode_counting(self, raw: RawBlock) -> tuple[QuantisedEvents, dict[str, float] | None]:
+        """As `decode`, and what the parts of the block take ideally, bits (None: its codec tells no probabilities)."""
         head = raw.head
-        events = decode_block(head.codec, raw.payload, self.header, head.n_events, head.first_time, head.channel)
+        events, bits = decode_block(head.codec, raw.payload, self.header, head.n_events, head.first_time, head.channel)
         last_time = int(events.time_index[-1])
         if window_of(last_time, self.header) != window_of(head.first_time, self.header):
             raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")
         self._order.last_time[head.channel] = last_time
-        return events
+        return events, bits
 
     def _report(self, problem: str, damaged: Damaged) -> None:
         if damaged == "raise":

@@ -11,11 +11,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Literal
 
-from sparsecodec_formats.blocks.range_coder import Table, table_of
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.blocks.range_coder import TOTAL, Table, table_of
 from sparsecodec_formats.errors import FormatError
 
 
@@ -56,7 +59,7 @@ class Nearest:
     Attributes:
         alike: a dim; two events are alike if both are above 1/2 there, or both below -1/2, or both neither.
         near: a dim; of the latest events that are alike, the nearest is that whose value there is closest.
-        limits: of the distance in `near`, values in units of 2**-8, ascending. `range_codec.Past` tells kinds by it.
+        limits: of the distance in `near`, values in units of 2**-8, ascending. `block.Past` tells kinds by it.
     """
 
     alike: int
@@ -119,6 +122,11 @@ class Statistics:
     dims: dict[int, DimStatistics]
     amplitude: tuple[int, int]
     nearest: Nearest | None = None
+
+    @cached_property
+    def gap_bits(self) -> NDArray[np.float64]:
+        """What each symbol of `gaps` takes ideally, [classes, contexts, symbols]."""
+        return -np.log2([[table.frequency / TOTAL for table in contexts] for contexts in self.gaps])
 
     @property
     def told_by_nearest(self) -> frozenset[int]:
