@@ -106,8 +106,7 @@ def _anywhere(job: Job) -> Job:
 @contextmanager
 def _connected(address: str | None) -> Iterator[Any]:
     """The module `ray`, connected to a cluster; what it says of its own is not told."""
-    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     import ray.data
 
