@@ -17,7 +17,7 @@ from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import FOREVER, Codec, RateTarget, Spans, samples_at_once
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
-from sparsecodec_models.speech.analysis.pipeline import analyse
+from sparsecodec_models.speech.analysis.pipeline import analyse, analyse_live
 from sparsecodec_models.speech.synthesis.samples import ChannelSound
 from sparsecodec_models.speech.synthesis.voices import check_crowds, plan_frames
 
@@ -33,6 +33,7 @@ class SpeechCodec(Codec):
     name = PRESET
     model: SpeechModel
     default_effort = 4
+    codes_live = True
     time_unit: Fraction = LAYOUTS[PRESET].time_unit
 
     def __init__(self, model: SpeechModel, *, weights_hash: bytes = weights.NO_WEIGHTS, device: str = "cpu") -> None:
@@ -85,6 +86,11 @@ class SpeechCodec(Codec):
 
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
+
+    def _analyse_live(
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget
+    ) -> Iterator[EventTable]:
+        return analyse_live(self.model, header, blocks, EFFORT_ITERATIONS[effort], target)
 
     @torch.no_grad()  # not inference_mode: what is cached here is used in fits, too
     def _synthesise(
