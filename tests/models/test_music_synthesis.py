@@ -20,7 +20,7 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_models.dsp.noise import white_noise
 from sparsecodec_models.music.config import MusicConfig
 from sparsecodec_models.music.synthesis.controls import MusicControls, MusicDecoder, noise_centres_hz, partial_points_hz
-from sparsecodec_models.music.synthesis.noise import band_filters, noise_bands
+from sparsecodec_models.music.synthesis.noise import NoiseBlocks, band_filters
 from sparsecodec_models.music.synthesis.notes import MEMBRANE
 from sparsecodec_models.music.synthesis.samples import NoteSound, event_spans, render
 
@@ -245,10 +245,19 @@ def test_noise_follows_its_bands(decoder: MusicDecoder) -> None:
     assert np.allclose(np.diff(density), -10.0 * np.log2(centres[1] / centres[0]), atol=1.5)
 
 
-def test_noise_bands_are_white_noise_apart(decoder: MusicDecoder) -> None:
-    whole = noise_bands(3, 1, 1000, 5000, CONFIG)
-    assert np.allclose(whole.sum(0), white_noise(3, 1, 1000, 5000), atol=1e-4)
-    assert np.allclose(noise_bands(3, 1, 2345, 100, CONFIG), whole[:, 1345:1445], atol=1e-5)
+@pytest.mark.parametrize(("low", "high"), [(1000, 6000), (2345, 2445), (-700, 300), (3071, 3073)])
+def test_noise_bands_are_white_noise_apart(low: int, high: int) -> None:
+    every, bands = np.ones((1, 8), np.float32), np.eye(8, dtype=np.float32)
+    noise = NoiseBlocks.drawn(3, 1, low, high, CONFIG)
+    white = white_noise(3, 1, low - 511, high - low + 1023)
+    (whole,) = noise.filtered(every, np.array([low]), np.array([high]))
+    assert whole.dtype == np.float32 and np.allclose(whole, white[511:-512], atol=1e-4)
+    apart = noise.filtered(bands, np.full(8, low), np.full(8, high))
+    for band, filter_ in zip(apart, band_filters(CONFIG), strict=True):
+        assert np.allclose(band, np.convolve(white, filter_, "valid"), atol=1e-4)
+
+
+def test_noise_filters_add_up_to_one() -> None:
     centre = np.zeros(CONFIG.noise_taps)
     centre[CONFIG.noise_taps // 2] = 1.0
     assert np.allclose(band_filters(CONFIG).sum(0), centre, atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from sparsecodec_models.dsp.noise import white_noise
 from sparsecodec_models.music.config import MusicConfig
 
 from .controls import noise_centres_hz
+from .sinusoids import ranges
 
 FFT_SIZE = 4096
+BLOCKS_AT_ONCE = 64
 _CPU = np.zeros(0, np.float32)
 
 
@@ -47,37 +50,41 @@ def band_power(config: MusicConfig) -> NDArray[np.float32]:
     return power
 
 
-def noise_bands(
-    seed: int,
-    channel: int,
-    start: int,
-    count: int,
-    config: MusicConfig,
-    like: Array = _CPU,
-    heard: NDArray[np.bool_] | None = None,
-) -> Array:
-    """Samples start … start + count - 1 of white noise through each band's filter: float32 [B, count].
+@dataclass(frozen=True)
+class NoiseBlocks:
+    """White noise of a channel, ready to be filtered: from block `first` on the spectra of blocks of FFT_SIZE - taps
+    samples, each with what filters of so many taps reach on either side: complex64 [blocks, bins]."""
 
-    heard: bool [count], where it is asked for; None: everywhere. Elsewhere it may be 0. like: an array of the library,
-    and on the device, that it is wanted in.
-    """
-    xp = library_of(like)
-    if count <= 0:
-        return xp.zeros((config.noise_bands, 0), "float32", like)
-    taps = config.noise_taps
-    hop = FFT_SIZE - taps
-    blocks = -(-count // hop)
-    asked = np.arange(blocks)
-    if heard is not None:
-        padded = np.zeros(blocks * hop, bool)
-        padded[:count] = heard
-        asked = np.flatnonzero(padded.reshape(blocks, hop).any(1))
-    responses = xp.asarray(_responses(config), like)[:, None]
-    out = xp.zeros((config.noise_bands, blocks, hop), "float32", like)
-    for run in np.split(asked, np.flatnonzero(np.diff(asked) > 1) + 1):
-        if len(run):
-            first, last = int(run[0]), int(run[-1]) + 1
-            white = white_noise(seed, channel, start + first * hop - taps // 2, (last - first) * hop + taps, like)
-            spectra = xp.rfft(xp.frames(white, FFT_SIZE, hop))  # [blocks, bins]
-            out[:, first:last] = xp.irfft(responses * spectra, FFT_SIZE)[:, :, taps // 2 : taps // 2 + hop]
-    return out.reshape(config.noise_bands, -1)[:, :count]
+    config: MusicConfig
+    first: int
+    spectra: Array
+
+    @staticmethod
+    def drawn(seed: int, channel: int, begin: int, stop: int, config: MusicConfig, like: Array = _CPU) -> NoiseBlocks:
+        """For samples begin … stop - 1. like: an array of the library, and on the device, that it is wanted in."""
+        xp, taps = library_of(like), config.noise_taps
+        size = FFT_SIZE - taps
+        first, last = begin // size, -(-max(stop, begin + 1) // size)
+        white = white_noise(seed, channel, first * size - taps // 2, (last - first) * size + taps, like)
+        return NoiseBlocks(config, first, xp.rfft(xp.frames(white, FFT_SIZE, size)))
+
+    def filtered(self, gains: Array, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> list[Array]:
+        """Of each of n events samples low … high - 1 of the noise, through the sum of the bands' filters times its
+        gains, float32 [n, B]: float32 [high - low]; low < high."""
+        if not len(lows):
+            return []
+        xp, taps = library_of(gains), self.config.noise_taps
+        size = FFT_SIZE - taps
+        begin, counts = lows // size, (highs - 1) // size - lows // size + 1
+        of, block = np.repeat(np.arange(len(lows)), counts), ranges(begin - self.first, counts)
+        responses = gains @ xp.asarray(_responses(self.config), gains)
+        parts = []
+        for at in range(0, len(of), BLOCKS_AT_ONCE):
+            some = slice(at, at + BLOCKS_AT_ONCE)
+            spectra = xp.taken(self.spectra, xp.asarray(block[some], gains))
+            filtered = xp.irfft(spectra * xp.taken(responses, xp.asarray(of[some], gains)), FFT_SIZE)
+            parts.append(filtered[:, taps // 2 : taps // 2 + size])
+        whole = parts[0] if len(parts) == 1 else xp.concatenate(parts)
+        sounds = (x.reshape(-1) for x in xp.split(whole, counts.tolist()))
+        cuts = zip((lows - begin * size).tolist(), (highs - begin * size).tolist(), strict=True)
+        return [sound[low:high] for sound, (low, high) in zip(sounds, cuts, strict=True)]

@@ -12,7 +12,7 @@ from sparsecodec_models.dsp.arrays import Array, Library, library_of
 from sparsecodec_models.dsp.room import convolve, room_response
 
 from .controls import MusicDecoder
-from .noise import band_power, noise_bands
+from .noise import NoiseBlocks, band_power
 from .notes import NEPERS, Clock, Partials, Rows, band_gains, falls_silent, notes_of, partials_of, start_cycles
 from .sinusoids import BLOCK, Waves, read, sinusoids
 
@@ -37,9 +37,9 @@ class NoteSound:
         channel: int = 0,
         amplitude: NDArray[np.float32] | None = None,
     ) -> None:
-        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note of several events, in
-        order of time (`Voices.chains`); None: there is none; seed and channel: of the noise; amplitude: float32 [n], None for
-        ones."""
+        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note of several events,
+        in order of time (`Voices.chains`); None: there is none; seed and channel: of the noise; amplitude: float32 [n],
+        None for ones."""
         self._config, self._seed, self._channel = decoder.config, seed, channel
         self._controls = controls = decoder.controls(vector)
         self._xp = xp = library_of(vector)
@@ -53,6 +53,7 @@ class NoteSound:
         self._most = np.maximum(32, np.minimum(self._config.top_hz / f0_hz, 1e4).astype(np.int64))
         self._band_gain = band_gains(controls, xp.asarray(band_power(self._config), vector))
         self._clocks: dict[int, Clock] = {}
+        self._ramp = xp.zeros(0, "float32", vector)  # 0, 1, 2 … as far as a span needs it
         self._held: Partials | None = None  # of all events, where they are few
         self._find_spans()
 
@@ -96,11 +97,13 @@ class NoteSound:
         firsts = self._controls[self._notes.first[rows]]
         return partials_of(self._controls[rows], firsts, self._notes.bend[rows], self._config)
 
-    def samples(self, start: int, length: int, *, heard_from: int | None = None, noise: Array | None = None) -> Array:
+    def samples(
+        self, start: int, length: int, *, heard_from: int | None = None, noise: NoiseBlocks | None = None
+    ) -> Array:
         """Samples from `start` on: float32 [length].
 
-        heard_from: the sample that the room hears from; None: all that it still answers to. noise: the noise bands of
-        the span, as `noise_bands` gives them; drawn here if None.
+        heard_from: the sample that the room hears from; None: all that it still answers to. noise: of the span,
+        drawn here if None.
         """
         config, xp, like = self._config, self._xp, self._controls.level_db
         begin = start
@@ -116,11 +119,16 @@ class NoteSound:
         rows = np.flatnonzero(heard)
         notes = set(self._notes.first[rows].tolist())
         self._clocks = {first: clock for first, clock in self._clocks.items() if first in notes}
-        if noise is None or begin < start:
-            noise = self._noise(rows, begin, stop)
         dry, wet = (xp.zeros(stop - begin, "float32", like) for _ in range(2))
         lows, highs = np.maximum(begin, self._start), np.minimum(stop, self._stop)
+        hissing = np.minimum(highs, self._noise_stop)
+        if noise is None or begin < start:
+            noisy = rows[hissing[rows] > lows[rows]]
+            first, last = int(lows[noisy].min(initial=stop)), int(hissing[noisy].max(initial=begin))
+            noise = NoiseBlocks.drawn(self._seed, self._channel, first, last, config, like)
         rows = rows[np.argsort((highs - lows)[rows], kind="stable")]  # blocks of what is made together are as many
+        longest = int((highs - lows)[rows].max(initial=0))
+        self._ramp = xp.astype(xp.arange(0, longest, like), "float32")
         for some in self._groups(rows):
             held, moves = self._partials(some), self._notes.moves[some]
             of_moving = moves[held.event]
@@ -131,56 +139,49 @@ class NoteSound:
                     part = held if len(mine) == len(some) else held.where(of_moving == kind, moves == kind)
                     waves |= zip(mine.tolist(), render(mine, part, lows[mine], highs[mine]), strict=True)
             at = {row: int(lows[row]) - begin for row in waves}
-            sounds = [self._event(row, wave, begin + at[row], noise[:, at[row] :]) for row, wave in waves.items()]
+            noisy = some[hissing[some] > lows[some]]
+            gains = xp.taken(self._band_gain, xp.asarray(noisy, like))
+            hiss = dict(zip(noisy.tolist(), noise.filtered(gains, lows[noisy], hissing[noisy]), strict=True))
+            sounds = [self._event(row, wave, begin + at[row], hiss.get(row)) for row, wave in waves.items()]
             dry = xp.with_parts(dry, list(at.values()), sounds)
             if has_room:
-                sends, gains = self._sends, self._controls.room_gain
-                sent = [(at[row], sound * gains[row]) for row, sound in zip(waves, sounds, strict=True) if sends[row]]
+                sends, room = self._sends, self._controls.room_gain
+                sent = [(at[row], sound * room[row]) for row, sound in zip(waves, sounds, strict=True) if sends[row]]
                 wet = xp.with_parts(wet, [place for place, _ in sent], [sound for _, sound in sent])
         return (dry + convolve(wet, response) if has_room else dry)[start - begin :]
 
-    def _noise(self, rows: Rows, begin: int, stop: int) -> Array:
-        """Noise bands from `begin` on where these rows' noise is heard, 0 elsewhere: float32 [B, stop - begin or
-        less]."""
-        first = np.maximum(self._start[rows], begin)
-        last = np.minimum(self._noise_stop[rows], stop)
-        first, last = first[last > first] - begin, last[last > first] - begin
-        count = int(last.max(initial=0))
-        edges = np.bincount(first, minlength=count + 1) - np.bincount(last, minlength=count + 1)
-        heard = np.cumsum(edges)[:count] > 0
-        return noise_bands(self._seed, self._channel, begin, count, self._config, self._controls.level_db, heard)
-
-    def _event(self, row: int, sound: Array, low: int, noise: Array) -> Array:
-        """An event from its partials at full level (float32 [l], from sample `low` on) and the noise bands there."""
+    def _event(self, row: int, sound: Array, low: int, hiss: Array | None) -> Array:
+        """An event from its partials and its noise at full level: float32 [l], from sample `low` on; the noise as far
+        as it is heard."""
         notes, controls, rate, xp = self._notes, self._controls, self._config.sample_rate, self._xp
         time, high = int(self._time[row]), low + len(sound)
         ends = notes.after[row] < 0
 
-        def since(begin: int, end: int, origin: int) -> Array:
-            """Samples after an origin, of begin … end - 1: float32."""
-            return xp.astype(xp.arange(begin - origin, end - origin, sound), "float32")
+        def line(begin: int, end: int, origin: Array, slope: Array) -> Array:
+            """slope times the samples after an origin, of begin … end - 1: float32."""
+            return self._ramp[: end - begin] * _single(xp, slope) + _single(xp, slope * (begin - origin))
 
-        until = min(high, int(self._noise_stop[row]))
-        if until > low:
-            hiss = self._band_gain[row] @ noise[:, : until - low]
+        def fall(begin: int, end: int, origin: Array, t60_s: Array) -> Array:
+            return xp.exp(xp.clip(line(begin, end, origin, (-NEPERS / rate) / t60_s), None, 0.0))
+
+        if hiss is not None:
             if ends:
-                falling = xp.clip(since(low, until, time) - _single(xp, notes.damped[row] - time), 0.0, None)
-                hiss = hiss * xp.exp(falling * (-NEPERS / rate / controls.noise_decay_s[row]))
+                hiss = hiss * fall(low, low + len(hiss), notes.damped[row], controls.noise_decay_s[row])
             sound = xp.with_parts(sound, [0], [hiss])
         rising = min(high, math.ceil(self._full[row]))
         if rising > low:
             first = int(notes.first[row])
-            attack = _single(xp, controls.attack_s[first] * rate)
-            sound = xp.scaled(sound, 0, xp.clip(since(low, rising, int(self._time[first])) / attack, None, 1.0))
+            attack = line(low, rising, self._time[first], 1.0 / (controls.attack_s[first] * rate))
+            sound = xp.scaled(sound, 0, xp.clip(attack, None, 1.0))
         level = max(low, math.floor(self._released[row])) if ends else high
         if level < high:
-            falling = xp.clip(since(level, high, time) - _single(xp, notes.released[row] - time), 0.0, None)
-            sound = xp.scaled(sound, level - low, xp.exp(falling * (-NEPERS / rate / controls.release_s[row])))
+            sound = xp.scaled(sound, level - low, fall(level, high, notes.released[row], controls.release_s[row]))
         if notes.before[row] >= 0 and low < time:
-            sound = xp.scaled(sound, 0, 1.0 + since(low, min(high, time), time) / (time - int(self._start[row])))
+            before = int(self._start[row])
+            sound = xp.scaled(sound, 0, line(low, min(high, time), before, xp.asarray(1.0 / (time - before), sound)))
         if not ends and high > time:
-            fall = since(max(low, time), high, time) / (int(self._stop[row]) - time)
-            sound = xp.scaled(sound, max(low, time) - low, 1.0 - fall)
+            after, begin = int(self._stop[row]), max(low, time)
+            sound = xp.scaled(sound, begin - low, line(begin, high, after, xp.asarray(-1.0 / (after - time), sound)))
         amplitude = 1.0 if self._amplitude is None else float(self._amplitude[row])
         return sound if amplitude == 1.0 else sound * amplitude
 
@@ -265,12 +266,12 @@ def render(
     *,
     channel: int = 0,
     runs: Sequence[Rows] | None = None,
-    noise: Array | None = None,
+    noise: NoiseBlocks | None = None,
 ) -> Array:
     """The first `length` samples of a few events of one channel, as if nothing had been before: float32 [length].
 
-    As for `NoteSound`, but time may be of the library of `vector`; noise: `noise_bands` from 0 to `length`, to be drawn
-    once for many calls.
+    As for `NoteSound`, but time may be of the library of `vector`; noise: from 0 to `length`, to be drawn once for many
+    calls.
     """
     xp = library_of(vector)
     if not len(vector):
