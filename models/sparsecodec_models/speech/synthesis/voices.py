@@ -254,8 +254,9 @@ def settled_frame(controls: SpeechControls, time: Array, known: int, config: Spe
 
 
 def _octaves(controls: SpeechControls, time: Array, plan: FramePlan, at: Array, config: SpeechConfig) -> Array:
-    """log2 of f0 (Hz) at each frame, float64: on a line between voiced events of the voice that are near,
-    level before and after them. In double precision, so that the phase, its integral, is the same on every machine as far as is heard."""
+    """log2 of f0 (Hz) at each frame, float64: on a line between voiced events of the voice that are near, level before
+    and after them. In double precision, so that the phase, its integral, is the same on every machine as far as is
+    heard."""
     xp, count = library_of(time), len(time)
     rows = xp.arange(0, count, time)
     voice = xp.cumsum(voice_begins(controls, time, config), 0)
