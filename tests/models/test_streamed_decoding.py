@@ -144,9 +144,7 @@ class Counting(Reader):
         return super().decode(raw)
 
 
-def test_a_late_part_costs_what_an_early_one_costs(
-    renderer: SpeechRenderer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_part_costs_what_an_early_one_costs(renderer: SpeechRenderer, monkeypatch: pytest.MonkeyPatch) -> None:
     data = dumps(repeated(CLIP, 60))  # 190 s, 19 blocks
     held: list[int] = []
     sound = SpeechRenderer._sound
