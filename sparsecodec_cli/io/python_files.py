@@ -95,6 +95,25 @@ def open_sounds(given: Sequence[InputSound | str | os.PathLike[str]]) -> Iterato
         yield sounds
 
 
+@contextmanager
+def open_events(given: EventTable | container.Reader | AnyFile) -> Iterator[EventTable | container.Reader]:
+    """Events themselves, or those of a .sic file, to be read as they are needed; CliError when it is neither."""
+    if isinstance(given, EventTable | container.Reader):
+        yield given
+    elif is_file(given):
+        with open_to_read(given, MAGIC) as file:
+            yield container.Reader(file)
+    else:
+        raise CliError(f"this is {shown_value(given)}; give an EventTable, or a .sic file")
+
+
+def table_of(source: EventTable | container.Reader) -> EventTable:
+    """All events, as a table."""
+    if isinstance(source, EventTable):
+        return source
+    return EventTable.joined(source.header, [block.table for block in source.blocks()])
+
+
 def as_table(given: EventTable | AnyFile) -> EventTable:
     """A table itself, or that of a .sic file; CliError when it is neither, or the file is damaged."""
     if isinstance(given, EventTable):
