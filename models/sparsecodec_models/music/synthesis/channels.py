@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
+from sparsecodec_models.dsp.arrays import Array, library_of
 from sparsecodec_models.music.config import PRESET
 
 from .controls import MusicDecoder
@@ -20,35 +19,36 @@ from .tones import ToneSound
 
 Part = tuple[NDArray[np.int64], NoteSound | ToneSound]
 """Rows of the table, and their sound."""
+_CPU = np.zeros(0, np.float32)
 
 
-@torch.no_grad()
 def channel_sounds(
     decoder: MusicDecoder,
     table: EventTable,
     time: NDArray[np.int64],
     seed: int,
     amplitude: NDArray[np.float32] | None = None,
+    like: Array = _CPU,
 ) -> Iterator[list[Part]]:
     """Of each channel the parts that add up to it. time: int64 [n], samples of the events; seed: of the noise;
-    amplitude: float32 [n], None for ones."""
-    device, runs, tone = decoder.shape_mean.device, Voices.of(table).runs, LAYOUTS[PRESET].tones(table.vector)
+    amplitude: float32 [n], None for ones; like: an array of the library, and on the device, that makes the sound."""
+    chains, tone, xp = Voices.of(table).chains, LAYOUTS[PRESET].tones(table.vector), library_of(like)
 
-    def columns(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
-        vector, at = (torch.tensor(column[rows], device=device) for column in (table.vector, time))
-        return vector, at, None if amplitude is None else torch.tensor(amplitude[rows], device=device)
+    def columns(rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64], NDArray[np.float32] | None]:
+        return xp.asarray(table.vector[rows], like), time[rows], None if amplitude is None else amplitude[rows]
 
     for channel in range(table.header.streams):
         here = table.channel == channel
         notes, tones = np.flatnonzero(here & ~tone), np.flatnonzero(here & tone)
         place = np.full(len(table), -1)
         place[notes] = np.arange(len(notes))
-        mine = [place[run] for run in runs if len(run) and place[run[0]] >= 0]
+        mine = [place[run] for run in chains if place[run[0]] >= 0]
         vector, at, gain = columns(notes)
         sound = NoteSound(decoder, vector, at, runs=mine, seed=seed, channel=channel, amplitude=gain)
         yield [(notes, sound), (tones, ToneSound(decoder, *columns(tones)))]
 
 
-def span_of(parts: list[Part], start: int, length: int) -> Tensor:
+def span_of(parts: list[Part], start: int, length: int) -> Array:
     """Samples from `start` on of a channel: float32 [length]."""
-    return torch.stack([sound.samples(start, length) for _, sound in parts]).sum(0)
+    notes, tones = (sound.samples(start, length) for _, sound in parts)
+    return notes + tones
