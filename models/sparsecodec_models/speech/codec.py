@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
