@@ -48,8 +48,12 @@ class Outcome:
 class Work(Protocol):
     """What is done with every file."""
 
-    def session(self) -> AbstractContextManager[Callable[[Job], Outcome]]:
-        """What a process enters once, to do one job after the other."""
+    def session(self) -> AbstractContextManager[Callable[[Job, bool], Outcome]]:
+        """What a process enters once, to do one job after the other.
+
+        The second argument: whether the job may have been begun before, by a process that was lost; then an output that
+        is there and whole is taken for its own.
+        """
 
 
 def as_json(command: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], n_passed_over: int) -> str:

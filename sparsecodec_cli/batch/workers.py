@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import NoReturn
@@ -35,7 +35,7 @@ def run_here(
     with work.session() as do:
         for number in order:
             with progress.sent_to(partial(on_progress, number)):
-                outcome = do(jobs[number])
+                outcome = do(jobs[number], False)
             on_outcome(number, outcome)
 
 
@@ -58,7 +58,7 @@ def run_beside(
         while waiting or workers:
             while waiting and len(workers) < n_workers:
                 workers.append(_Worker(work))
-                workers[-1].start(waiting.popleft(), jobs)
+                workers[-1].start(number := waiting.popleft(), jobs[number], tries[number] > 0)
             for connection in wait([worker.connection for worker in workers]):
                 worker = next(worker for worker in workers if worker.connection is connection)
                 number = worker.number
@@ -78,7 +78,7 @@ def run_beside(
                     continue
                 on_outcome(number, told)
                 if waiting:
-                    worker.start(waiting.popleft(), jobs)
+                    worker.start(number := waiting.popleft(), jobs[number], tries[number] > 0)
                 else:
                     workers.remove(worker)
                     worker.dismiss()
@@ -108,10 +108,10 @@ class _Worker:
             self.process.start()
         theirs.close()  # so that its end is noticed here
 
-    def start(self, number: int, jobs: Sequence[Job]) -> None:
+    def start(self, number: int, job: Job, is_again: bool) -> None:
         self.number = number
         with suppress(OSError):  # one that has died is noticed where its answer is read
-            self.connection.send(jobs[number])
+            self.connection.send((job, is_again))
 
     def dismiss(self) -> None:
         self.connection.close()
@@ -131,6 +131,7 @@ class _Worker:
 def _beginning() -> Iterator[None]:
     """What processes that begin here are given: one thread each, and no heed of Ctrl-C and closed terminals, which
     reach the whole group; the one that began them ends them."""
+    resource_tracker.ensure_running()  # which would unblock what is blocked below, were it begun with the first process
     threads = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
     heeded = {signal.SIGINT, signal.SIGHUP} if hasattr(signal, "pthread_sigmask") else set()
@@ -162,10 +163,10 @@ def _serve(connection: Connection, work: Work) -> None:
         work.session() as do,
     ):  # dismissed, or nobody is left to tell
         while True:
-            job = connection.recv()
+            job, is_again = connection.recv()
             share_told = 0.0
             with progress.sent_to(tell):
-                outcome = do(job)
+                outcome = do(job, is_again)
             connection.send(outcome)
 
 

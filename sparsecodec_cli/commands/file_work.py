@@ -86,13 +86,13 @@ class FileWork:
     skip_existing: bool = False
 
     @contextmanager
-    def session(self) -> Iterator[Callable[[Job], Outcome]]:
+    def session(self) -> Iterator[Callable[[Job, bool], Outcome]]:
         """What does one job after the other, with models that are loaded once."""
         with api.kept_codecs():
             yield self._outcome
 
-    def _outcome(self, job: Job) -> Outcome:
-        """Call the function; what it prints and raises is what came of the job."""
+    def _outcome(self, job: Job, is_again: bool) -> Outcome:
+        """Call the function; what it prints and raises is what came of the job. is_again: see `Work.session`."""
         from sparsecodec_cli.batch import whole
         from sparsecodec_cli.batch.results import Outcome
         from sparsecodec_cli.errors import CliError, describe, one_line, shown
@@ -101,10 +101,10 @@ class FileWork:
         function, how = FUNCTIONS[self.module]
         options = dict(self.options)
         sic_path = job.input if how.writes is None or how.writes(options) != f".{SIC_EXTENSION}" else job.output
-        if self.skip_existing and job.output is not None and os.path.lexists(job.output):
+        if (self.skip_existing or is_again) and job.output is not None and os.path.lexists(job.output):
             assert how.is_whole is not None
-            if how.is_whole(job, options):
-                return Outcome("skipped", **whole.facts_of(sic_path))
+            if (self.skip_existing or not options["force"]) and how.is_whole(job, options):
+                return Outcome("skipped" if self.skip_existing else "done", **whole.facts_of(sic_path))
             options["force"] = True
         printed, said = _Kept(sys.stdout), _Kept(sys.stderr)
         error = usage_error = None

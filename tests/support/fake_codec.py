@@ -40,7 +40,7 @@ def act_by_length(n_samples: int) -> None:
     WAITS: for a signal, when its process number is written to the named pipe FAKE_GATE."""
     if n_samples == DIES:
         os.kill(os.getpid(), signal.SIGKILL)
-    if n_samples == DIES_ONCE and os.path.exists(os.environ["FAKE_ONCE"]):
+    if n_samples == DIES_ONCE and os.path.exists(os.environ.get("FAKE_ONCE", "")):
         os.unlink(os.environ["FAKE_ONCE"])
         os.kill(os.getpid(), signal.SIGKILL)
     if n_samples == WAITS:

@@ -83,7 +83,7 @@ class Writer:
             return
         events = QuantisedEvents.concatenate(self._pending)
         self._pending = []
-        for channel in np.unique(events.channel).tolist():
+        for channel in sorted(set(events.channel.tolist())):
             mine = events.select(events.channel == channel)
             for start in range(0, len(mine), MAX_BLOCK_EVENTS):
                 self._put_block(channel, mine.select(slice(start, start + MAX_BLOCK_EVENTS)))

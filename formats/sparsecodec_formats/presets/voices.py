@@ -100,16 +100,20 @@ class Voices:
     @property
     def runs(self) -> list[Rows]:
         """The rows of each voice, in order of time."""
-        return np.split(self.order, np.flatnonzero(self.begins[self.order]))[1:]
+        return self.runs_from(self.begins)
 
     @property
     def chains(self) -> list[Rows]:
         """The rows of each voice of several events, in order of time."""
+        return self.runs_from(self.begins & ~self.ends)
+
+    def runs_from(self, which: NDArray[np.bool_]) -> list[Rows]:
+        """As `runs`, of the voices whose first event is among `which`, bool [n]."""
         starts = np.flatnonzero(self.begins[self.order])
-        lengths = np.diff(np.append(starts, len(self.order)))
-        several = lengths > 1
-        pairs = zip(starts[several].tolist(), lengths[several].tolist(), strict=True)
-        return [self.order[start : start + length] for start, length in pairs]
+        stops = np.append(starts[1:], len(self.order))
+        wanted = which[self.order[starts]]
+        places = zip(starts[wanted].tolist(), stops[wanted].tolist(), strict=True)
+        return [self.order[start:stop] for start, stop in places]
 
     @property
     def next_s(self) -> Floats:
