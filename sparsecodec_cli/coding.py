@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
+    from sparsecodec_formats.container import Reader
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, Codec, Renderer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     Sound: TypeAlias = ArrayLike | torch.Tensor | AudioSource | AnyFile
     Model: TypeAlias = str | os.PathLike[str] | Codec | Renderer
+    Events: TypeAlias = EventTable | Reader | AnyFile
 
 FEW_EVENTS_BYTES = 40  # of what a file should have room for, about
 AUTO = "auto"  # in place of a model's name: the preset that fits the recording
@@ -143,7 +145,7 @@ def samples_of(audio: Sound, sample_rate: int | None) -> tuple[NDArray[np.float3
 
 
 def decode(
-    table: EventTable | AnyFile,
+    table: Events,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
@@ -157,7 +159,8 @@ def decode(
     """Render events: (audio float32 [n, channels], sample rate in Hz).
 
     Args:
-        table: the events, or a .sic file: a path, or a file object of bytes.
+        table: the events, or a .sic file: a path, a file object of bytes, or a `Reader`, of which no more is read and
+            kept than is needed.
         events: indices of the events to render, each as it sounds among all others; None: all.
         start_s, end_s: the part to render, seconds of the source; None: to the end.
         sample_rate: of the result, Hz; None: the source's.
@@ -170,26 +173,26 @@ def decode(
     """
     import numpy as np
 
-    from .io.python_files import as_table
+    from .io.python_files import open_events
 
-    table = as_table(table)
-    blocks = decode_blocks(
-        table,
-        events=events,
-        start_s=start_s,
-        end_s=end_s,
-        sample_rate=sample_rate,
-        seed=seed,
-        model=model,
-        device=device,
-        progress=progress,
-    )
-    silence = np.zeros((0, table.header.channels), np.float32)
-    return np.concatenate([silence, *blocks]), sample_rate or table.header.sample_rate
+    with open_events(table) as source:
+        blocks = decode_blocks(
+            source,
+            events=events,
+            start_s=start_s,
+            end_s=end_s,
+            sample_rate=sample_rate,
+            seed=seed,
+            model=model,
+            device=device,
+            progress=progress,
+        )
+        silence = np.zeros((0, source.header.channels), np.float32)
+        return np.concatenate([silence, *blocks]), sample_rate or source.header.sample_rate
 
 
 def decode_blocks(
-    table: EventTable | AnyFile,
+    table: Events,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
@@ -200,23 +203,34 @@ def decode_blocks(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """As `decode`, in blocks of float32 [m, channels], so that memory does not grow with the sound.
+    """As `decode`, in blocks of float32 [m, channels], so that memory does not grow with the sound; of a file the first
+    come before all of it is read.
 
-    Raises its errors at once, before the first block.
+    Raises its errors at once, before the first block; but damage of a file where it is met.
     """
     from sparsecodec_formats import edit
 
-    from .io.python_files import as_table
+    from .io.python_files import open_events, table_of
 
-    table = as_table(table)
-    if events is not None:
-        table = edit.solo(table, events)
-    codec = codec_for(table, model, device=device)
-    return codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress)
+    with ExitStack() as files:
+        source = files.enter_context(open_events(table))
+        if events is not None:
+            source = edit.solo(table_of(source), events)
+        renderer = codec_for(source, model, device=device)
+        blocks = renderer.decode(
+            source, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress
+        )
+        return _closing(blocks, files.pop_all())
+
+
+def _closing(blocks: Iterator[NDArray[np.float32]], files: ExitStack) -> Iterator[NDArray[np.float32]]:
+    """The same blocks, from files that are closed after the last."""
+    with files:
+        yield from blocks
 
 
 def decode_within_full_scale(
-    table: EventTable,
+    table: EventTable | Reader,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
@@ -280,7 +294,7 @@ def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
 
 
 def codec_for(
-    table: EventTable, model: Model | None = None, *, device: str = "cpu", weights_beside: str | None = None
+    table: EventTable | Reader, model: Model | None = None, *, device: str = "cpu", weights_beside: str | None = None
 ) -> Renderer:
     """What decodes a table.
 

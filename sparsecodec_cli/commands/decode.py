@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from .options import (
 if TYPE_CHECKING:
     from sparsecodec_cli.batch.results import Job
     from sparsecodec_cli.io.audio_writing import AudioFormat
+    from sparsecodec_formats.container import Reader
     from sparsecodec_formats.table import EventTable
 
 
@@ -142,7 +144,7 @@ def command(
     from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.audio_writing import is_float, write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
-    from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.sic_files import open_events, read_from
     from sparsecodec_cli.io.soft_limit import SoftLimited
     from sparsecodec_cli.io.weights_files import folder_of
 
@@ -157,36 +159,36 @@ def command(
     audio_format = _format(output_path, format_name, bits)
 
     is_whole_file = True
-    if salvage:
-        table, is_whole_file = salvaged(input_path)
-    else:
-        table = read_table(input_path)
-    header = table.header
-    if 0 < start_s >= header.duration_s:
-        raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
-    texts, cut = audio_tags.fitting({} if no_tags else header.tags, audio_format.name)
-    is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
-    with (
-        files.open_output(output_path, force=force, input_paths=[input_path]) as out,
-        about(input_path),
-        progress_bar("decoding", quiet=quiet) as progress,
-    ):
+    with ExitStack() as opened:
+        source: EventTable | Reader
+        if salvage:
+            source, is_whole_file = salvaged(input_path)
+        else:
+            source = opened.enter_context(open_events(input_path))
+        header = source.header
+        if 0 < start_s >= header.duration_s:
+            raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
+        texts, cut = audio_tags.fitting({} if no_tags else header.tags, audio_format.name)
+        is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
+        out = opened.enter_context(files.open_output(output_path, force=force, input_paths=[input_path]))
+        opened.enter_context(about(input_path))
+        progress = opened.enter_context(progress_bar("decoding", quiet=quiet))
         render = api.decode_blocks if is_float(audio_format) else api.decode_within_full_scale
         sound = render(
-            table,
+            source,
             events=None if events is None else chain(*events),
             start_s=start_s,
             end_s=end_s,
             sample_rate=sample_rate,
             seed=seed,
-            model=api.codec_for(table, model, device=device, weights_beside=folder_of(input_path)),
+            model=api.codec_for(source, model, device=device, weights_beside=folder_of(input_path)),
             device=device,
             progress=progress,
         )
         write_audio(
             out,
             output_path,
-            sound,
+            read_from(input_path, sound),
             audio_format=audio_format,
             sample_rate=sample_rate or header.sample_rate,
             channels=header.channels,

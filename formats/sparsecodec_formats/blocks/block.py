@@ -291,7 +291,7 @@ class _Block:
     def _spike_codes(self, spike: Spike, grid: Grid) -> list[int] | None:
         """The code of every event's spike; None: the code before."""
         if isinstance(spike.code, GapRule):
-            codes = {gap: code_filling(gap, self._unit, grid, spike.code) for gap in np.unique(self._gap).tolist()}
+            codes = {gap: code_filling(gap, self._unit, grid, spike.code) for gap in set(self._gap.tolist())}
             return [codes[gap] for gap in self._gap.tolist()]
         return [0] * self._n if spike.code == "zero" else None
 

@@ -7,11 +7,11 @@ memory, so each thread has one of its own.
 from __future__ import annotations
 
 import atexit
+import pkgutil
 import re
 import threading
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -159,7 +159,7 @@ def _source() -> str:
             return f"(i32.add {base} (i32.const {offset}))"
         return f"(i{8 * n_bytes}.load offset={offset} {base})"
 
-    text = (resources.files(__package__) / "kernel.wat").read_text(encoding="utf-8")
+    text = (pkgutil.get_data(__package__, "kernel.wat") or b"").decode()
     return re.sub(r"\{(&?)(?:([a-z]+)\.)?(\w+)(?:\[(\$\w+)\])?\}", filled, text)
 
 

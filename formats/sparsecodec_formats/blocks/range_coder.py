@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -28,22 +30,29 @@ class Table:
 
     Attributes:
         frequency: int64 [symbols], each at least 1.
-        begins: [symbols + 1], the sum of the frequencies before each symbol, and TOTAL.
+        begins: [symbols + 1], the sum of the frequencies before each symbol; and TOTAL.
     """
 
     def __init__(self, frequency: NDArray[np.int64]) -> None:
-        assert int(frequency.sum()) == TOTAL and int(frequency.min()) >= 1
         self.frequency = frequency
-        self.begins: list[int] = [0, *np.cumsum(frequency).tolist()]
+
+    @cached_property
+    def begins(self) -> list[int]:
+        return [0, *itertools.accumulate(self.frequency.tolist())]
 
 
 def table_of(weights: Sequence[int] | NDArray[np.int64], least: int = 1 << 8) -> Table:
     """Frequencies in proportion to weights (whole numbers, less than 2**36 in all), none below `least`."""
-    share = np.asarray(weights, np.int64)
-    room = TOTAL - least * len(share)
-    frequency = least + share * room // int(share.sum())
-    frequency[int(share.argmax())] += TOTAL - int(frequency.sum())  # what rounding left, to the first of the likeliest
-    return Table(frequency)
+    return Table(frequencies_of(np.array([weights], np.int64), least)[0])
+
+
+def frequencies_of(weights: NDArray[np.int64], least: int = 1 << 8) -> NDArray[np.int64]:
+    """As `table_of`, of each row of weights [n, symbols]: frequencies [n, symbols]."""
+    room = TOTAL - least * weights.shape[1]
+    frequency = least + weights * room // weights.sum(axis=1, keepdims=True)
+    left = TOTAL - frequency.sum(axis=1)  # by rounding; it goes to the first of the likeliest
+    frequency[np.arange(len(weights)), weights.argmax(axis=1)] += left
+    return frequency
 
 
 class Coder(Protocol):

@@ -130,7 +130,7 @@ class Reader:
                     start_s=float(table.time[first]),
                     n_events=stop - first,
                     n_bytes=raw.head_bytes + len(raw.payload),
-                    table=table.select(slice(first, stop)),
+                    table=table if stop - first == len(table) else table.select(slice(first, stop)),
                 )
 
     def raw_blocks(

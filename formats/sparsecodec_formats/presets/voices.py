@@ -100,16 +100,20 @@ class Voices:
     @property
     def runs(self) -> list[Rows]:
         """The rows of each voice, in order of time."""
-        return np.split(self.order, np.flatnonzero(self.begins[self.order]))[1:]
+        return self.runs_from(self.begins)
 
     @property
     def chains(self) -> list[Rows]:
         """The rows of each voice of several events, in order of time."""
+        return self.runs_from(self.begins & ~self.ends)
+
+    def runs_from(self, which: NDArray[np.bool_]) -> list[Rows]:
+        """As `runs`, of the voices whose first event is among `which`, bool [n]."""
         starts = np.flatnonzero(self.begins[self.order])
-        lengths = np.diff(np.append(starts, len(self.order)))
-        several = lengths > 1
-        pairs = zip(starts[several].tolist(), lengths[several].tolist(), strict=True)
-        return [self.order[start : start + length] for start, length in pairs]
+        stops = np.append(starts[1:], len(self.order))
+        wanted = which[self.order[starts]]
+        places = zip(starts[wanted].tolist(), stops[wanted].tolist(), strict=True)
+        return [self.order[start:stop] for start, stop in places]
 
     @property
     def next_s(self) -> Floats:
@@ -154,7 +158,8 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     place = _samples(table, layout)
     window = place // (NOTE_WINDOW_S * layout.sample_rate) * MAX_CHANNELS + table.channel
     latest: dict[int, list[int]] = {}  # of each note that a channel has begun in a window, its last event
-    for row in np.flatnonzero(~tone & np.isin(window, window[wants])).tolist():
+    linked = np.flatnonzero(~tone & np.isin(window, window[wants])) if wants.any() else np.zeros(0, np.int64)
+    for row in linked.tolist():
         notes = latest.setdefault(int(window[row]), [])
         notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_NOTE_LINK_S * layout.sample_rate]
         step = np.abs(semitones[notes] - semitones[row])

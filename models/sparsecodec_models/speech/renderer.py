@@ -12,10 +12,10 @@ from sparsecodec_formats.header import NO_WEIGHTS
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.dsp.arrays import library_of
-from sparsecodec_models.renderer import Excerpt, ParameterCounts, Renderer, Sound, Spans
+from sparsecodec_models.renderer import LATEST_S, Excerpt, ParameterCounts, Renderer, Sound, Spans
 from sparsecodec_models.speech.synthesis.controls import SpeechControls, SpeechTables, fixed_tables
 from sparsecodec_models.speech.synthesis.samples import ChannelSound
-from sparsecodec_models.speech.synthesis.voices import check_crowds, heard_frames
+from sparsecodec_models.speech.synthesis.voices import check_crowds, heard_frames, lookback_s, settled_frame
 
 from .config import PRESET, SpeechConfig
 
@@ -31,6 +31,7 @@ class SpeechRenderer(Renderer):
         self._tables, self.counts, self.weights_hash = tables, counts, weights_hash
         self._library = library_of(tables.shape_mean)
         self.model_rate = tables.config.sample_rate
+        self.lookback_s = lookback_s(tables.config)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -44,7 +45,7 @@ class SpeechRenderer(Renderer):
         """From the frames that an event's voice has between the event before and the one after."""
         config, time = self._tables.config, self.event_samples(table)
         first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-        for channel in np.unique(table.channel):
+        for channel in np.flatnonzero(np.bincount(table.channel)):
             rows = np.flatnonzero(table.channel == channel)
             controls = self._controls(table.vector[rows])
             begin, stop = map(self._library.numpy, heard_frames(controls, self._array(time[rows]), config))
@@ -60,9 +61,19 @@ class SpeechRenderer(Renderer):
 
     def _check(self, table: EventTable) -> None:
         time = self.event_samples(table)
-        for channel in np.unique(table.channel):
+        for channel in np.flatnonzero(np.bincount(table.channel)):
             mine = table.channel == channel
             check_crowds(self._controls(table.vector[mine]), self._array(time[mine]), self._tables.config)
+
+    def _settled(self, excerpt: Excerpt) -> int:
+        table, config = excerpt.table, self._tables.config
+        time = self.event_samples(table)
+        frames = []
+        for stream, known_s in enumerate(excerpt.known_s):
+            mine = table.channel == stream
+            known = int(min(known_s, LATEST_S) * self.model_rate)
+            frames.append(settled_frame(self._controls(table.vector[mine]), self._array(time[mine]), known, config))
+        return min(frames) * config.frame_hop
 
     def _sound(self, excerpt: Excerpt, seed: int) -> Sound:
         table = excerpt.table
