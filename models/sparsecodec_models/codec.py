@@ -19,6 +19,7 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
 
 from .audio_source import AudioSource, ModelRateAudio, Progress
+from .live_audio import LiveAudio
 from .renderer import ParameterCounts, Renderer, Spans, is_finite
 from .streams import StreamSource, find_gains
 
@@ -60,7 +61,7 @@ class Codec(ABC):
 
     Attributes: name; model, with an `encoder` and a `decoder`; renderer, its decoder; default_effort, 0 … 9;
     model_rate, Hz; weights_hash, 4 bytes that files carry; device; time_unit, s, and step, of the 32 dims, as in
-    `Header`.
+    `Header`; codes_live: whether it has `encode_live`.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Codec(ABC):
     device: torch.device
     time_unit: Fraction
     step: tuple[float, ...]
+    codes_live: bool = False
 
     @classmethod
     @abstractmethod
@@ -100,7 +102,9 @@ class Codec(ABC):
         """As `Renderer.event_samples`."""
         return self.renderer.event_samples(table)
 
-    def header_for(self, source: AudioSource, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
+    def header_for(
+        self, source: AudioSource | LiveAudio, seed: int = 0, tags: Mapping[str, str] | None = None
+    ) -> Header:
         """The header of a file that codes each channel of `source` by itself."""
         return Header(
             sample_rate=source.sample_rate,
@@ -160,6 +164,32 @@ class Codec(ABC):
         target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
         return self._parts(audio, effort, target, seed, tags, progress)
 
+    def encode_live(
+        self,
+        audio: LiveAudio,
+        *,
+        effort: int | None = None,
+        bitrate_kbps: float | None = None,
+        events_per_second: float | None = None,
+        snr_stop_db: float | None = None,
+        seed: int = 0,
+        tags: Mapping[str, str] | None = None,
+    ) -> Iterator[EventTable]:
+        """As `encode_parts`, of a stream whose end is not known: events come when they are known, with a bounded look
+        ahead, and memory does not grow. Each channel is a stream of its own.
+
+        The parts' headers differ in n_samples, which counts what has come so far: that of the last is the length. What
+        may be spent is spent within seconds of when it is meant to be. SicError, at once, for a preset that cannot code
+        live (`codes_live`), and for an option out of range.
+        """
+        target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
+        effort = self._checked_effort(effort)
+        if not self.codes_live:
+            raise SicError(f"model {self.name!r} codes whole recordings only; take 'speech' to encode live")
+        header = replace(self.header_for(audio, seed, tags), n_samples=0)
+        parts = self._analyse_live(header, audio.at_rate(self.model_rate), effort, target)
+        return (part.replace(header=replace(part.header, n_samples=audio.n_samples)) for part in parts)
+
     def _parts(
         self,
         audio: AudioSource,
@@ -186,6 +216,12 @@ class Codec(ABC):
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         """Events as `encode_parts` gives them, in steps that suit the target: their header may differ from `header` in
         these. audio: the streams."""
+
+    def _analyse_live(
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget
+    ) -> Iterator[EventTable]:
+        """Likewise of a stream: float32 [m, streams] at the model's rate. Of presets that code live."""
+        raise NotImplementedError
 
     def decode(
         self,

@@ -72,9 +72,12 @@ class Excerpt:
 
     def since(self, time_s: float) -> Excerpt:
         """Without what came before a time, seconds."""
-        first = int(np.searchsorted(self.table.time, time_s))
-        gone = np.bincount(self.table.channel[:first], minlength=len(self.skipped))
-        return Excerpt(self.table.select(slice(first, None)), self.skipped + gone, self.known_s)
+        return self.with_rows(self.table.time >= time_s)
+
+    def with_rows(self, rows: NDArray[np.bool_]) -> Excerpt:
+        """Without events that no longer matter; rows: of those that do, bool [n]."""
+        gone = np.bincount(self.table.channel[~rows], minlength=len(self.skipped))
+        return Excerpt(self.table.select(rows), self.skipped + gone, self.known_s)
 
 
 class Renderer(ABC):
@@ -117,6 +120,10 @@ class Renderer(ABC):
         """The sample at the model's rate up to which no event that is yet to come changes the sound. A preset that
         cannot tell: none."""
         return 0
+
+    def _rest(self, excerpt: Excerpt, sound: Sound, at: int) -> Excerpt:
+        """What of an excerpt matters to the sound from sample `at` on, at the model's rate. sound: the excerpt's."""
+        return excerpt.since(at / self.model_rate - self.lookback_s)
 
     def decode(
         self,
@@ -204,13 +211,13 @@ class Renderer(ABC):
             until = stop if np.isinf(excerpt.known_s).all() else min(stop - to_end, self._settled(excerpt))
             if until <= at:
                 continue
-            excerpt = excerpt.since(at / self.model_rate - self.lookback_s)
             sound, most = self._sound(excerpt, seed), samples_at_once(header.channels)
             while at < until:
                 begin, at = at, min(at + most, until)
                 yield sound(begin, at), at == stop
             if at == stop:
                 return
+            excerpt = self._rest(excerpt, sound, at)
 
     def _excerpts(self, source: EventTable | Reader, from_s: float) -> Iterator[Excerpt]:
         """The events from a time on (seconds) in parts, of which the last says that no more come."""

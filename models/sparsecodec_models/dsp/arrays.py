@@ -127,7 +127,8 @@ class Library:
 
     def unique(self, x: Array) -> Array:
         """Its values, ascending, each once."""
-        return np.unique(x)
+        ordered = np.sort(x)  # np.unique would import numpy.ma, which takes as long as the rest of a short decoding
+        return ordered[_firsts(ordered)]
 
     def take_along(self, x: Array, index: Array, axis: int) -> Array:
         """x at places along an axis, as `numpy.take_along_axis`."""
@@ -143,7 +144,8 @@ class Library:
         """Rows [k, m] summed by their places, likewise: [count, m]."""
         out = np.zeros((count, rows.shape[1]), rows.dtype)
         while len(index):  # numpy adds whole rows fast where no place comes twice
-            _, once = np.unique(index, return_index=True)
+            order = np.argsort(index, kind="stable")
+            once = order[_firsts(index[order])]
             out[index[once]] += rows[once]
             index, rows = np.delete(index, once), np.delete(rows, once, 0)
         return out
@@ -308,6 +310,13 @@ def _torch() -> Library:
     import torch
 
     return _Torch(torch)
+
+
+def _firsts(ordered: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a value of an array in order comes first: bool [n]."""
+    firsts = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=firsts[1:])
+    return firsts
 
 
 def split(x: Array, sizes: Sequence[int], axis: int = 0) -> list[Array]:

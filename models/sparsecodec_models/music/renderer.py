@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -9,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.header import NO_WEIGHTS
+from sparsecodec_formats.presets.voices import LONGEST_NOTE_LINK_S, NOTE_WINDOW_S
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
-from sparsecodec_models.dsp.arrays import Array, library_of
-from sparsecodec_models.music.synthesis.channels import channel_sounds, span_of
+from sparsecodec_models.dsp.arrays import Array
+from sparsecodec_models.music.synthesis.channels import TableSound
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.renderer import Excerpt, ParameterCounts, Renderer, Sound, Spans
 
 from .config import PRESET, MusicConfig
 
+LONGEST_EVENT_S = 80.0  # from an event's time until nothing of it is heard, at most: 64 s, then the longest release
 _CPU = np.zeros(0, np.float32)
 
 
@@ -25,6 +28,7 @@ class MusicRenderer(Renderer):
     """Every note an event, made by the library and on the device of an array."""
 
     name = PRESET
+    lookback_s = LONGEST_EVENT_S + NOTE_WINDOW_S  # and what an event carries on is of its window
 
     def __init__(
         self, decoder: MusicDecoder, counts: ParameterCounts, *, weights_hash: bytes = NO_WEIGHTS, like: Array = _CPU
@@ -44,21 +48,28 @@ class MusicRenderer(Renderer):
 
     def event_spans(self, table: EventTable) -> Spans:
         """While an event's partials or its noise are heard, with its room."""
-        first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-        for parts in channel_sounds(self._decoder, table, self.event_samples(table), seed=0):
-            for rows, sound in parts:
-                first[rows], last[rows] = sound.spans()
-        return first, last
+        return TableSound(self._decoder, table, self.event_samples(table), seed=0).spans()
 
     def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
         pitched: NDArray[np.bool_] = self._decoder.controls(table.vector).pitched
         return pitched
 
-    def _sound(self, excerpt: Excerpt, seed: int) -> Sound:
-        table, xp = excerpt.table, library_of(self._like)
-        time = self.event_samples(table)
-        channels = list(channel_sounds(self._decoder, table, time, seed, table.amplitude, self._like))
-        return lambda start, stop: np.stack([xp.numpy(span_of(parts, start, stop - start)) for parts in channels], 1)
+    def _sound(self, excerpt: Excerpt, seed: int) -> TableSound:
+        table = excerpt.table
+        return TableSound(self._decoder, table, self.event_samples(table), seed, table.amplitude, self._like)
+
+    def _settled(self, excerpt: Excerpt) -> int:
+        """An event may yet carry on another, which began to come in with the one before it."""
+        return math.floor((float(excerpt.known_s.min()) - 2 * LONGEST_NOTE_LINK_S) * self.model_rate) - 1
+
+    def _rest(self, excerpt: Excerpt, sound: Sound, at: int) -> Excerpt:
+        """Notes stay whole: their clocks run from their onsets."""
+        assert isinstance(sound, TableSound)
+        stays = sound.spans()[1] > at
+        stays |= excerpt.table.time >= excerpt.known_s.min() - 2 * LONGEST_NOTE_LINK_S  # may be carried on
+        for chain in sound.chains:
+            stays[chain] = stays[chain].any()
+        return excerpt.with_rows(stays)
 
 
 def _config_of(fields: Mapping[str, Any]) -> MusicConfig:

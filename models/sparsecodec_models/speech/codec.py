@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
@@ -15,7 +17,7 @@ from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
-from sparsecodec_models.speech.analysis.pipeline import analyse
+from sparsecodec_models.speech.analysis.pipeline import analyse, analyse_live
 
 from .config import PRESET
 from .model import SpeechModel
@@ -30,6 +32,7 @@ class SpeechCodec(Codec):
     name = PRESET
     model: SpeechModel
     default_effort = 4
+    codes_live = True
     time_unit: Fraction = LAYOUTS[PRESET].time_unit
 
     def __init__(self, model: SpeechModel, *, weights_hash: bytes = weights.NO_WEIGHTS, device: str = "cpu") -> None:
@@ -53,3 +56,8 @@ class SpeechCodec(Codec):
 
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
+
+    def _analyse_live(
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget
+    ) -> Iterator[EventTable]:
+        return analyse_live(self.model, header, blocks, EFFORT_ITERATIONS[effort], target)

@@ -30,7 +30,7 @@ from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.model import MusicModel
 from sparsecodec_models.music.network.features import NoteFeatures
 from sparsecodec_models.music.network.picking import Note, pick_notes
-from sparsecodec_models.music.synthesis.channels import channel_sounds
+from sparsecodec_models.music.synthesis.channels import TableSound
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.samples import NoteSound
 
@@ -172,7 +172,7 @@ def _with_tones(model: MusicModel, table: EventTable, audio: ModelRateAudio, mos
     rate, channels = decoder.config.sample_rate, table.header.streams
     place = np.round(table.time * rate).astype(np.int64)
     like = torch.empty(0, device=model.device)
-    sounds = [parts[0][1] for parts in channel_sounds(decoder, table, place, table.header.seed, like=like)]
+    sounds = TableSound(decoder, table, place, table.header.seed, like=like).notes
     found: list[list[Tones]] = [[] for _ in range(channels)]
     for stretches in cut(audio.blocks(NOTES_SHARE, 1.0), rate, BESIDE_TONES_S, BESIDE_TONES_S):
         for channel, (stretch, notes) in enumerate(zip(stretches, sounds, strict=True)):

@@ -214,14 +214,12 @@ class NoteSound:
             clock = self._clock(int(notes.first[row]))
             point = clock.cycles(low, high) * fine[k]
             points.append(point)
-            if notes.after[row] < 0:
-                falls = math.ceil(self._damped[row])
-                at_falls = clock.cycles(falls, falls + 1)[0] * fine[k] - (falls - notes.damped[row])
-                anchors.append(math.ceil(float(xp.numpy(at_falls))))
-                lates.append(anchors[-1] - at_falls)
-            else:  # none falls yet
-                anchors.append(int(xp.numpy(point).max()) + 3)
-                lates.append(0.0 * fine[k])
+            ends = notes.after[row] < 0  # else none falls yet
+            falls = math.ceil(self._damped[row]) if ends else int(self._stop[row])
+            at_falls = clock.cycles(falls, falls + 1)[0] * fine[k]
+            at_falls = at_falls - (falls - notes.damped[row]) if ends else xp.detach(at_falls) + 3.0
+            anchors.append(math.ceil(float(xp.numpy(at_falls))))
+            lates.append(anchors[-1] - at_falls)
         step = held.ratio / xp.taken(fine, xp.asarray(held.event, like))  # cycles a point
         anchor = np.array(anchors, np.int64)
         waves = Waves(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +49,7 @@ def sinusoids(waves: Waves, first: NDArray[np.int64], stop: NDArray[np.int64], o
     part_begin = np.stack([first, first + early], 1).ravel()
     there = np.flatnonzero(part_blocks)
     blocks, begin, falls, of = part_blocks[there], part_begin[there], there % 2, there // 2
+    skips = begin % FINE  # powers are the same wherever a sound is cut, but for rounding
     counts = waves.counts[of]
     ends = np.cumsum(waves.counts)
     column = ranges((ends - waves.counts)[of], counts)
@@ -58,17 +58,15 @@ def sinusoids(waves: Waves, first: NDArray[np.int64], stop: NDArray[np.int64], o
     like = waves.step
     step, damping = xp.taken(waves.step, column), xp.taken(waves.damping, column)
     damping = damping * xp.asarray(falls[each].astype(np.float32), like)
-    origin = xp.asarray((begin[each] * BLOCK).astype(np.float64), like)
-    late = xp.astype(origin, "float32") + xp.taken(waves.late, of[each])
-    height = xp.taken(waves.amplitude, column) * xp.exp(-damping * late)
-    phase = xp.taken(waves.phase, column) + step * origin
-
-    most = -(-int(blocks.max(initial=1)) // FINE)
     powers = functools.partial(_powers, xp, step, damping)
-    coarse_blocks = powers(FINE * BLOCK, most, phase, height)
-    fine_blocks = powers(BLOCK, FINE)
-    coarse_points = powers(-FINE, BLOCK // FINE)
-    fine_points = powers(-1, FINE)
+    most = -(-int((skips + blocks).max(initial=1)) // FINE)
+    every = FINE * BLOCK * np.arange(most)[:, None] + (BLOCK * (begin - skips))[each]
+    late = xp.asarray(every.astype(np.float32), like) + xp.taken(waves.late, of[each])
+    height = xp.taken(waves.amplitude, column) * xp.exp(-damping * late)
+    coarse_blocks = powers(every, xp.taken(waves.phase, column), height)
+    fine_blocks = powers(BLOCK * np.arange(FINE)[:, None])
+    coarse_points = powers(-FINE * np.arange(BLOCK // FINE)[:, None])
+    fine_points = powers(-np.arange(FINE)[:, None])
     turning = None
     if orders > 1:
         turning = xp.complex(-damping, xp.astype((2.0 * math.pi) * step, "float32"))
@@ -76,28 +74,34 @@ def sinusoids(waves: Waves, first: NDArray[np.int64], stop: NDArray[np.int64], o
     columns = (xp.split(x, sizes, 1) for x in (coarse_blocks, fine_blocks, coarse_points, fine_points))
     turns_of = [None] * len(of) if turning is None else xp.split(turning, sizes)
     sounds: list[list[Array]] = [[] for _ in range(n)]
-    for sound, size, turn, *parts in zip(of.tolist(), blocks.tolist(), turns_of, *columns, strict=True):
-        rows = _products(parts[0][: -(-size // FINE)], parts[1])[:size]
+    cuts = zip(skips.tolist(), (skips + blocks).tolist(), strict=True)
+    for sound, (low, high), turn, *parts in zip(of.tolist(), cuts, turns_of, *columns, strict=True):
+        rows = _products(parts[0][: -(-high // FINE)], parts[1])[low:high]
         points = xp.as_real(_products(*parts[2:]))
         all_rows = [rows]
         for _ in range(orders - 1):
             all_rows.append(all_rows[-1] * turn)
         table = points.T
-        sounds[sound].append(xp.stack([(xp.as_real(r) @ table).reshape(-1) for r in all_rows]))
+        made = [(xp.as_real(r) @ table).reshape(1, -1) for r in all_rows]
+        sounds[sound].append(made[0] if orders == 1 else xp.concatenate(made))
     return [s[0] if len(s) == 1 else xp.concatenate(s, 1) for s in sounds]
 
 
 def _powers(
-    xp: Library, step: Array, damping: Array, stride: int, count: int, phase: Any = 0.0, height: Array | None = None
+    xp: Library,
+    step: Array,
+    damping: Array,
+    points: NDArray[np.int64],
+    phase: Array | float = 0.0,
+    height: Array | None = None,
 ) -> Array:
-    """exp((2πj step - damping) · i · stride), i = 0 … count - 1, of what begins with a phase (cycles) and height;
-    a negative stride turns the other way and falls the same: complex64 [count, P]."""
-    i = xp.asarray(np.arange(count, dtype=np.float64)[:, None] * stride, step)
-    angle = turns(phase + i * step)
-    size = xp.exp(xp.astype(xp.abs(i), "float32") * -damping)
-    if height is not None:
-        size = size * height
-    return xp.complex(size * xp.cos(angle), size * xp.sin(angle))
+    """exp((2πj step - damping) · points) of what has a phase (cycles) at point 0, complex64 [m, P]. points: int64
+    [m, P] or [m, 1]; those below 0 turn the other way and fall the same. height: float32 [m, P], in place of what
+    falls."""
+    angle = turns(phase + xp.asarray(points.astype(np.float64), step) * step)
+    if height is None:
+        height = xp.exp(xp.asarray(np.abs(points).astype(np.float32), step) * -damping)
+    return xp.complex(height * xp.cos(angle), height * xp.sin(angle))
 
 
 def _products(coarse: Array, fine: Array) -> Array:
@@ -118,9 +122,9 @@ def turns(cycles: Array) -> Array:
 
 
 @functools.lru_cache(maxsize=1)
-def _hermite() -> NDArray[np.float32]:
+def _hermite() -> NDArray[np.float64]:
     """The coefficients of the polynomial of degree 7 that has a given value and three derivatives at 0 and at 1:
-    float32 [8, 8], to be multiplied from the right."""
+    float64 [8, 8], to be multiplied from the right."""
     power = np.arange(8)
     rows = [
         np.prod([power - k for k in range(order)], axis=0)
@@ -128,7 +132,7 @@ def _hermite() -> NDArray[np.float32]:
         for at in (0, 1)
         for order in range(4)
     ]
-    coefficients: NDArray[np.float32] = np.linalg.inv(np.stack(rows)).T.astype(np.float32)
+    coefficients: NDArray[np.float64] = np.linalg.inv(np.stack(rows)).T
     return coefficients
 
 
@@ -138,8 +142,9 @@ def read(grid: Array, point: Array) -> Array:
     xp = library_of(grid)
     near = xp.floor(xp.detach(point))
     x = xp.astype(point - near, "float32")
-    ends = xp.concatenate([grid[:, :-1], grid[:, 1:]]).T @ xp.asarray(_hermite(), grid)  # [points - 1, 8]
-    *lower, out = xp.taken(ends, xp.astype(near, "int64")).T
+    # of large numbers that nearly cancel, so in double precision
+    ends = xp.astype(xp.concatenate([grid[:, :-1], grid[:, 1:]]).T, "float64") @ xp.asarray(_hermite(), grid)
+    *lower, out = xp.taken(xp.astype(ends, "float32"), xp.astype(near, "int64")).T  # of [points - 1, 8]
     for coefficient in reversed(lower):
         out = out * x + coefficient
     return out

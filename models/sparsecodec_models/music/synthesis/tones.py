@@ -14,7 +14,7 @@ from .controls import MusicDecoder
 from .notes import Rows
 from .sinusoids import BLOCK, FINE, turns
 
-SAMPLES_AT_ONCE = 2**17  # of all tones that are made together
+SAMPLES_AT_ONCE = 2**18  # of all tones that are made together
 
 
 def tone_wave(hz: Array, phase_cycles: Array, length: Array, first: Array, count: int, sample_rate: int) -> Array:
@@ -95,10 +95,13 @@ class ToneSound:
             count = max(1, int(np.searchsorted(few * np.arange(1, len(few) + 1), SAMPLES_AT_ONCE, side="right")))
             some, order = order[:count], order[count:]
             of = rows[some]
-            numbers = (self._hz[of], self._phase[of], self._length[of], low[some] - self._start[of])
-            hz, phase, length, since = (xp.asarray(x, like) for x in numbers)
-            wave = tone_wave(hz, phase, length, since, int(few[count - 1]), self._config.sample_rate)
+            since = low[some] - self._start[of]
+            skips, sizes = since % BLOCK, few[:count]  # blocks are the same wherever a tone is cut
+            numbers = (self._hz[of], self._phase[of], self._length[of], since - skips)
+            hz, phase, length, first = (xp.asarray(x, like) for x in numbers)
+            wave = tone_wave(hz, phase, length, first, int((skips + sizes).max()), self._config.sample_rate)
             wave = wave * xp.asarray(gain[of, None], like)
-            sounds = [sound[:n] for sound, n in zip(wave, few[:count].tolist(), strict=True)]
+            cuts = zip(skips.tolist(), (skips + sizes).tolist(), strict=True)
+            sounds = [sound[first:last] for sound, (first, last) in zip(wave, cuts, strict=True)]
             out = xp.with_parts(out, (low[some] - begin).tolist(), sounds)
         return out
