@@ -108,7 +108,7 @@ def open_events(given: EventTable | container.Reader | AnyFile) -> Iterator[Even
 
 
 def table_of(source: EventTable | container.Reader) -> EventTable:
-    """All events, as a table."""
+    """All events, as a table; SicError for more than one may hold."""
     return source if isinstance(source, EventTable) else source.read_all()
 
 
