@@ -1,6 +1,6 @@
 """Whether sic does on a GPU what it does on the CPU, and how fast: one command, less than 8 minutes, on one GPU.
 
-    python docs/scripts/gpu_check.py OUT.json                              # --device cuda; or mps
+    python docs/scripts/gpu_check.py OUT.json                              # --device cuda
     python docs/scripts/gpu_check.py OUT.json --device cpu --seconds 2     # the same path without a GPU, to try it
 
 For `speech` and `music` (at 3 kbit/s), on --seconds of the recordings of tests/data: how far decoding on the device is
@@ -151,8 +151,6 @@ def wait_for(device: str) -> None:
     """Until all that was begun on it is done."""
     if device == "cuda":
         torch.cuda.synchronize()
-    elif device == "mps":
-        torch.mps.synchronize()
 
 
 def name_of(device: str) -> str:
@@ -176,7 +174,7 @@ def as_table(rows: list[Row], device: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--device", default="cuda", choices=["cuda", "mps", "cpu"])
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--seconds", type=float, default=20.0, help="of sound that is coded")
     parser.add_argument("--steps", type=int, default=20, help="of training")
     args = parser.parse_args()
