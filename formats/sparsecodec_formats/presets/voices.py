@@ -171,8 +171,8 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     gap_s = np.where(begins, _since(table, _before_in_channel(table, np.argsort(table.channel, kind="stable"))), 0.0)
     gap_s = np.where(begins, gap_s, table.time - table.time[before])
     voice = np.arange(n)
-    for linked in np.flatnonzero(~begins).tolist():
-        voice[linked] = voice[before[linked]]
+    for row in np.flatnonzero(~begins).tolist():
+        voice[row] = voice[before[row]]
     order = np.lexsort((np.arange(n), voice, table.channel))
     ends = _ends(begins, order)
     attack_s = np.where(begins, attack_s, np.minimum(attack_s, gap_s))
