@@ -27,7 +27,7 @@ class SpeechDecoder(nn.Module):
         coefficients = config.vector_dims - config.named_dims
         generator = torch.Generator().manual_seed(0)
         self.shape_mean = nn.Parameter(torch.zeros(outputs))
-        self.shape_basis = nn.Parameter(torch.randn(coefficients, outputs, generator=generator))
+        self.shape_basis = nn.Parameter(torch.randn(coefficients, outputs, generator=generator, device="cpu"))
         for name, table in fixed_tables(config).items():
             self.register_buffer(name, torch.from_numpy(table.copy()), persistent=False)
 
