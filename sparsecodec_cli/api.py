@@ -16,6 +16,7 @@ from .coding import (
     decode_blocks,
     decode_within_full_scale,
     encode,
+    kept_codecs,
     least_bitrate_kbps,
     load_codec,
     resolve_device,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Salvage
     from sparsecodec_formats.table import EventTable
-    from sparsecodec_models import AudioSource, Codec, ModelInfo
+    from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
     from .coded_share import CodedShare
     from .coding import Model, Sound
@@ -49,6 +50,7 @@ __all__ = [
     "encode",
     "export",
     "inspect",
+    "kept_codecs",
     "least_bitrate_kbps",
     "list_models",
     "load_codec",
@@ -198,7 +200,7 @@ def verify(
         return _rendering_problems(table, codec_for(table, model, device=device, weights_beside=weights_beside))
 
 
-def _rendering_problems(table: EventTable, codec: Codec) -> list[str]:
+def _rendering_problems(table: EventTable, codec: Renderer) -> list[str]:
     import numpy as np
 
     n_samples = 0

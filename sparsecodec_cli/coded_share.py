@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models import AudioSource, Codec
+from sparsecodec_models import AudioSource, Renderer
 
 from .coding import decode
 
@@ -30,7 +30,7 @@ class CodedShare:
     highest_hz: float
 
 
-def coded_share(source: AudioSource, table: EventTable, *, model: Codec) -> CodedShare | None:
+def coded_share(source: AudioSource, table: EventTable, *, model: Renderer) -> CodedShare | None:
     """Compare a source with what its events sound like: in the loudest 2 s of each third, or in all of up to 6 s, so
     that it takes no longer for a long recording than for a short one. None: it is too short or too soft to tell.
 

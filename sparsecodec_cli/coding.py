@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
+    from sparsecodec_formats.container import Reader
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
-    from sparsecodec_models import AudioSource, Codec
+    from sparsecodec_models import AudioSource, Codec, Renderer
 
     from .io.progress import Progress
     from .io.python_files import AnyFile
     from .io.soft_limit import SoftLimited
 
     Sound: TypeAlias = ArrayLike | torch.Tensor | AudioSource | AnyFile
-    Model: TypeAlias = str | os.PathLike[str] | Codec
+    Model: TypeAlias = str | os.PathLike[str] | Codec | Renderer
+    Events: TypeAlias = EventTable | Reader | AnyFile
 
 FEW_EVENTS_BYTES = 40  # of what a file should have room for, about
 AUTO = "auto"  # in place of a model's name: the preset that fits the recording
@@ -143,7 +145,7 @@ def samples_of(audio: Sound, sample_rate: int | None) -> tuple[NDArray[np.float3
 
 
 def decode(
-    table: EventTable | AnyFile,
+    table: Events,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
@@ -157,7 +159,8 @@ def decode(
     """Render events: (audio float32 [n, channels], sample rate in Hz).
 
     Args:
-        table: the events, or a .sic file: a path, or a file object of bytes.
+        table: the events, or a .sic file: a path, a file object of bytes, or a `Reader`, of which no more is read and
+            kept than is needed.
         events: indices of the events to render, each as it sounds among all others; None: all.
         start_s, end_s: the part to render, seconds of the source; None: to the end.
         sample_rate: of the result, Hz; None: the source's.
@@ -170,26 +173,26 @@ def decode(
     """
     import numpy as np
 
-    from .io.python_files import as_table
+    from .io.python_files import open_events
 
-    table = as_table(table)
-    blocks = decode_blocks(
-        table,
-        events=events,
-        start_s=start_s,
-        end_s=end_s,
-        sample_rate=sample_rate,
-        seed=seed,
-        model=model,
-        device=device,
-        progress=progress,
-    )
-    silence = np.zeros((0, table.header.channels), np.float32)
-    return np.concatenate([silence, *blocks]), sample_rate or table.header.sample_rate
+    with open_events(table) as source:
+        blocks = decode_blocks(
+            source,
+            events=events,
+            start_s=start_s,
+            end_s=end_s,
+            sample_rate=sample_rate,
+            seed=seed,
+            model=model,
+            device=device,
+            progress=progress,
+        )
+        silence = np.zeros((0, source.header.channels), np.float32)
+        return np.concatenate([silence, *blocks]), sample_rate or source.header.sample_rate
 
 
 def decode_blocks(
-    table: EventTable | AnyFile,
+    table: Events,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
@@ -200,23 +203,34 @@ def decode_blocks(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """As `decode`, in blocks of float32 [m, channels], so that memory does not grow with the sound.
+    """As `decode`, in blocks of float32 [m, channels], so that memory does not grow with the sound; of a file the first
+    come before all of it is read.
 
-    Raises its errors at once, before the first block.
+    Raises its errors at once, before the first block; but damage of a file where it is met.
     """
     from sparsecodec_formats import edit
 
-    from .io.python_files import as_table
+    from .io.python_files import open_events, table_of
 
-    table = as_table(table)
-    if events is not None:
-        table = edit.solo(table, events)
-    codec = codec_for(table, model, device=device)
-    return codec.decode(table, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress)
+    with ExitStack() as files:
+        source = files.enter_context(open_events(table))
+        if events is not None:
+            source = edit.solo(table_of(source), events)
+        renderer = codec_for(source, model, device=device)
+        blocks = renderer.decode(
+            source, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress
+        )
+        return _closing(blocks, files.pop_all())
+
+
+def _closing(blocks: Iterator[NDArray[np.float32]], files: ExitStack) -> Iterator[NDArray[np.float32]]:
+    """The same blocks, from files that are closed after the last."""
+    with files:
+        yield from blocks
 
 
 def decode_within_full_scale(
-    table: EventTable,
+    table: EventTable | Reader,
     *,
     events: Iterable[int] | None = None,
     start_s: float = 0.0,
@@ -255,6 +269,13 @@ def decode_within_full_scale(
     return SoftLimited(blocks, rate, first, start, stop)
 
 
+def kept_codecs() -> AbstractContextManager[None]:
+    """Inside, each model is loaded once, for many recordings."""
+    from sparsecodec_models import presets
+
+    return presets.kept_codecs()
+
+
 def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     """The codec of a model, to encode with.
 
@@ -262,20 +283,23 @@ def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     preset. Raises SicError when there is no such model, or no such device.
     """
     import sparsecodec_models
+    from sparsecodec_formats.errors import SicError
 
     if model is None:
         return sparsecodec_models.load_codec(device=resolve_device(device))
     name = _name_of(model)
+    if name is None and not hasattr(model, "encode"):
+        raise SicError("the model is a Renderer, which only decodes; give a codec")
     return cast("Codec", model) if name is None else sparsecodec_models.load_codec(name, resolve_device(device))
 
 
 def codec_for(
-    table: EventTable, model: Model | None = None, *, device: str = "cpu", weights_beside: str | None = None
-) -> Codec:
-    """The codec that decodes a table.
+    table: EventTable | Reader, model: Model | None = None, *, device: str = "cpu", weights_beside: str | None = None
+) -> Renderer:
+    """What decodes a table.
 
-    model: the path of the weights that it was encoded with, where they are not shipped, or a codec, which is returned
-    as it is; None: the shipped weights, else a .safetensors file of the same hash in a folder that SIC_MODELS names,
+    model: the path of the weights that it was encoded with, where they are not shipped, or a codec or its
+    renderer; None: the shipped weights, else a .safetensors file of the same hash in a folder that SIC_MODELS names,
     or in the folder `weights_beside`. Raises SicError when the model is not there or is another one.
     """
     import sparsecodec_models
@@ -284,7 +308,7 @@ def codec_for(
         return _codec_that_is_there(table.header, resolve_device(device), weights_beside)
     name = _name_of(model)
     if name is None:
-        return cast("Codec", model)
+        return cast("Codec", model).renderer if hasattr(model, "renderer") else cast("Renderer", model)
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
 
 
@@ -294,12 +318,12 @@ def _name_of(model: Model) -> str | None:
 
     if isinstance(model, str | os.PathLike):
         return os.fspath(model)
-    if not hasattr(model, "encode"):
+    if not hasattr(model, "decode"):
         raise SicError(f"the model is {shown_value(model)}; give a preset's name, the path of weights, or a codec")
     return None
 
 
-def _codec_that_is_there(header: Header, device: str, weights_beside: str | None) -> Codec:
+def _codec_that_is_there(header: Header, device: str, weights_beside: str | None) -> Renderer:
     import sparsecodec_models
     from sparsecodec_models.errors import OtherWeights
 

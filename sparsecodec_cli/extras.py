@@ -8,6 +8,7 @@ from .errors import CliError
 
 # by the name that is imported, the name that is installed
 EXTRAS = {
+    "ray": {"ray": "ray", "pyarrow": "pyarrow", "pandas": "pandas"},
     "media": {"av": "av"},
     "report": {"jinja2": "jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "sklearn": "scikit-learn"},
 }

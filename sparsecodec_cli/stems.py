@@ -18,8 +18,8 @@ from sparsecodec_cli.io.progress import Progress
 from sparsecodec_formats import edit
 from sparsecodec_formats.interchange.rows import PLACE, event_rows, quantities
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.codec import Codec
 from sparsecodec_models.events.sounds import EventSound, event_sounds
+from sparsecodec_models.renderer import Renderer
 
 from .errors import CliError, shown
 
@@ -73,7 +73,7 @@ def write_stems(folder: OutputFolder, table: EventTable, stems: Iterable[Stem]) 
 
 
 def stems(
-    codec: Codec,
+    codec: Renderer,
     table: EventTable,
     *,
     top: int | None = None,
@@ -98,7 +98,7 @@ def stems(
 
 
 def _sounds(
-    codec: Codec, table: EventTable, seed: int | None, progress: Progress | None, begins: float, ends: float
+    codec: Renderer, table: EventTable, seed: int | None, progress: Progress | None, begins: float, ends: float
 ) -> Iterator[EventSound]:
     for sound in event_sounds(codec, table, sample_rate=table.header.sample_rate, seed=seed):
         yield sound

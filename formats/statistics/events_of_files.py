@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from plans import Plan
 
 from sparsecodec_formats import EventTable, Header, QuantisedEvents, dequantise, loads, quantise
-from sparsecodec_formats.blocks import range_codec, vector_grid
-from sparsecodec_formats.blocks.range_codec import Past
+from sparsecodec_formats.blocks import vector_grid
+from sparsecodec_formats.blocks.block import LONGEST_AVERAGE, Past, groups
 from sparsecodec_formats.blocks.statistics import GROUPS, GapRule
 from sparsecodec_formats.container.framing import windows_of
 from sparsecodec_formats.steps import code_of_step
@@ -44,7 +44,7 @@ def load(plan: Plan, folders: list[Path], hold_out: list[str]) -> tuple[list[Blo
 
 @dataclass(frozen=True)
 class Told:
-    """What earlier events tell of each row, as `range_codec.Past` has it, across blocks.
+    """What earlier events tell of each row, as `blocks.block.Past` has it, across blocks.
 
     Attributes:
         last, before, average, change: [n, 32]; values of the first and the second event that tell, of the running mean,
@@ -76,7 +76,7 @@ class Told:
             running, count = [start] * GROUPS, [0] * GROUPS
             for row, group in enumerate(past.alike.tolist(), place):
                 average[row] = running[group]
-                longest = min(count[group], range_codec.LONGEST_AVERAGE)
+                longest = min(count[group], LONGEST_AVERAGE)
                 running[group] = running[group] + (value[row] - running[group]) / (longest + 2)
                 count[group] += 1
         kind, changes = (np.concatenate([getattr(past, of) for past in pasts]) for of in ("kind", "changes"))
@@ -143,7 +143,7 @@ class Blocks:
             limits = plan.nearest["limits"]
             pasts = [
                 Past.by_nearest(
-                    range_codec.groups(rows[:, self.dims[plan.nearest["alike"]].index], 0.5),
+                    groups(rows[:, self.dims[plan.nearest["alike"]].index], 0.5),
                     np.rint(rows[:, self.dims[plan.nearest["near"]].index] * (1 << vector_grid.VALUE_BITS)).astype(int),
                     tuple(limits),
                 )

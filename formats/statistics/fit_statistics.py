@@ -26,6 +26,7 @@ from plans import PLANS, Plan
 from torch import Tensor
 
 from sparsecodec_formats.blocks import range_codec, statistics
+from sparsecodec_formats.blocks.block import GAP_BITS
 from sparsecodec_formats.blocks.logistic import LEAST_SCALE
 from sparsecodec_formats.blocks.vector_grid import VALUE_BITS
 
@@ -173,7 +174,7 @@ def fit_begins(rows: Blocks) -> list[list[int]]:
 def fit_gaps(rows: Blocks, classes: int = 4, size: int = 48) -> list[list[list[int]]]:
     """Histograms of gaps, [classes][contexts][size + 1]; a block is of the class that takes the fewest bits."""
     later = rows.place > 0
-    coarse = np.minimum(rows.gap[later] >> range_codec.GAP_BITS, size)
+    coarse = np.minimum(rows.gap[later] >> GAP_BITS, size)
     context, block = rows.gap_context[later], rows.block[later]
     n_blocks = int(rows.block.max()) + 1
     density = np.bincount(block, coarse, n_blocks) / np.maximum(np.bincount(block, minlength=n_blocks), 1)

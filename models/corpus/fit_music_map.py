@@ -49,7 +49,7 @@ def main() -> None:
     ask.add_argument("--count", type=int, default=200, help="clips that are used, evenly spread by name")
     args = ask.parse_args()
     torch.set_num_threads(1)
-    decoder = MusicDecoder().requires_grad_(False)
+    decoder = MusicDecoder.plain()
     clips = sorted(args.clips.glob("*.flac"))
     used = (
         [clips[i] for i in np.unique(np.linspace(0, len(clips) - 1, args.count).round().astype(int))] if clips else []

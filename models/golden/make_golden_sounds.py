@@ -42,6 +42,7 @@ def tables(weights_hash: bytes) -> dict[str, EventTable]:
         "linked": _linked(plain),
         "voices": _voices(_with(plain, n_samples=11_000)),
         "pause": _pause(_with(plain, channels=2, n_samples=round(10.5 * RATE), time_unit=Fraction(1, RATE))),
+        "lasting": _lasting(_with(plain, n_samples=round(12.4 * RATE))),
         "stereo": _stereo(_with(plain, channels=2, seed=2**32 - 5)),
         "shared": _stereo(_with(plain, channels=3, seed=7, gains=_shared_gains())),
         "room": _room(_with(plain, n_samples=11_000, seed=77)),
@@ -143,6 +144,25 @@ def _pause(header: Header) -> EventTable:
         linked(attack_log2_s=-5, phase_cycles=0.25),
     ]
     return EventTable(header, samples / RATE, vectors, [0, 1, 0, 1, 0], [1, 0, 1, 1, 1])
+
+
+def _lasting(header: Header) -> EventTable:
+    """A voice of 12 s whose phase passes two marks, and where events without a pitch find one within 2 s, on one side
+    or on none; another that is too young at the first mark."""
+    steady: Any = {"level_db": -30.0}
+    return _table(
+        header,
+        (0.10, event(f0_semitones=7, phase_cycles=0.25, **steady)),
+        (1.10, linked(f0_semitones=9, **steady)),
+        (2.00, linked(UNVOICED, level_db=-44, f0_semitones=30)),
+        (2.90, linked(f0_semitones=2, **steady)),
+        (3.50, linked(UNVOICED, level_db=-44, f0_semitones=-5)),
+        (3.60, event(f0_semitones=16, phase_cycles=0.5, decay_log2_s=-4, **steady)),
+        (5.80, linked(UNVOICED, level_db=-44, f0_semitones=20)),
+        (7.90, linked(f0_semitones=13, **steady)),
+        (7.95, linked(f0_semitones=12, **steady)),
+        (12.0, linked(f0_semitones=14, attack_log2_s=-3, **steady)),
+    )
 
 
 def _shared_gains() -> list[list[float]]:

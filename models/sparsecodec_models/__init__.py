@@ -1,4 +1,5 @@
-"""The codec's models: presets, analysis, rendering, training. Torch is imported with the first name that is used."""
+"""The codec's models: presets, analysis, rendering, training. Modules are imported with the first of their
+names that is used, torch only where something is analysed or trained, or sounds on a GPU."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ if TYPE_CHECKING:
     from .choice import choose_preset
     from .codec import Codec
     from .presets import ModelInfo, codec_for, list_models, load_codec
+    from .renderer import Renderer
 
 _HOMES = {
     "ArraySource": "audio_source",
     "AudioSource": "audio_source",
     "Codec": "codec",
     "ModelInfo": "presets",
+    "Renderer": "renderer",
     "choose_preset": "choice",
     "codec_for": "presets",
     "list_models": "presets",
@@ -26,6 +29,7 @@ __all__ = [
     "AudioSource",
     "Codec",
     "ModelInfo",
+    "Renderer",
     "choose_preset",
     "codec_for",
     "list_models",

@@ -141,12 +141,18 @@ class ModelRateAudio:
 
     def __init__(self, source: AudioSource, model_rate: int, progress: Progress | None = None) -> None:
         """model_rate: Hz; progress: of the whole analysis."""
-        self._source, self._model_rate, self._progress = source, model_rate, progress
+        self._source, self._model_rate, self.progress = source, model_rate, progress
         self._rumbles: NDArray[np.bool_] | None = None  # channels with loud infrasound, once that is known
 
-    def blocks(self, begins: float = 0.0, ends: float = 1.0) -> Iterator[NDArray[np.float32]]:
+    @property
+    def n_samples(self) -> int:
+        """How many there are at the model's rate, about."""
+        return self._source.n_samples * self._model_rate // self._source.sample_rate
+
+    def blocks(self, begins: float = 0.0, ends: float = 1.0, *, tells: bool = True) -> Iterator[NDArray[np.float32]]:
         """All of it, as blocks float32 [m, channels]. begins, ends: share of the analysis that is done before and after
-        it. SicError for audio that is not finite, or shorter than it says."""
+        it; tells: whether progress is told, which else is for the analysis. SicError for audio that is not finite, or
+        shorter than it says."""
         source, n_read = self._source, 0
         if self._rumbles is None:
             self._rumbles = infrasound.is_loud(self._read(), source.sample_rate, source.channels)
@@ -159,8 +165,8 @@ class ModelRateAudio:
 
         for block in resampled(counted(), source.sample_rate, self._model_rate, source.channels):
             yield block
-            if self._progress:
-                self._progress(begins + (ends - begins) * n_read / source.n_samples)
+            if self.progress and tells:
+                self.progress(begins + (ends - begins) * n_read / source.n_samples)
 
     def _audible(self) -> Iterator[NDArray[np.float32]]:
         """The source from its first sample on, without infrasound where that is loud."""

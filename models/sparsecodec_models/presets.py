@@ -1,16 +1,18 @@
 """Which presets there are: a row for each, and nothing else here knows one by its name or class.
 
-Listing the rows imports no torch; the codec and the training that a row names are imported when they are asked for.
+Listing the rows imports no torch; the codec, the renderer and the training that a row names are imported when they are
+asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
@@ -19,9 +21,12 @@ from .errors import OtherWeights, UnknownModel
 
 if TYPE_CHECKING:
     from .codec import Codec
+    from .renderer import Renderer
     from .training.plan import PresetTraining
 
+Made = TypeVar("Made")
 WEIGHTS = Path(__file__).parent / "weights"
+MAX_KEPT = 8  # codecs, by `kept_codecs`
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Preset:
         name: as in `Header.model` and in weights files.
         description, licence: for people.
         codec_class: "module:class" below this package, a `Codec`.
+        renderer_class: the same of a `Renderer` that decodes on the CPU without torch, made from a weights file's
+            bytes; None: its codec's renderer does.
         training_class: the same of a `PresetTraining`; None: `Training` does not train this preset.
         weights: the shipped weights file; None: none is shipped, and the codec without a file is untrained.
         training_options: the fields of a `TrainingPlan` that not every preset has, and this one has.
@@ -42,6 +49,7 @@ class Preset:
     description: str
     licence: str
     codec_class: str
+    renderer_class: str | None = None
     training_class: str | None = None
     weights: Path | None = None
     training_options: tuple[str, ...] = ()
@@ -51,6 +59,13 @@ class Preset:
         """Its class of codecs; imports torch."""
         codec: type[Codec] = _imported(self.codec_class)
         return codec
+
+    def renderer_of(self, data: bytes, device: str) -> Renderer:
+        """Its decoder with the weights of a file's bytes; SicError when they are not this preset's."""
+        if device != "cpu" or self.renderer_class is None:
+            return self.codec().from_bytes(data, device=device).renderer
+        renderer: Renderer = _imported(self.renderer_class).from_bytes(data)
+        return renderer
 
     def training(self) -> PresetTraining:
         """How it is trained; imports torch. SicError where it is not one of `trained_presets()`."""
@@ -67,6 +82,7 @@ _ROWS = (
         description="linked events of harmonics, noise and room, phase running on; trained on speech",
         licence="MIT (trained on GPL and BSD recordings: see the model card)",
         codec_class="speech.codec:SpeechCodec",
+        renderer_class="speech.renderer:SpeechRenderer",
         training_class="training.speech_task:SpeechTraining",
         weights=WEIGHTS / "speech.safetensors",
         training_options=("seconds", "imitation_steps"),
@@ -77,6 +93,7 @@ _ROWS = (
         description="every note an event: damped partials, noise, room; trained on rendered notes",
         licence="MIT (trained on notes rendered with an MIT font: see the model card)",
         codec_class="music.codec:MusicCodec",
+        renderer_class="music.renderer:MusicRenderer",
         weights=WEIGHTS / "music.safetensors",
         least_kbps=0.2,
     ),
@@ -122,16 +139,64 @@ def shipped_weights(name_or_path: str) -> Path:
     return Path(name_or_path) if row is None or row.weights is None else row.weights
 
 
+_kept: dict[tuple[str, str, str], Any] | None = None
+
+
+@contextmanager
+def kept_codecs() -> Iterator[None]:
+    """Inside, `load_codec` and `load_renderer` give the same object for the same name and device: for programs that
+    code many recordings, and leave codecs and weights files as they are."""
+    global _kept
+    before, _kept = _kept, {} if _kept is None else _kept
+    try:
+        yield
+    finally:
+        _kept = before
+
+
+def _kept_or_made(kind: str, name_or_path: str, device: str, make: Callable[[], Made]) -> Made:
+    if _kept is None:
+        return make()
+    key = kind, name_or_path, device
+    if key not in _kept:
+        while len(_kept) >= MAX_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = make()
+    made: Made = _kept[key]
+    return made
+
+
 def load_codec(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Codec:
     """The codec of a preset's name, or of a .safetensors file that training wrote.
 
     SicError when there is no such preset, or the file cannot be read or is not such weights.
     """
-    row = PRESETS.get(name_or_path)
-    if row is not None and row.weights is None:
-        return row.codec().untrained(device=device)
+
+    def load() -> Codec:
+        row = PRESETS.get(name_or_path)
+        if row is not None and row.weights is None:
+            return row.codec().untrained(device=device)
+        return _made(name_or_path, lambda row, data: row.codec().from_bytes(data, device=device))
+
+    return _kept_or_made("codec", name_or_path, device, load)
+
+
+def load_renderer(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Renderer:
+    """The decoder alone, as `load_codec`; on the CPU without torch where the preset can."""
+
+    def load() -> Renderer:
+        row = PRESETS.get(name_or_path)
+        if row is not None and row.weights is None:
+            return load_codec(name_or_path, device).renderer
+        return _made(name_or_path, lambda row, data: row.renderer_of(data, device))
+
+    return _kept_or_made("renderer", name_or_path, device, load)
+
+
+def _made(name_or_path: str, make: Callable[[Preset, bytes], Made]) -> Made:
+    """What is made of a weights file, given the row of its preset and its bytes; SicError that names the file."""
     path = shipped_weights(name_or_path)
-    if row is None and not path.suffix:
+    if name_or_path not in PRESETS and not path.suffix:
         raise UnknownModel(f"there is no model {name_or_path!r}; name {_names()}, or give a .safetensors file")
     try:
         data = path.read_bytes()
@@ -141,29 +206,28 @@ def load_codec(name_or_path: str = DEFAULT_PRESET, device: str = "cpu") -> Codec
         ) from error
     from .weights import preset_of
 
-    row = PRESETS.get(preset_of(data) or DEFAULT_PRESET, PRESETS[DEFAULT_PRESET])
     try:
-        return row.codec().from_bytes(data, device=device)
+        return make(PRESETS.get(preset_of(data) or DEFAULT_PRESET, PRESETS[DEFAULT_PRESET]), data)
     except SicError as error:
         raise SicError(f"{path}: {error}") from error
 
 
-def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> Codec:
-    """The codec that a file needs; `model`, a path, where its weights are not the shipped ones.
+def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> Renderer:
+    """The decoder that a file needs; `model`, a path, where its weights are not the shipped ones.
 
     SicError when it is not there.
     """
     if model is None and header.model not in PRESETS:
         raise UnknownModel(f"needs model {header.model!r}, which this version of sic does not have; update it")
-    codec = load_codec(model or header.model, device)
+    renderer = load_renderer(model or header.model, device)
     from .weights import are_those_of
 
-    if codec.name != header.model or not are_those_of(codec.weights_hash, header.weights_hash):
+    if renderer.name != header.model or not are_those_of(renderer.weights_hash, header.weights_hash):
         raise OtherWeights(
-            f"needs {header.model!r} with weights {header.weights_hash.hex()}, not {codec.name!r} with"
-            f" {codec.weights_hash.hex()}; give the weights file it was made with"
+            f"needs {header.model!r} with weights {header.weights_hash.hex()}, not {renderer.name!r} with"
+            f" {renderer.weights_hash.hex()}; give the weights file it was made with"
         )
-    return codec
+    return renderer
 
 
 def list_models() -> list[ModelInfo]:

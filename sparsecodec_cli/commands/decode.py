@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ import click
 
 from sparsecodec_cli import api
 
+from .file_work import ManyFiles, Options, are_sic
+from .many import many_files
 from .options import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -18,25 +20,33 @@ from .options import (
     EventRange,
     default_of,
     device_option,
-    input_argument,
     model_option,
-    output_argument,
     output_options,
     seed_option,
 )
 
 if TYPE_CHECKING:
+    from sparsecodec_cli.batch.results import Job
     from sparsecodec_cli.io.audio_writing import AudioFormat
+    from sparsecodec_formats.container import Reader
     from sparsecodec_formats.table import EventTable
 
 
-def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range, ...]) -> Iterator[int] | None:
-    return chain(*ranges) if ranges else None
+def _extension(options: Options) -> str:
+    return f".{options['format_name'] or 'wav'}".lower()
+
+
+def _is_whole(job: Job, options: Options) -> bool:
+    from sparsecodec_cli.batch.whole import is_whole_audio
+
+    part = {name: options[name] for name in ("sample_rate", "start_s", "end_s")}
+    return is_whole_audio(job.output or "", job.input, **part)
 
 
 @click.command(name="decode")
-@input_argument
-@output_argument(required=False)
+@many_files(
+    ManyFiles(metavar="IN... [OUT]", kind=".sic files", extensions=are_sic, writes=_extension, is_whole=_is_whole)
+)
 @click.option(
     "--rate",
     "sample_rate",
@@ -59,7 +69,7 @@ def join_ranges(ctx: click.Context, param: click.Parameter, ranges: tuple[range,
     type=EventRange(),
     multiple=True,
     metavar="N|N-M",
-    callback=join_ranges,
+    callback=lambda ctx, param, ranges: ranges or None,
     help="Render only this event, or this range of events, at its time. Repeatable. 'sic inspect --events' shows their"
     " numbers.",
 )
@@ -93,7 +103,7 @@ def command(
     sample_rate: int | None,
     start_s: float,
     end_s: float | None,
-    events: Iterator[int] | None,
+    events: tuple[range, ...] | None,
     format_name: str | None,
     bits: str | None,
     no_tags: bool,
@@ -117,10 +127,12 @@ def command(
       sic decode talk.sic - | aplay
       sic decode talk.sic - --format flac | flac --test -
       sic decode damaged.sic --salvage      # what is whole of it
+      sic decode -r coded --out-dir songs --jobs 2   # every .sic file below coded
 
     OUT has the sample rate and the exact length of the recording that was encoded. Its extension chooses the
     format, unless --format does: wav, flac, ogg, opus, mp3, aiff, ... (what libsndfile writes). Without OUT, the
-    output is IN with the extension .wav, or that of --format. '-' writes WAV to stdout.
+    output is IN with the extension .wav, or that of --format. '-' writes WAV to stdout. Of several IN, each output
+    is in the folder DIR of --out-dir.
 
     With --salvage, events that a damaged file has lost are silent. Each damaged place is a line on stderr, and the exit
     code is 1 if there is one, though OUT is written.
@@ -132,48 +144,51 @@ def command(
     from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.audio_writing import is_float, write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
-    from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.sic_files import open_events, read_from
     from sparsecodec_cli.io.soft_limit import SoftLimited
     from sparsecodec_cli.io.weights_files import folder_of
 
     from . import summary
 
     if output_path is not None and output_path.lower().endswith(".sic"):
-        raise click.UsageError(f"{shown(output_path)}: OUT is audio, not a .sic file; give it .wav, .flac or .ogg.")
+        raise click.UsageError(
+            f"{shown(output_path)}: OUT is audio, not a .sic file; give it .wav, .flac or .ogg, or decode"
+            " several IN with --out-dir."
+        )
     output_path = output_path or files.default_output(input_path, f".{format_name or 'wav'}".lower())
     audio_format = _format(output_path, format_name, bits)
 
     is_whole_file = True
-    if salvage:
-        table, is_whole_file = salvaged(input_path)
-    else:
-        table = read_table(input_path)
-    header = table.header
-    if 0 < start_s >= header.duration_s:
-        raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
-    texts, cut = audio_tags.fitting({} if no_tags else header.tags, audio_format.name)
-    is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
-    with (
-        files.open_output(output_path, force=force, input_paths=[input_path]) as out,
-        about(input_path),
-        progress_bar("decoding", quiet=quiet) as progress,
-    ):
+    with ExitStack() as opened:
+        source: EventTable | Reader
+        if salvage:
+            source, is_whole_file = salvaged(input_path)
+        else:
+            source = opened.enter_context(open_events(input_path))
+        header = source.header
+        if 0 < start_s >= header.duration_s:
+            raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
+        texts, cut = audio_tags.fitting({} if no_tags else header.tags, audio_format.name)
+        is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
+        out = opened.enter_context(files.open_output(output_path, force=force, input_paths=[input_path]))
+        opened.enter_context(about(input_path))
+        progress = opened.enter_context(progress_bar("decoding", quiet=quiet))
         render = api.decode_blocks if is_float(audio_format) else api.decode_within_full_scale
         sound = render(
-            table,
-            events=events,
+            source,
+            events=None if events is None else chain(*events),
             start_s=start_s,
             end_s=end_s,
             sample_rate=sample_rate,
             seed=seed,
-            model=api.codec_for(table, model, device=device, weights_beside=folder_of(input_path)),
+            model=api.codec_for(source, model, device=device, weights_beside=folder_of(input_path)),
             device=device,
             progress=progress,
         )
         write_audio(
             out,
             output_path,
-            sound,
+            read_from(input_path, sound),
             audio_format=audio_format,
             sample_rate=sample_rate or header.sample_rate,
             channels=header.channels,

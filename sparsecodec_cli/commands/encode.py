@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sparsecodec_cli import api
 
+from .file_work import ManyFiles, Options, are_recordings
+from .many import many_files
 from .options import (
     FINITE,
     POSITIVE,
     default_of,
     device_option,
-    input_argument,
     model_option,
     output_options,
     parse_tags,
     raw_format_of,
     raw_options,
+    refuse_name_of_recording,
     seed_option,
-    sic_output_argument,
 )
+
+if TYPE_CHECKING:
+    from sparsecodec_cli.batch.results import Job
 
 LEAST_CODED = 0.5  # share of the energy; of speech and music it is 0.7 and more
 
 
+def _is_whole(job: Job, options: Options) -> bool:
+    from sparsecodec_cli.batch.whole import is_whole_sic
+
+    return is_whole_sic(job.output or "")
+
+
+def _refuse_name_of_recording(ctx: click.Context, path: str) -> None:
+    refuse_name_of_recording(ctx, None, path, ", or encode several IN with --out-dir")
+
+
 @click.command(name="encode")
-@input_argument
-@sic_output_argument(required=False)
+@many_files(
+    ManyFiles(
+        metavar="IN... [OUT]",
+        kind="recordings",
+        extensions=are_recordings,
+        writes=lambda options: ".sic",
+        is_whole=_is_whole,
+        check_output=_refuse_name_of_recording,
+    )
+)
 @click.option(
     "--bitrate",
     "bitrate_kbps",
@@ -102,11 +126,12 @@ def command(
       sic encode talk.wav --tag title=Talk --tag speaker=Ann
       arecord -f cd -d 60 | sic encode - talk.sic
       sic encode call.pcm --raw-rate 8000 --raw-format mulaw
+      sic encode -r songs --out-dir coded --jobs 2   # every recording below songs
 
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length. With
     pip install 'sparsecodec[media]', IN is also what FFmpeg reads: m4a, WebM, WMA, videos, ... Channels that are
     nearly the same, but for level or polarity, are encoded once, others by themselves. Without OUT, the output is IN
-    with the extension .sic.
+    with the extension .sic. Of several IN, each output is in the folder DIR of --out-dir.
     """
     raw = raw_format_of(raw_rate, raw_channels, raw_coding)
     wishes = {"--bitrate": bitrate_kbps, "--events-per-second": events_per_second, "--snr-stop": snr_stop_db}

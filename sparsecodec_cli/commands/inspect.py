@@ -9,14 +9,16 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import FILE, input_argument, json_option, output_options
+from .file_work import ManyFiles, are_sic
+from .many import many_files
+from .options import FILE, json_option, output_options
 
 if TYPE_CHECKING:
     from sparsecodec_cli.inspect.inspection import Inspection
 
 
 @click.command(name="inspect")
-@input_argument
+@many_files(ManyFiles(metavar="IN...", kind=".sic files", extensions=are_sic, of_one=("plot_path",)))
 @click.option("--events", "with_events", is_flag=True, help="Print the events as a table instead.")
 @json_option
 @click.option(
@@ -36,11 +38,13 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
       sic inspect talk.sic --events | less -S
       sic inspect talk.sic --json | jq .bitrate_kbps
       sic inspect talk.sic --plot talk.png
+      sic inspect -r coded --json | jq .bitrate_kbps
 
     Prints the header, the number of events, how many bytes each part of the file takes, and a picture of the events:
     voices as levels over time, notes as a piano roll. --events prints a line for each event, in physical units.
     --json prints all of this, the vectors, and the notes. --plot draws the vectors as an image, and the events as a
     scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
+    Of several IN, --json prints a line for each.
     """
     if plot_path is not None:
         if with_events or as_json:

@@ -108,14 +108,16 @@ def sic_output_argument(*, required: bool) -> Callable[[F], F]:
     )
 
 
-def refuse_name_of_recording(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
-    """A callback for the path of a .sic file that is written."""
+def refuse_name_of_recording(
+    ctx: click.Context, param: click.Parameter | None, path: str | None, or_else: str = ""
+) -> str | None:
+    """A callback for the path of a .sic file that is written. or_else: what else the user may have meant to do."""
     stem, extension = os.path.splitext(path or "")
     if extension[1:].lower() in AUDIO_EXTENSIONS:
         from sparsecodec_cli.errors import shown
 
         name = shown(os.path.basename(stem) + ".sic")
-        raise click.UsageError(f"{shown(path or '')}: OUT is a .sic file, not audio; name it {name}.", ctx)
+        raise click.UsageError(f"{shown(path or '')}: OUT is a .sic file, not audio; name it {name}{or_else}.", ctx)
     return path
 
 
@@ -134,8 +136,11 @@ def parse_tags(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 def output_options(function: F) -> F:
     """-f/--force and -q/--quiet."""
-    function = quiet_option(function)
-    return click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")(function)
+    return force_option("Overwrite OUT if it exists.")(quiet_option(function))
+
+
+def force_option(help_text: str) -> Callable[[F], F]:
+    return click.option("-f", "--force", is_flag=True, help=help_text)
 
 
 def quiet_option(function: F) -> F:

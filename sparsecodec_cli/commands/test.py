@@ -8,25 +8,26 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import FILE, device_option, model_option, quiet_option
+from .file_work import ManyFiles, are_sic
+from .many import many_files
+from .options import device_option, model_option, quiet_option
 
 
 @click.command(name="test")
-@click.argument("paths", metavar="FILE...", type=FILE, nargs=-1, required=True)
+@many_files(ManyFiles(metavar="FILE...", kind=".sic files", extensions=are_sic, said="are not sound"))
 @click.option("--decode", is_flag=True, help="Also decode each file, without writing anything. This loads its model.")
 @model_option("With --decode: decode with this file of weights. [default: the shipped weights of FILE's preset]")
 @device_option
 @quiet_option
 @click.pass_context
-def command(
-    ctx: click.Context, paths: tuple[str, ...], decode: bool, model: str | None, device: str, quiet: bool
-) -> None:
+def command(ctx: click.Context, input_path: str, decode: bool, model: str | None, device: str, quiet: bool) -> None:
     """Check that .sic files are complete and undamaged.
 
     \b
     Examples:
       sic test talk.sic
       sic test *.sic && echo all are sound
+      sic test -r coded --jobs 2 -q
       sic test --decode talk.sic
       sic test --decode talk.sic --model my.safetensors
 
@@ -38,15 +39,10 @@ def command(
 
     from sparsecodec_cli.errors import one_line, shown
 
-    n_bad = 0
-    for path in paths:
-        problems = problems_of(path, decode=decode, model=model, device=device)
-        n_bad += bool(problems)
-        if problems or not quiet:
-            click.echo(f"{shown(path)}: {one_line('; '.join(problems)) or 'ok'}")
-    if n_bad and len(paths) > 1:
-        click.echo(f"sic: {n_bad} of {len(paths)} files are not sound", err=True)
-    ctx.exit(1 if n_bad else 0)
+    problems = problems_of(input_path, decode=decode, model=model, device=device)
+    if problems or not quiet:
+        click.echo(f"{shown(input_path)}: {one_line('; '.join(problems)) or 'ok'}")
+    ctx.exit(1 if problems else 0)
 
 
 def salvageable(file: BinaryIO) -> list[str]:

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sparsecodec_formats import container
-from sparsecodec_formats.container.accounting import Spending, spending
+from sparsecodec_formats.container.accounting import Spending, read_and_account
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.interchange.notes import Note, note_rows, notes_of
 from sparsecodec_formats.interchange.rows import event_rows, header_fields
@@ -28,10 +27,8 @@ class Inspection:
 
     @classmethod
     def of_file(cls, file: BinaryIO) -> Inspection:
-        """Read a seekable .sic file; FormatError when it is damaged."""
-        table = container.read(file)
-        file.seek(0)
-        spent = spending(file)
+        """Read a .sic file; FormatError when it is damaged."""
+        table, spent = read_and_account(file)
         try:
             layout = layout_of(table.header)
         except SicError:

@@ -111,19 +111,21 @@ def piano_roll(
 def _panel(
     notes: list[Note], keyboard: Keyboard, duration_s: float, width: int, channel: int | None, ascii_only: bool
 ) -> RollPanel:
-    velocity = np.full(((keyboard.n_rows + len(keyboard.drums)) * DOTS_Y, width * DOTS_X), np.nan)
-    begins = np.zeros(velocity.shape, bool)
-    for note in notes:
-        first, stop = (round(time_s / duration_s * velocity.shape[1]) for time_s in (note.onset_s, note.offset_s))
-        first = min(first, velocity.shape[1] - 1)
-        if note.drum is None:
-            rows = slice(keyboard.down(note), keyboard.down(note) + 1)
-            columns = slice(first, max(stop, first + 1))
-        else:
-            rows = slice(keyboard.down_drum(note), keyboard.down_drum(note) + DOTS_Y)
-            columns = slice(first, first + 1)
-        velocity[rows, columns] = np.fmax(velocity[rows, columns], 127 * note.velocity)
-        begins[rows.start, first] = note.drum is None
+    shape = (keyboard.n_rows + len(keyboard.drums)) * DOTS_Y, width * DOTS_X
+    times_s = np.array([(note.onset_s, note.offset_s) for note in notes]).reshape(-1, 2)
+    first, stop = np.rint(times_s / duration_s * shape[1]).astype(np.int64).T
+    first = np.minimum(first, shape[1] - 1)
+    loud = 127 * np.array([note.velocity for note in notes])
+    struck = np.array([note.drum is not None for note in notes], bool)
+    top = np.array([keyboard.down(note) if note.drum is None else keyboard.down_drum(note) for note in notes], np.int64)
+    # dots of each: to the right, of a drum downwards
+    n_dots = np.where(struck, DOTS_Y, np.maximum(stop - first, 1))
+    of = np.repeat(np.arange(len(notes)), n_dots)
+    along = np.arange(len(of)) - np.repeat(np.cumsum(n_dots) - n_dots, n_dots)
+    velocity = np.full(shape, np.nan)
+    np.fmax.at(velocity, (top[of] + along * struck[of], first[of] + along * ~struck[of]), loud[of])
+    begins = np.zeros(shape, bool)
+    begins[top, first] = ~struck
     before = np.pad(begins, ((0, 0), (0, GAP)))[:, GAP:] & ~begins
     velocity[before] = np.nan
     cells = by_cell(np.isfinite(velocity))

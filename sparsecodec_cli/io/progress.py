@@ -9,11 +9,33 @@ from contextlib import contextmanager, suppress
 import click
 
 Progress = Callable[[float], None]
+_listener: Progress | None = None
+
+
+@contextmanager
+def sent_to(listener: Progress) -> Iterator[None]:
+    """Inside, `progress_bar` draws nothing: it gives `listener`."""
+    global _listener
+    before, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = before
 
 
 @contextmanager
 def progress_bar(what: str, *, quiet: bool) -> Iterator[Progress | None]:
     """A function to call with the fraction done, 0 to 1; None when quiet or when stderr is no terminal."""
+    if _listener is not None:
+        yield _listener
+        return
+    with bar(what, quiet=quiet) as draw:
+        yield None if draw is None else lambda share: draw(share, what)
+
+
+@contextmanager
+def bar(what: str, *, quiet: bool) -> Iterator[Callable[[float, str], None] | None]:
+    """As `progress_bar`; the function also takes the words before the bar, which are `what` at first."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
@@ -28,9 +50,9 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Progress | None]:
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
+    with Bar(*columns, console=console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task(what, total=1.0)
+        yield lambda share, words: drawn.update(task, completed=share, description=words)
 
 
 def note(message: str, *, quiet: bool) -> None:

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sparsecodec_cli.errors import CliError, about_os, shown
 from sparsecodec_formats import container
@@ -15,8 +15,10 @@ from sparsecodec_formats.errors import FormatError, shown_value
 from sparsecodec_formats.table import EventTable
 
 from .files import open_output, seekable
-from .recordings import Recording, read_recording
-from .sounds import InputSound, open_sound
+
+if TYPE_CHECKING:  # what reads recordings is imported where one is read
+    from .recordings import Recording
+    from .sounds import InputSound
 
 AnyFile = str | os.PathLike[str] | BinaryIO
 
@@ -70,6 +72,8 @@ def open_to_write(file: AnyFile) -> Iterator[BinaryIO]:
 @contextmanager
 def open_audio(file: AnyFile) -> Iterator[Recording]:
     """The recording in a file; CliError when it is none."""
+    from .recordings import read_recording
+
     with open_to_read(file) as opened:
         yield read_recording(opened, _path(file) if is_path(file) else _name(file))
 
@@ -78,6 +82,8 @@ def open_audio(file: AnyFile) -> Iterator[Recording]:
 def open_sounds(given: Sequence[InputSound | str | os.PathLike[str]]) -> Iterator[list[InputSound]]:
     """Sounds themselves, or those at paths; CliError when one is neither a recording nor a .sic file, or none is
     given."""
+    from .sounds import InputSound, open_sound
+
     with ExitStack() as files:
         sounds = []
         for sound in [given] if isinstance(given, str | os.PathLike) else given:
@@ -87,6 +93,25 @@ def open_sounds(given: Sequence[InputSound | str | os.PathLike[str]]) -> Iterato
         if not sounds:
             raise CliError("there is no sound; give a recording or a .sic file at least")
         yield sounds
+
+
+@contextmanager
+def open_events(given: EventTable | container.Reader | AnyFile) -> Iterator[EventTable | container.Reader]:
+    """Events themselves, or those of a .sic file, to be read as they are needed; CliError when it is neither."""
+    if isinstance(given, EventTable | container.Reader):
+        yield given
+    elif is_file(given):
+        with open_to_read(given, MAGIC) as file:
+            yield container.Reader(file)
+    else:
+        raise CliError(f"this is {shown_value(given)}; give an EventTable, or a .sic file")
+
+
+def table_of(source: EventTable | container.Reader) -> EventTable:
+    """All events, as a table."""
+    if isinstance(source, EventTable):
+        return source
+    return EventTable.joined(source.header, [block.table for block in source.blocks()])
 
 
 def as_table(given: EventTable | AnyFile) -> EventTable:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from sparsecodec_cli.errors import one_line, shown
+from sparsecodec_cli.errors import about_os, one_line, shown
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.errors import NewerVersion
@@ -18,12 +18,29 @@ from sparsecodec_formats.table import EventTable
 from .files import open_input, open_seekable_input
 from .progress import note
 
+Item = TypeVar("Item")
+
 
 @contextmanager
 def open_sic(path: str) -> Iterator[BinaryIO]:
     """The .sic file at `path` ('-': stdin), seekable; expected errors inside get its name."""
     with open_seekable_input(path, MAGIC) as file, telling_of_newer_version(path):
         yield file
+
+
+@contextmanager
+def open_events(path: str) -> Iterator[container.Reader]:
+    """The events of the .sic file at `path` ('-': stdin), to be read as they are needed; CliError when its header
+    cannot be read."""
+    with open_input(path) as file, telling_of_newer_version(path):
+        yield container.Reader(file)
+
+
+def read_from(path: str, items: Iterable[Item]) -> Iterator[Item]:
+    """What is made of a file as it is read: an OSError on the way is told of this file, not of the one that is
+    written."""
+    with about_os(path):
+        yield from items
 
 
 def read_table(path: str) -> EventTable:

@@ -23,7 +23,7 @@ from .media import OpusWriter, data_uri, peaks, waveform_path
 from .parts import Audio, Span, measure, spans
 
 if TYPE_CHECKING:
-    from sparsecodec_models import AudioSource, Codec
+    from sparsecodec_models import AudioSource, Renderer
 
 READ_SAMPLES = 1 << 16
 ENCODING_SHARE = 0.8  # of the work on a recording
@@ -82,7 +82,8 @@ def measure_sound(
             codec = coding.codec_for(sound.sound, weights, device=options.device, weights_beside=folder_of(sound.path))
             return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
         table, n_bytes = _encoded(sound.sound, model, options, lambda share: tell(ENCODING_SHARE * share))
-        codec = coding.load_codec(table.header.model if model == coding.AUTO else model, device=options.device)
+        name = table.header.model if model == coding.AUTO else model
+        codec = coding.load_codec(name, device=options.device).renderer
 
         def tell_rest(share: float) -> None:
             tell(ENCODING_SHARE + (1 - ENCODING_SHARE) * share)
@@ -106,7 +107,7 @@ def _encoded(source: AudioSource, model: str, options: ReportOptions, progress: 
 
 def _measured(
     name: str,
-    codec: Codec,
+    codec: Renderer,
     table: EventTable,
     n_bytes: int,
     source: AudioSource | None,
@@ -145,7 +146,7 @@ def _samples_of(source: AudioSource, parts: list[Span]) -> list[Audio | None]:
     return [np.concatenate(piece) for piece in pieces]
 
 
-def _overview(codec: Codec, table: EventTable, pitched: NDArray[np.bool_], tell: Progress) -> Overview:
+def _overview(codec: Renderer, table: EventTable, pitched: NDArray[np.bool_], tell: Progress) -> Overview:
     """Block by block, so that memory does not grow with the sound."""
     header, rate = table.header, codec.model_rate
     n_samples = round(header.duration_s * rate)

@@ -14,7 +14,7 @@ from sparsecodec_formats import edit
 from sparsecodec_formats.table import EventTable
 
 if TYPE_CHECKING:
-    from sparsecodec_models import Codec
+    from sparsecodec_models import Renderer
     from sparsecodec_models.events.decomposition import Removal, Stft
     from sparsecodec_models.events.sounds import EventSound
 
@@ -72,7 +72,7 @@ def spans(n_samples: int, sample_rate: int, n: int, max_seconds: float) -> list[
     return [Span(start, min(start + size, end)) for start, end in zip(starts, ends, strict=True)]
 
 
-def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None, seed: int) -> MeasuredPart:
+def measure(codec: Renderer, table: EventTable, span: Span, original: Audio | None, seed: int) -> MeasuredPart:
     """The events of a table whose times lie in a span of its source; seed: of what is drawn anew.
 
     original: float32 [span, channels] at the source's rate.
@@ -109,12 +109,14 @@ def measure(codec: Codec, table: EventTable, span: Span, original: Audio | None,
     )
 
 
-def _decoded(codec: Codec, table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> Audio:
+def _decoded(codec: Renderer, table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> Audio:
     audio, _ = coding.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate, model=codec)
     return audio
 
 
-def _sounds(codec: Codec, table: EventTable, within: NDArray[np.bool_], start: int, n_samples: int) -> list[EventSound]:
+def _sounds(
+    codec: Renderer, table: EventTable, within: NDArray[np.bool_], start: int, n_samples: int
+) -> list[EventSound]:
     """Of the events within, cut to n samples from `start` on, from which their own starts count."""
     from sparsecodec_models.events.sounds import EventSound, event_sounds
 

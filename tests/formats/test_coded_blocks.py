@@ -34,7 +34,8 @@ from sparsecodec_formats import (
     verify,
 )
 from sparsecodec_formats.blocks import statistics
-from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, Past, groups, part_bits
+from sparsecodec_formats.blocks.block import Past, groups
+from sparsecodec_formats.blocks.range_codec import CHECK_BYTES, CODEC, part_bits
 from sparsecodec_formats.blocks.statistics import GapRule
 from sparsecodec_formats.blocks.vector_grid import Grid, code_filling
 from sparsecodec_formats.container.framing import Head, pack_end, pack_head

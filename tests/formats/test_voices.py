@@ -137,6 +137,27 @@ def test_a_note_that_nothing_near_is_sounding_for_begins() -> None:
     assert Voices.of(notes_of((0.0, 0, 1), (0.1, 4, 0), (11.0, 0, 0))).begins.all()
 
 
+@pytest.mark.parametrize(("gap_s", "begins"), [(2.0, False), (2.0 + 1 / 22050, True)])
+def test_no_note_is_carried_on_after_two_seconds(gap_s: float, begins: bool) -> None:
+    assert Voices.of(notes_of((1.0, 0, 1), (1.0 + gap_s, 0, 0))).begins[1] == begins
+
+
+def test_no_note_goes_on_over_a_whole_minute() -> None:
+    """So what is heard in a minute is the same whether or not what was before is known."""
+    times = np.arange(0.5, 200.0, 0.25)
+    table = notes_of(*((time, 0.1 * (i % 7), 0) for i, time in enumerate(times)))
+    voices = Voices.of(table)
+    assert [run.tolist() for run in voices.chains] == [np.flatnonzero(times // 60 == m).tolist() for m in range(4)]
+    later = Voices.of(table.select(times >= 60))
+    assert np.array_equal(later.begins, voices.begins[times >= 60])
+
+
+def test_chains_are_the_voices_of_several_events() -> None:
+    voices = Voices.of(notes_of((0.0, 0, 1), (0.1, 7, 1), (0.2, 0.4, 0), (0.3, 20, 1), (0.4, 0.5, 0)))
+    assert [run.tolist() for run in voices.chains] == [[0, 2, 4]]
+    assert voices.chains[0].tolist() in [run.tolist() for run in voices.runs]
+
+
 def test_of_two_notes_of_one_pitch_the_later_one_goes_on() -> None:
     assert [run.tolist() for run in Voices.of(notes_of((0.0, 0, 1), (0.1, 0, 1), (0.2, 0, 0))).runs] == [[0], [1, 2]]
 

@@ -171,6 +171,30 @@ def test_places(xp: Library, like: Any) -> None:
     check(xp, g, G)  # not in place
 
 
+def test_parts(xp: Library, like: Any) -> None:
+    g, f = (xp.asarray(x, like) for x in (G, F))
+    check(xp, xp.taken(g, xp.asarray([2, 0, 2], like)), G[[2, 0, 2]])
+    left, right = split(g, [1, 1], 1)
+    check(xp, left, G[:, :1])
+    check(xp, right, G[:, 1:])
+    pairs = xp.complex(xp.asarray(G, like), xp.asarray(-G, like))
+    check(xp, xp.as_real(pairs), np.float32([[1, -1, 5, -5], [3, -3, -2, 2], [2, -2, 4, -4]]))
+    check(xp, xp.as_real(pairs.T), np.float32([[1, -1, 3, -3, 2, -2], [5, -5, -2, 2, 4, -4]]))
+    check(xp, xp.scaled(f + 0, 1, xp.asarray(np.float32([2, 3]), like)), np.float32([0.25, 2, 6, 4]))
+    check(xp, xp.scaled(f + 0, 4, f[:0]), F)
+    check(xp, xp.with_parts(f + 0, [2, 0], [f[:2], f[1:]]), np.float32([1.25, 3, 6.25, 5]))
+    check(xp, xp.with_parts(f + 0, [], []), F)
+
+
+def test_gradients_go_through_parts() -> None:
+    x, y = (torch.tensor(F, requires_grad=True) for _ in range(2))
+    out = library_of(x).with_parts(x, [1, 0], [y[:2], y])
+    weight = torch.tensor([1.0, 10.0, 100.0, 1000.0])
+    (library_of(x).scaled(out, 2, torch.tensor([2.0])) * weight).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [1, 10, 200, 1000]
+    assert y.grad is not None and y.grad.tolist() == [1 + 10, 10 + 200, 200, 1000]
+
+
 def test_fourier_transforms_keep_single_precision(xp: Library, like: Any) -> None:
     x = xp.asarray(np.float32([1, 2, 0, -1]), like)
     check(xp, xp.rfft(x), np.complex64([2, 1 - 3j, 0]))

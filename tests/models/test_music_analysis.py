@@ -20,7 +20,7 @@ DIMS = LAYOUTS["music"].dims
 
 @pytest.fixture(scope="module")
 def decoder() -> MusicDecoder:
-    return MusicDecoder().requires_grad_(False)
+    return MusicDecoder.plain()
 
 
 def note(**physical: float) -> torch.Tensor:

@@ -1,15 +1,19 @@
 """Preset `music` from audio to notes and back: notes whose answer is known, rates, parts, refusals."""
 
+import io
 import math
 
 import numpy as np
 import pytest
+from note_tables import Event, music_table
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sparsecodec_formats import SicError, dumps, loads
+from sparsecodec_formats import LAYOUTS, EventTable, SicError, dumps, loads
+from sparsecodec_formats.container.reader import Reader
 from sparsecodec_formats.interchange.notes import notes_of
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_models import ArraySource, list_models, load_codec
+from sparsecodec_models.music.renderer import LONGEST_EVENT_S
 
 RATE = 22_050
 SCORE = ((0.3, 60), (0.3, 64), (0.3, 67), (1.1, 48), (1.1, 72), (1.9, 65), (2.3, 65))  # onset in s, midi
@@ -171,3 +175,68 @@ def test_the_model_is_listed_with_true_figures(codec):
     assert music.shipped and music.weights_hash == codec.weights_hash.hex() and music.sample_rate == RATE
     assert music.parameters == sum(p.numel() for p in codec.model.parameters())
     assert music.decoder_parameters == codec.model.decoder.shape_mean.numel() + codec.model.decoder.shape_basis.numel()
+
+
+# from anywhere, and as it comes
+
+
+@pytest.fixture(scope="module")
+def long_piece() -> EventTable:
+    """200 s: short notes and tones, notes of a minute, and notes that go on, with bends and vibrato."""
+    generator = np.random.default_rng(8)
+    events = [
+        Event(time_s, 40 + 7 * (i % 6), 0.2, tone=i % 3 == 0) for i, time_s in enumerate(np.arange(0.3, 199, 0.7))
+    ]
+    events += [Event(time_s, 55 + i, 60.0, -30.0, decay_s=60.0) for i, time_s in enumerate((1.0, 30.0, 58.5, 110.0))]
+    bends = np.arange(20.0, 198.0, 0.9)
+    events += [Event(t, 84 + 0.6 * np.sin(t), 5.0, -26.0, begins=i % 40 == 0) for i, t in enumerate(bends)]
+    table = music_table(*sorted(events, key=lambda event: event.time_s), seconds=200.0)
+    vector, dims = table.vector.copy(), LAYOUTS["music"].dims
+    for name, low, high in (("vibrato_semitones", 0.0, 0.5), ("noise_db", -20.0, 0.0), ("room_db", -70.0, -20.0)):
+        dim = dims[name]
+        vector[:, dim.index] = (generator.uniform(low, high, len(table)) - dim.offset) / dim.scale
+    return loads(dumps(table.replace(vector=vector)))
+
+
+@pytest.fixture(scope="module")
+def long_sound(codec, long_piece) -> np.ndarray:
+    return decoded(codec, long_piece)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 59.0, 130.0, 196.0])
+def test_a_part_needs_a_bounded_past_alone(codec, long_piece, long_sound, start_s):
+    expected = long_sound[round(start_s * RATE) : round((start_s + 3) * RATE)]
+    part = decoded(codec, long_piece, start_s=start_s, end_s=start_s + 3)
+    assert np.abs(expected).max() > 0.01
+    assert_allclose(part, expected, atol=1e-6)
+
+
+def test_notes_of_a_bounded_past_are_all_that_is_heard(codec, long_piece, long_sound):
+    """What is further back than is told, and what is further ahead, may be anything."""
+    start_s, end_s = 178.0, 180.0
+    known = (long_piece.time >= start_s - codec.renderer.lookback_s) & (long_piece.time < end_s + 4)
+    sound = decoded(codec, long_piece.select(known), start_s=start_s, end_s=end_s)
+    assert not known.all()
+    assert_allclose(sound, long_sound[round(start_s * RATE) : round(end_s * RATE)], atol=1e-6)
+
+
+def test_a_file_sounds_as_its_table(codec, long_piece, long_sound):
+    file = io.BytesIO(dumps(long_piece))
+    blocks = codec.renderer.decode(Reader(file))
+    first = next(blocks)
+    assert file.tell() < len(file.getvalue()) / 4  # long before the end is read
+    assert_allclose(np.concatenate([first, *blocks]), long_sound, atol=1e-6)
+
+
+def test_no_event_is_heard_for_longer_than_is_told(codec):
+    """Whatever its numbers are: at the ends of all ranges."""
+    ends = np.random.default_rng(0).choice([-1e4, 1e4], (500, 32)).astype(np.float32)
+    longest = np.full((2, 32), 1e4, np.float32)
+    longest[:, LAYOUTS["music"].dims["kind"].index] = [1.0, -1.0]
+    vector = np.concatenate([longest, ends])
+    vector[:, LAYOUTS["music"].dims["begins"].index] = 1.0
+    table = music_table(*(Event(1.0, 60) for _ in vector)).replace(vector=vector)
+    first, last = codec.event_spans(table)
+    assert (first == RATE).all()
+    longest_s = (last.max() - RATE) / RATE
+    assert 70 < longest_s < LONGEST_EVENT_S

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from sparsecodec_formats import dumps, loads
 from sparsecodec_models import Codec, load_codec
+from sparsecodec_models.music.renderer import MusicRenderer
 
 GOLDEN = Path(__file__).parents[2] / "models" / "golden" / "music"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.sic"))
@@ -38,3 +40,13 @@ def test_golden_sounds(codec: Codec, name: str) -> None:
     assert sound.shape == expected.shape
     assert np.abs(sound - expected).max(initial=0.0) < TOLERANCE
     assert len(table) == 0 or np.abs(expected).max() > 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_sounds_by_torch(codec: Codec, name: str) -> None:
+    table = loads((GOLDEN / f"{name}.sic").read_bytes())
+    expected, _ = soundfile.read(GOLDEN / f"{name}.flac", always_2d=True)
+    like, decoder = torch.zeros(0), codec.model.get_submodule("decoder").arrays
+    renderer = MusicRenderer(decoder, codec.parameters(), weights_hash=codec.weights_hash, like=like)
+    sound = np.concatenate(list(renderer.decode(table)))
+    assert np.abs(sound - expected).max(initial=0.0) < TOLERANCE

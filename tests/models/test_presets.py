@@ -13,10 +13,19 @@ from reference_small import TINY, sounding, table_of
 
 from sparsecodec_formats import LAYOUTS, SicError
 from sparsecodec_models import list_models, load_codec, presets
-from sparsecodec_models.codec import FOREVER, Codec
 from sparsecodec_models.errors import OtherWeights, UnknownModel
-from sparsecodec_models.presets import DEFAULT_PRESET, PRESETS, Preset, codec_for, presets_with, trained_presets
+from sparsecodec_models.presets import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Preset,
+    codec_for,
+    kept_codecs,
+    load_renderer,
+    presets_with,
+    trained_presets,
+)
 from sparsecodec_models.reference.codec import ReferenceCodec
+from sparsecodec_models.renderer import FOREVER, Renderer
 from sparsecodec_models.training.plan import PresetTraining, TrainingPlan
 
 
@@ -91,11 +100,29 @@ def test_what_is_not_there_is_told_as_such(tmp_path: Path) -> None:
         load_codec(str(tmp_path / "bad.safetensors"))
 
 
+@pytest.mark.parametrize("name", ["speech", "music"])
+def test_a_renderer_alone_tells_what_its_codec_tells(name: str) -> None:
+    codec, renderer = load_codec(name), load_renderer(name)
+    assert renderer.parameters() == codec.parameters() == codec.renderer.parameters()
+    for attribute in ("name", "model_rate", "weights_hash"):
+        assert getattr(renderer, attribute) == getattr(codec, attribute)
+
+
 def test_a_preset_that_cannot_tell_says_so() -> None:
     codec = ReferenceCodec(sounding(0))
     table = table_of(codec, [0.0, 0.5], 22050)
-    first, last = Codec.event_spans(codec, table)
+    first, last = Renderer.event_spans(codec.renderer, table)
     assert first.tolist() == [0, 0] and last.tolist() == [FOREVER] * 2
-    assert not Codec.has_pitch(codec, table).any()
+    assert not Renderer.has_pitch(codec.renderer, table).any()
     first, last = codec.event_spans(table)
     np.testing.assert_array_equal(last - first, TINY.window + TINY.hop)
+
+
+def test_kept_codecs_are_loaded_once() -> None:
+    with kept_codecs():
+        first, renderer = load_codec("reference"), load_renderer("speech")
+        assert load_codec("reference") is first
+        assert load_renderer("speech") is renderer
+        with kept_codecs():
+            assert load_codec("reference") is first
+    assert load_codec("reference") is not first

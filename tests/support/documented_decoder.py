@@ -8,7 +8,7 @@ It works in double precision.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ SCALE = np.array([1.5, 0.75, 0.75, 0.25, 0.5, 1 / 12, 1.0, 6.0])
 OFFSET = np.array([-30.0, np.log2(0.06), np.log2(0.06), 0.0, 0.0, 0.0, 0.0, -60.0])
 HARRIS = (0.35875, 0.48829, 0.14128, 0.01168)
 LONGEST_LINK_S, VOICED_FROM = 10, 0.08
+MARK, LEAST_AGE, REACH_S = 1024, 512, 2
 ROOM_OFF_DB, ROOM_SEED, ROOM_LENGTH, ROOM_GAP = -54, 0x726F6F6D, 5512, 66
 
 
@@ -182,6 +183,22 @@ def frames(c: Controls, voice: list[int]) -> list[Frame]:
             turns += half_before + half
         half_before = half
         out.append(Frame(number, before, after, *weights_at(c, before, after, at), f0, turns % TURN))
+    return through_marks(out)
+
+
+def through_marks(frames: list[Frame]) -> list[Frame]:
+    """A voice's frames with their phases moved to be 0 at the marks that it is old enough for."""
+    out: list[Frame] = []
+    start, at_start = frames[0].number, 0  # where the stretch begins, and the phase that is taken off there
+    marks = [f for f in frames if f.number % MARK == 0 and f.number - frames[0].number >= LEAST_AGE]
+    for mark in [*marks, None]:
+        last = frames[-1].number if mark is None else mark.number
+        missing = 0 if mark is None else (mark.turns - at_start + TURN // 2) % TURN - TURN // 2
+        for frame in frames[len(out) : last - frames[0].number + 1]:
+            moved = 0 if mark is None else missing * (frame.number - start) // (mark.number - start)
+            out.append(replace(frame, turns=(frame.turns - at_start - moved) % TURN))
+        if mark is not None:
+            start, at_start = mark.number, mark.turns
     return out
 
 
@@ -199,8 +216,9 @@ def weights_at(c: Controls, before: int | None, after: int | None, at: int) -> t
 
 def pitch(c: Controls, voice: list[int], come: int, at: int) -> float:
     """f0 of a frame, Hz."""
-    low = [row for row in voice[:come] if c.voiced[row]][-1:]
-    high = [row for row in voice[come:] if c.voiced[row]][:1]
+    near = REACH_S * RATE
+    low = [row for row in voice[:come] if c.voiced[row] and c.time[voice[come - 1]] - c.time[row] <= near][-1:]
+    high = [row for row in voice[come:] if c.voiced[row] and c.time[row] - c.time[voice[come]] <= near][:1]
     here = voice[max(come - 1, 0)]
     i, j = (low or high or [here])[0], (high or low or [here])[0]
     share = np.clip((at - c.time[i]) / max(1, c.time[j] - c.time[i]), 0, 1)

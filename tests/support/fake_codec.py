@@ -2,11 +2,14 @@
 
 It decodes to a tone in each channel, as loud as the channel's loudest event.
 `python tests/support/fake_codec.py ARGS...` is `sic ARGS...` with this codec. Its encoder at effort 9, and its decoder
-with seed 999, say "ready" on stdout and then wait for stdin to end, so that a test can interrupt them.
+with seed 999, say "ready" on stdout and then wait for stdin to end, so that a test can interrupt them. Processes that
+`sic --jobs` begins have no stdin; there its encoder does what `act_by_length` says.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
@@ -14,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsecodec_formats import LAYOUTS, EventTable, Header, layout_of
+from sparsecodec_formats import LAYOUTS, EventTable, Header, Reader, layout_of
 from sparsecodec_formats.presets import level_db
 from sparsecodec_models.errors import OtherWeights, UnknownModel
 
@@ -29,6 +32,24 @@ def wait_for_the_test() -> None:
     sys.stdin.read()
 
 
+DIES, DIES_ONCE, WAITS = 997, 998, 999  # samples
+
+
+def act_by_length(n_samples: int) -> None:
+    """DIES: as if the machine had run out of memory. DIES_ONCE: while there is a file FAKE_ONCE, which it removes.
+    WAITS: for a signal, when its process number is written to the named pipe FAKE_GATE."""
+    if n_samples == DIES:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if n_samples == DIES_ONCE and os.path.exists(os.environ.get("FAKE_ONCE", "")):
+        os.unlink(os.environ["FAKE_ONCE"])
+        os.kill(os.getpid(), signal.SIGKILL)
+    if n_samples == WAITS:
+        with open(os.environ["FAKE_GATE"], "w") as gate:
+            gate.write(f"{os.getpid()}\n")
+        while True:
+            signal.pause()
+
+
 class FakeCodec:
     default_effort = 3
     model_rate = 22050
@@ -36,6 +57,10 @@ class FakeCodec:
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}  # of encode
         self.asked_to_decode: dict[str, Any] = {}
+
+    @property
+    def renderer(self) -> FakeCodec:
+        return self
 
     def event_spans(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(len(table), np.int64), np.full(len(table), 2**62)
@@ -71,6 +96,7 @@ class FakeCodec:
             "events_per_second": events_per_second,
             "snr_stop_db": snr_stop_db,
         }
+        act_by_length(audio.n_samples)
         if effort == 9:
             wait_for_the_test()
         header = self.header_for(audio, seed, tags)
@@ -93,7 +119,7 @@ class FakeCodec:
 
     def decode(
         self,
-        table: EventTable,
+        source: EventTable | Reader,
         *,
         start_s: float = 0,
         end_s: float | None = None,
@@ -103,7 +129,9 @@ class FakeCodec:
     ) -> Iterator[np.ndarray]:
         if seed == 999:
             wait_for_the_test()
-        header = table.header
+        header = source.header
+        blocks = [source] if isinstance(source, EventTable) else [block.table for block in source.blocks()]
+        table = EventTable.joined(header, blocks)
         self.asked_to_decode = {"seed": header.seed if seed is None else seed, "sample_rate": sample_rate}
         rate = sample_rate or header.sample_rate
         end_s = header.duration_s if end_s is None else min(end_s, header.duration_s)
@@ -147,8 +175,9 @@ def install(set_attribute: Callable[..., None] = setattr, **options: Any) -> Fak
     return CODEC
 
 
+if __name__ in ("__main__", "__mp_main__"):  # the second: in a process that `sic --jobs` begins
+    install()
 if __name__ == "__main__":
     from sparsecodec_cli.main import run
 
-    install()
     run()

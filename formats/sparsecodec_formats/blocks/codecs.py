@@ -12,9 +12,9 @@ from . import range_codec, statistics, zstd_codec
 def encode_block(events: QuantisedEvents, header: Header) -> tuple[int, bytes]:
     """(codec, payload) of a block of one channel; `events` is not empty."""
     if header.statistics:
-        data = range_codec.encode_payload(events, header, statistics.load(header.statistics))
-        believable = len(events) <= range_codec.MAX_EVENTS_PER_BYTE * len(data)
-        if believable and len(data) <= zstd_codec.max_payload_bytes(len(events)):
+        known, limit = statistics.load(header.statistics), zstd_codec.max_payload_bytes(len(events))
+        data = range_codec.encode_payload(events, header, known, limit)
+        if data is not None and len(events) <= range_codec.MAX_EVENTS_PER_BYTE * len(data):
             return range_codec.CODEC, data
         # else nothing in it is as the statistics say
     return zstd_codec.CODEC, zstd_codec.encode_payload(events)
@@ -22,10 +22,13 @@ def encode_block(events: QuantisedEvents, header: Header) -> tuple[int, bytes]:
 
 def decode_block(
     codec: int, payload: bytes, header: Header, n_events: int, first_time: int, channel: int
-) -> QuantisedEvents:
-    """The events of a block; FormatError unless its codec is known and there are n_events of them."""
+) -> tuple[QuantisedEvents, dict[str, float] | None]:
+    """The events of a block, and what its parts take ideally, bits (None: the codec tells no probabilities).
+
+    FormatError unless the codec is known and there are n_events of them.
+    """
     if codec == zstd_codec.CODEC:
-        return zstd_codec.decode_payload(payload, n_events, first_time, channel)
+        return zstd_codec.decode_payload(payload, n_events, first_time, channel), None
     if codec == range_codec.CODEC:
         if not header.statistics:
             raise FormatError("its codec needs statistics, and the header names none")

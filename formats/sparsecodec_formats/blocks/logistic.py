@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import FormatError
 
-from .range_coder import TOTAL, TOTAL_BITS, Coder, Table, exp_golomb, table_of, uniform
+from .range_coder import TOTAL, TOTAL_BITS, Coder, Table, exp_golomb, frequencies_of, table_of, uniform
 
 EIGHTH_BITS = 14
 EIGHTHS = (16384, 17867, 19484, 21247, 23170, 25268, 27554, 30048)
@@ -41,7 +41,7 @@ def _logistic_table() -> NDArray[np.int64]:
     return np.array(out, np.int64)
 
 
-_LOGISTIC = _logistic_table()
+LOGISTIC = _logistic_table()
 
 
 def logistic(x: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -49,7 +49,7 @@ def logistic(x: NDArray[np.int64]) -> NDArray[np.int64]:
     away = np.minimum(np.abs(x), _END << _X_BITS)
     shift = _X_BITS - _GRID.bit_length() + 1
     at, part = away >> shift, away & ((1 << shift) - 1)
-    low, high = _LOGISTIC[at], _LOGISTIC[np.minimum(at + 1, _END * _GRID)]
+    low, high = LOGISTIC[at], LOGISTIC[np.minimum(at + 1, _END * _GRID)]
     tail = low - ((low - high) * part >> shift)
     return np.where(x < 0, tail, TOTAL - tail)
 
@@ -60,10 +60,8 @@ def reach(scale: int) -> int:
 
 
 NOWHERE = 1 << 30
-_REACH = np.array([reach(scale) for scale in range(LEAST_SCALE, MOST_SCALE + 1)])
 
 
-@lru_cache(maxsize=2**13)
 def spread(scale: int, part: int, spike: int, weight: int) -> Table:
     """Symbols 0 … 2 reach: a number that many steps from the mean, plus reach; then above, below, and the spike.
 
@@ -74,20 +72,41 @@ def spread(scale: int, part: int, spike: int, weight: int) -> Table:
             reach it has no symbol of its own.
         weight: of the spike: its probability is the logistic function of weight / 4.
     """
+    return _without_spike(scale)[part] if spike == NOWHERE else _with_spike(scale, part, spike, weight)
+
+
+@cache
+def _shares(scale: int) -> NDArray[np.int64]:
+    """Of every part, what symbols but that of a spike have of TOTAL: [16, symbols]."""
     half = reach(scale)
+    part = np.arange(1 << MEAN_BITS)[:, None]
     edge = 2 * np.arange(-half, half + 2, dtype=np.int64) - 1  # half steps
     x = (edge * 8 - (part - 8)) * (1 << (_X_BITS - MEAN_BITS)) * INVERSE_EIGHTHS[scale % 8]
     cumulative = logistic(x >> (EIGHTH_BITS + scale // 8))
-    above, below = TOTAL - int(cumulative[-1]), int(cumulative[0])
-    share = np.concatenate([np.diff(cumulative), [above, below]])
-    if spike != NOWHERE:
-        likely = int(logistic(np.array([weight << (_X_BITS - 2)], np.int64))[0])
-        share = share * (TOTAL - likely) >> TOTAL_BITS
-        if abs(spike) <= half:
-            share[spike + half] += likely
-        else:
-            share = np.append(share, likely)
+    return np.concatenate([np.diff(cumulative), TOTAL - cumulative[:, -1:], cumulative[:, :1]], axis=1)
+
+
+@cache
+def _without_spike(scale: int) -> list[Table]:
+    """The tables of every part at once: one by one they would take ten times as long."""
+    return [Table(frequency) for frequency in frequencies_of(_shares(scale))]
+
+
+@lru_cache(maxsize=2**13)
+def _with_spike(scale: int, part: int, spike: int, weight: int) -> Table:
+    half, likely = reach(scale), _likely(weight)
+    share = _shares(scale)[part] * (TOTAL - likely) >> TOTAL_BITS
+    if abs(spike) <= half:
+        share[spike + half] += likely
+    else:
+        share = np.append(share, likely)
     return table_of(share)
+
+
+@cache
+def _likely(logit: int) -> int:
+    """The logistic function of logit / 4, of TOTAL."""
+    return int(logistic(np.array([logit << (_X_BITS - 2)], np.int64))[0])
 
 
 def number(coder: Coder, scale: int, mean: int, value: int, spike: int | None = None, weight: int = 0) -> int:
@@ -124,36 +143,6 @@ def number(coder: Coder, scale: int, mean: int, value: int, spike: int | None = 
     return middle + beyond if symbol == 2 * half + 1 else middle - beyond
 
 
-def numbers(
-    coder: Coder,
-    scale: NDArray[np.int64],
-    mean: NDArray[np.int64],
-    value: NDArray[np.int64],
-    spike: NDArray[np.int64] | None,
-    weight: NDArray[np.int64] | None,
-) -> None:
-    """Code numbers that are known, each as `number` does: int64 [n] all."""
-    split = scale > MOST_SCALE
-    scale_in = np.clip(scale, LEAST_SCALE, MOST_SCALE)
-    half = _REACH[scale_in - LEAST_SCALE]
-    middle = (mean + 8) >> MEAN_BITS
-    part = mean + 8 - (middle << MEAN_BITS)
-    away = value - middle
-    symbol = np.where(away > half, 2 * half + 1, np.where(away < -half, 2 * half + 2, away + half))
-    at, logit = np.full(len(value), NOWHERE), np.zeros(len(value), np.int64)
-    if spike is not None and weight is not None:
-        at, logit = np.clip(spike - middle, -half - 1, half + 1), weight
-        symbol[(value == spike) & (np.abs(away) > half)] = -1
-    simple = ~split & (symbol >= 0) & (symbol <= 2 * half)
-    columns = (simple, scale_in, part, at, logit, symbol)
-    for i, (is_simple, *key, s) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        if is_simple:
-            coder.symbol(spread(*key), s)
-        else:
-            spike_i = None if spike is None else int(spike[i])
-            number(coder, int(scale[i]), int(mean[i]), int(value[i]), spike_i, int(logit[i]))
-
-
 def bit(coder: Coder, logit: int, value: int) -> int:
     """Code 0 or 1; the probability of 1 is the logistic function of logit / 4."""
     return coder.symbol(_two(logit), value)
@@ -161,5 +150,4 @@ def bit(coder: Coder, logit: int, value: int) -> int:
 
 @cache
 def _two(logit: int) -> Table:
-    likely = int(logistic(np.array([logit << (_X_BITS - 2)], np.int64))[0])
-    return table_of([TOTAL - likely, likely])
+    return table_of([TOTAL - _likely(logit), _likely(logit)])

@@ -26,40 +26,40 @@ class Grid:
     def __init__(self, step_code: int) -> None:
         self.eighths = step_code - 128
         octave, eighth = divmod(self.eighths, 8)
-        self._factor, self._inverse = EIGHTHS[eighth], INVERSE_EIGHTHS[eighth]
-        self._left = max(0, octave + VALUE_BITS - EIGHTH_BITS)
-        self._right = max(0, EIGHTH_BITS - VALUE_BITS - octave)
-        self._half = (1 << self._right) >> 1
-        self._to_steps = EIGHTH_BITS + VALUE_BITS - MEAN_BITS + octave
+        self.factor, self.inverse = EIGHTHS[eighth], INVERSE_EIGHTHS[eighth]
+        self.left = max(0, octave + VALUE_BITS - EIGHTH_BITS)
+        self.right = max(0, EIGHTH_BITS - VALUE_BITS - octave)
+        self.half = (1 << self.right) >> 1
+        self.to_steps = EIGHTH_BITS + VALUE_BITS - MEAN_BITS + octave
         self.octave = octave
 
     def value(self, code: int) -> int:
         """What a code stands for, -MAX_VALUE … MAX_VALUE."""
-        value = ((code * self._factor << self._left) + self._half) >> self._right
+        value = ((code * self.factor << self.left) + self.half) >> self.right
         return min(max(value, -MAX_VALUE), MAX_VALUE)
 
     def values(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """`value` of each, int64 [n]."""
-        values = ((codes * self._factor << self._left) + self._half) >> self._right
+        values = ((codes * self.factor << self.left) + self.half) >> self.right
         return np.clip(values, -MAX_VALUE, MAX_VALUE)
 
     def sixteenths(self, value: int) -> int:
         """Where a value lies on the grid, in sixteenths of a step."""
-        return value * self._inverse >> self._to_steps
+        return value * self.inverse >> self.to_steps
 
     def sixteenths_of(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """`sixteenths` of each, int64 [n]."""
-        return values * self._inverse >> self._to_steps
+        return values * self.inverse >> self.to_steps
 
     def scaled(self, value: int) -> int:
         """A number as one of steps."""
         shift = EIGHTH_BITS + self.octave
-        return value * self._inverse >> shift if shift >= 0 else value * self._inverse << -shift
+        return value * self.inverse >> shift if shift >= 0 else value * self.inverse << -shift
 
     def ceil(self, hundredths: int) -> int:
         """The smallest code that stands for at least so many hundredths (below 2**17)."""
         wanted = hundredths << max(0, EIGHTH_BITS - self.octave)
-        return -(-wanted // (100 * self._factor << max(0, self.octave - EIGHTH_BITS)))
+        return -(-wanted // (100 * self.factor << max(0, self.octave - EIGHTH_BITS)))
 
 
 def code_filling(gap: int, time_unit: Fraction, grid: Grid, rule: GapRule) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
 
-from sparsecodec_formats.blocks import range_codec, statistics, zstd_codec
+from sparsecodec_formats.blocks import zstd_codec
 from sparsecodec_formats.crc import CHECK_BYTES
+from sparsecodec_formats.errors import DamagedBlocks, FormatError
+from sparsecodec_formats.quantiser import QuantisedEvents, dequantise
+from sparsecodec_formats.table import EventTable
 
-from .reader import RawBlock, Reader
+from .reader import EventCount, RawBlock, Reader
 
 PARTS = ("header", "framing", "times", "vectors", "amplitude")
 
@@ -37,37 +41,67 @@ def spending(fileobj: BinaryIO) -> Spending:
     Parts of a payload share it in proportion to what each takes: under codec 1 by its probabilities, under codec 0 when
     compressed alone.
     """
-    reader = Reader(fileobj)
-    spent = dict.fromkeys(PARTS, 0.0)
-    ideal: dict[str, float] | None = dict.fromkeys(PARTS[2:], 0.0)
-    dims: dict[str, tuple[float, float]] = {}
-    spent["header"] = reader.header_bytes
-    for raw in reader.raw_blocks():
-        if raw.head.codec == range_codec.CODEC:
-            known = statistics.load(reader.header.statistics)
-            bits = range_codec.part_bits(reader.decode(raw), reader.header, known)
-            per_bit = (len(raw.payload) - CHECK_BYTES) / sum(bits.values())
-            for name, n_bits in bits.items():
-                part = name if name in spent else "vectors"
-                spent[part] += n_bits * per_bit
-                if ideal is not None:
-                    ideal[part] += n_bits / 8
-                if part == "vectors":
-                    so_far = dims.get(name, (0.0, 0.0))
-                    dims[name] = so_far[0] + n_bits * per_bit, so_far[1] + n_bits / 8
-        else:
-            ideal = None
-            for part, share in zip(PARTS[2:], _shares(reader, raw), strict=False):
-                spent[part] += share
-    spent["framing"] = reader.position - sum(spent.values())
-    # Cut points are rounded, not shares, so that the parts add up.
-    cuts = np.rint(np.cumsum([0, *spent.values()])).astype(int)
-    return Spending(dict(zip(PARTS, np.diff(cuts).tolist(), strict=True)), ideal, dims)
+    account = _Account(Reader(fileobj))
+    for _ in account.blocks():
+        pass
+    return account.closed()
 
 
-def _shares(reader: Reader, raw: RawBlock) -> list[float]:
-    """Bytes of a payload of codec 0 that go to times, vectors and, where there are any, amplitudes."""
-    reader.decode(raw)  # FormatError where it is damaged
+def read_and_account(fileobj: BinaryIO) -> tuple[EventTable, Spending]:
+    """A whole .sic file as `read` reads it, and its `spending`, in one pass."""
+    reader, count, parts = Reader(fileobj), EventCount(), []
+    account = _Account(reader)
+    for events in account.blocks():
+        count.add(len(events))
+        parts.append(dequantise(reader.header, events))
+    return EventTable.joined(reader.header, parts), account.closed()
+
+
+class _Account:
+    """Sums of what is read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._spent = dict.fromkeys(PARTS, 0.0) | {"header": float(reader.header_bytes)}
+        self._ideal: dict[str, float] | None = dict.fromkeys(PARTS[2:], 0.0)
+        self._dims: dict[str, tuple[float, float]] = {}
+
+    def blocks(self) -> Iterator[QuantisedEvents]:
+        """The blocks of the file, each counted in."""
+        for raw in self._reader.raw_blocks():
+            try:
+                events, bits = self._reader.decode_counting(raw)
+            except FormatError as error:
+                raise DamagedBlocks(f"{raw.place}: {error}") from None
+            if bits is None:
+                self._ideal = None
+                for part, share in zip(PARTS[2:], _shares(raw), strict=False):
+                    self._spent[part] += share
+            else:
+                self._add(raw, bits)
+            yield events
+
+    def _add(self, raw: RawBlock, bits: dict[str, float]) -> None:
+        per_bit = (len(raw.payload) - CHECK_BYTES) / sum(bits.values())
+        for name, n_bits in bits.items():
+            part = name if name in self._spent else "vectors"
+            self._spent[part] += n_bits * per_bit
+            if self._ideal is not None:
+                self._ideal[part] += n_bits / 8
+            if part == "vectors":
+                so_far = self._dims.get(name, (0.0, 0.0))
+                self._dims[name] = so_far[0] + n_bits * per_bit, so_far[1] + n_bits / 8
+
+    def closed(self) -> Spending:
+        """What was spent, when all is read."""
+        self._spent["framing"] = self._reader.position - sum(self._spent.values())
+        # Cut points are rounded, not shares, so that the parts add up.
+        cuts = np.rint(np.cumsum([0, *self._spent.values()])).astype(int)
+        return Spending(dict(zip(PARTS, np.diff(cuts).tolist(), strict=True)), self._ideal, self._dims)
+
+
+def _shares(raw: RawBlock) -> list[float]:
+    """Bytes of a sound payload of codec 0 that go to times, vectors and, where there are any, amplitudes."""
     alone = zstd_codec.column_bytes(raw.payload, raw.head.n_events)
     n_data = len(raw.payload) - zstd_codec.frame_overhead(raw.payload)
     return [n_bytes / sum(alone) * n_data for n_bytes in alone]

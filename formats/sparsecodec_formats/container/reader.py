@@ -130,7 +130,7 @@ class Reader:
                     start_s=float(table.time[first]),
                     n_events=stop - first,
                     n_bytes=raw.head_bytes + len(raw.payload),
-                    table=table.select(slice(first, stop)),
+                    table=table if stop - first == len(table) else table.select(slice(first, stop)),
                 )
 
     def raw_blocks(
@@ -181,13 +181,17 @@ class Reader:
 
     def decode(self, raw: RawBlock) -> QuantisedEvents:
         """The events of a block; FormatError when its payload is damaged."""
+        return self.decode_counting(raw)[0]
+
+    def decode_counting(self, raw: RawBlock) -> tuple[QuantisedEvents, dict[str, float] | None]:
+        """As `decode`, and what the parts of the block take ideally, bits (None: its codec tells no probabilities)."""
         head = raw.head
-        events = decode_block(head.codec, raw.payload, self.header, head.n_events, head.first_time, head.channel)
+        events, bits = decode_block(head.codec, raw.payload, self.header, head.n_events, head.first_time, head.channel)
         last_time = int(events.time_index[-1])
         if window_of(last_time, self.header) != window_of(head.first_time, self.header):
             raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")
         self._order.last_time[head.channel] = last_time
-        return events
+        return events, bits
 
     def _report(self, problem: str, damaged: Damaged) -> None:
         if damaged == "raise":

@@ -158,7 +158,7 @@ class _Salvage:
         try:
             if len(payload) < head.payload_bytes:
                 raise FormatError("the file is cut short in this block")
-            events = decode_block(head.codec, payload, self._header, head.n_events, head.first_time, head.channel)
+            events, _ = decode_block(head.codec, payload, self._header, head.n_events, head.first_time, head.channel)
             if window_of(int(events.time_index[-1]), self._header) != window_of(head.first_time, self._header):
                 raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")
         except FormatError as error:

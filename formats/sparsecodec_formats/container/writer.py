@@ -56,7 +56,7 @@ class Writer:
         cuts = (np.flatnonzero(np.diff(windows)) + 1).tolist()
         for start, stop in zip([0, *cuts], [*cuts, len(events)], strict=True):
             if windows[start] != self._window:
-                self._flush()
+                self.flush()
                 self._window = int(windows[start])
             self._pending.append(events.select(slice(start, stop)))
 
@@ -64,7 +64,7 @@ class Writer:
         """Write what is pending, and the end."""
         if self._closed:
             return
-        self._flush()
+        self.flush()
         self._put(pack_end(self._crc))
         self._closed = True
 
@@ -77,13 +77,14 @@ class Writer:
         if kind is None:
             self.close()
 
-    def _flush(self) -> None:
-        """Write the pending events of a window, channel by channel."""
+    def flush(self) -> None:
+        """Write what is pending, though more of the same window may follow: a window's events are then in more blocks
+        than they need be, and the bytes do depend on the parts, unless one ends where a window does."""
         if not self._pending:
             return
         events = QuantisedEvents.concatenate(self._pending)
         self._pending = []
-        for channel in np.unique(events.channel).tolist():
+        for channel in sorted(set(events.channel.tolist())):
             mine = events.select(events.channel == channel)
             for start in range(0, len(mine), MAX_BLOCK_EVENTS):
                 self._put_block(channel, mine.select(slice(start, start + MAX_BLOCK_EVENTS)))

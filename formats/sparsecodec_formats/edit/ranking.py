@@ -6,6 +6,8 @@ gets wrong of it (as points of a polyline are: Visvalingam & Whyatt 1993), for a
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,24 +76,25 @@ def _polyline(
     return right
 
 
-def _weight(table: EventTable, voices: Voices) -> NDArray[np.float64]:
+def _weight(table: EventTable, voices: Voices, loudest_db: float = -math.inf) -> NDArray[np.float64]:
     """float64 [n]: what an error of an event counts: the more, the louder it is and the longer it sounds."""
     level = np.maximum(level_db(table), -300.0)
-    loud = np.clip((level - level.max(initial=-300.0) + LOUD_DB[0]) / LOUD_DB[1], LEAST, 1.0)
+    loud = np.clip((level - level.max(initial=max(loudest_db, -300.0)) + LOUD_DB[0]) / LOUD_DB[1], LEAST, 1.0)
     return loud * np.clip(voices.sounding_s, *SOUNDS_S)
 
 
 def removal_order(
-    table: EventTable, importance: NDArray[np.floating] | None = None
+    table: EventTable, importance: NDArray[np.floating] | None = None, loudest_db: float = -math.inf
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(rows int64 [n], the one that is missed least first; cost float64 [n], ascending, of each one's going after those
     before; at least that of any beside it that went before, and so made it cheaper).
 
     Costs are squared vector units of the spectrum times seconds. importance: float [n], a factor of what each event's
-    loss counts; None for 1. For presets that tell links.
+    loss counts; None for 1. loudest_db: of what else sounds, of which the table is a part. For presets that tell links.
     """
     voices = Voices.of(table)
-    line = _Lines(table, layout_of(table.header), voices, np.ones(len(table)) if importance is None else importance)
+    importance = np.ones(len(table)) if importance is None else importance
+    line = _Lines(table, layout_of(table.header), voices, importance, loudest_db)
     gone, costs = [], []
     while len(line.left):
         rows = line.least()
@@ -113,16 +116,17 @@ class _Lines:
         layout: Layout,
         voices: Voices,
         importance: NDArray[np.floating],
+        loudest_db: float,
     ) -> None:
         order, n = voices.order, len(table)
         level = np.maximum(level_db(table)[order], -300.0)
-        below = level - level.max(initial=-300.0)
+        below = level - level.max(initial=max(loudest_db, -300.0))
         pitch = layout.physical(table, "f0_semitones")[order] * PITCH_UNITS
         shape = table.vector[order][:, layout.dim("shape_0").index :].astype(np.float64)
         self._numbers = np.column_stack([level / layout.dim("level_db").scale, pitch, shape])
         self._time = table.time[order]
         self._voice = voices.number[order]
-        self._weight = (_weight(table, voices) * importance)[order]
+        self._weight = (_weight(table, voices, loudest_db) * importance)[order]
         self._lost = self._weight * ENDS * np.maximum(below + AUDIBLE_DB, 0.0) ** 2
         self._lost *= np.where(layout.tones(table.vector)[order], TONE, 1.0)
         # sums over the events before each, so that those of any stretch are a difference

@@ -61,8 +61,7 @@ def notes_of(table: EventTable) -> list[Note]:
     if not voices.linked:
         return []
     tone = layout_of(table.header).tones(table.vector)
-    runs = [run for run in voices.runs if not tone[run[0]]]
-    found = [note for note in _notes(table, voices, runs) if note is not None]
+    found = [note for note in _notes(table, voices, voices.runs_from(~tone)) if note is not None]
     return sorted(found, key=lambda note: (note.onset_s, note.event))
 
 
@@ -108,26 +107,34 @@ def _notes(table: EventTable, voices: Voices, runs: Sequence[NDArray[np.int64]])
     layout = layout_of(table.header)
     midi, level, drums = _midi(table, layout), _loudness_db(table, layout), _drums(table, layout)
     onset_s, offset_s = _times(table, layout, voices)
-    out: list[Note | None] = []
-    for run in runs:
-        first, last = int(run[0]), int(run[-1])
+
+    def pitch(run: NDArray[np.int64]) -> float:
+        """nan where there is none."""
+        if len(run) == 1:
+            return float(midi[run[0]])
         pitched = run[np.isfinite(midi[run])]
-        loudest_db = float(level[run].max())
-        if not len(pitched) or loudest_db == -math.inf or onset_s[first] >= table.duration_s:
-            out.append(None)
-            continue
-        out.append(
-            Note(
-                onset_s=float(onset_s[first]),
-                offset_s=max(float(onset_s[first]), min(float(offset_s[last]), table.duration_s)),
-                midi=_median(midi[pitched], offset_s[pitched] - onset_s[pitched]),
-                velocity=min(max(1 - loudest_db / SOFTEST_DB, 0.0), 1.0),
-                drum=drums[first],
-                channel=int(table.channel[first]),
-                event=first,
-            )
-        )
-    return out
+        return _median(midi[pitched], offset_s[pitched] - onset_s[pitched]) if len(pitched) else math.nan
+
+    if not runs:
+        return []
+    lengths = np.array([len(run) for run in runs])
+    rows, starts = np.concatenate(runs), np.cumsum(lengths) - lengths
+    first, last = rows[starts], rows[starts + lengths - 1]
+    columns = {
+        "onset_s": onset_s[first],
+        "offset_s": np.maximum(onset_s[first], np.minimum(offset_s[last], table.duration_s)),
+        "midi": np.array([pitch(run) for run in runs]),
+        "velocity": np.clip(1 - np.maximum.reduceat(level[rows], starts) / SOFTEST_DB, 0.0, 1.0),
+        "channel": table.channel[first],
+        "event": first,
+    }
+    sounds = (np.maximum.reduceat(level[rows], starts) > -math.inf) & (onset_s[first] < table.duration_s)
+    is_note = sounds & np.isfinite(columns["midi"])
+    fields = (dict(zip(columns, of, strict=True)) for of in zip(*(c.tolist() for c in columns.values()), strict=True))
+    return [
+        Note(**of, drum=drums[of["event"]]) if is_one else None
+        for of, is_one in zip(fields, is_note.tolist(), strict=True)
+    ]
 
 
 def _midi(table: EventTable, layout: Layout) -> Floats:
@@ -155,10 +162,10 @@ def _drums(table: EventTable, layout: Layout) -> list[Drum | None]:
         layout.dim(name).heard(table.vector) for name in ("f0_semitones", "noise_db", "noise_decay_log2_s")
     )
     f0_hz, noise_t60_s = 110 * np.exp2(semitones / 12), np.exp2(noise_t60)
-    return [
-        None if pitched[i] else drum_of(float(f0_hz[i]), float(noise_db[i]), float(noise_t60_s[i]))
-        for i in range(len(table))
-    ]
+    drums: list[Drum | None] = [None] * len(table)
+    for i in np.flatnonzero(~pitched).tolist():
+        drums[i] = drum_of(float(f0_hz[i]), float(noise_db[i]), float(noise_t60_s[i]))
+    return drums
 
 
 def _times(table: EventTable, layout: Layout, voices: Voices) -> tuple[Floats, Floats]:

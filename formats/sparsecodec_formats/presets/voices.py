@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_formats.header import MAX_CHANNELS
 from sparsecodec_formats.table import EventTable
 
 from . import layout_of
@@ -23,6 +24,10 @@ LONGEST_LINK_S = 10.0
 """No link reaches over a longer gap: a file that says otherwise must not fill a decoder's memory."""
 NEAREST_SEMITONES = 1.5
 """Where links go by pitch, none reaches over a larger step."""
+LONGEST_NOTE_LINK_S = 2.0
+"""Nor over a longer gap."""
+NOTE_WINDOW_S = 60
+"""Nor from one window of so many seconds into the next, so that what is heard never depends on all that was before."""
 TONE_SOUNDS = 3 / 8
 """Area under the square of a Hann window, of its length."""
 WHOLE_SHARE = 0.9
@@ -95,7 +100,20 @@ class Voices:
     @property
     def runs(self) -> list[Rows]:
         """The rows of each voice, in order of time."""
-        return np.split(self.order, np.flatnonzero(self.begins[self.order]))[1:]
+        return self.runs_from(self.begins)
+
+    @property
+    def chains(self) -> list[Rows]:
+        """The rows of each voice of several events, in order of time."""
+        return self.runs_from(self.begins & ~self.ends)
+
+    def runs_from(self, which: NDArray[np.bool_]) -> list[Rows]:
+        """As `runs`, of the voices whose first event is among `which`, bool [n]."""
+        starts = np.flatnonzero(self.begins[self.order])
+        stops = np.append(starts[1:], len(self.order))
+        wanted = which[self.order[starts]]
+        places = zip(starts[wanted].tolist(), stops[wanted].tolist(), strict=True)
+        return [self.order[start:stop] for start, stop in places]
 
     @property
     def next_s(self) -> Floats:
@@ -137,11 +155,12 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     semitones = layout.dims["f0_semitones"].heard(table.vector)
     wants = (says <= BEGINS_ABOVE) & ~tone
     before = np.full(n, -1)
-    latest: dict[int, list[int]] = {}  # of each note that a channel has begun, its last event
     place = _samples(table, layout)
-    for row in np.flatnonzero(~tone).tolist():
-        notes = latest.setdefault(int(table.channel[row]), [])
-        notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_LINK_S * layout.sample_rate]
+    window = place // (NOTE_WINDOW_S * layout.sample_rate) * MAX_CHANNELS + table.channel
+    latest: dict[int, list[int]] = {}  # of each note that a channel has begun in a window, its last event
+    for row in np.flatnonzero(~tone & np.isin(window, window[wants])).tolist():
+        notes = latest.setdefault(int(window[row]), [])
+        notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_NOTE_LINK_S * layout.sample_rate]
         step = np.abs(semitones[notes] - semitones[row])
         if wants[row] and len(notes) and step.min() <= NEAREST_SEMITONES:
             nearest = len(notes) - 1 - int(step[::-1].argmin())  # of equals, the note that was heard last

@@ -154,6 +154,33 @@ class Library:
         out[rows] = values
         return out
 
+    def taken(self, x: Array, rows: Array) -> Array:
+        """x[rows], rows int64 [k], in any order and any number of times."""
+        return x[rows]
+
+    def as_real(self, x: Array) -> Array:
+        """complex64 [..., k] as float32 [..., 2 k]: the parts of each number beside each other."""
+        return np.ascontiguousarray(x).view(np.float32)
+
+    def split(self, x: Array, sizes: Sequence[int], axis: int = 0) -> list[Array]:
+        """As the function of this name."""
+        ends = np.cumsum(sizes).tolist()
+        before = (slice(None),) * axis
+        return [x[(*before, slice(end - size, end))] for end, size in zip(ends, sizes, strict=True)]
+
+    # parts of a sound; numpy writes into the array that is given
+
+    def scaled(self, x: Array, start: int, factor: Array) -> Array:
+        """x [n] with its values from `start` on, as many as there are factors, times these."""
+        x[start : start + len(factor)] *= factor
+        return x
+
+    def with_parts(self, x: Array, places: Sequence[int], parts: Sequence[Array]) -> Array:
+        """x [n] plus parts, each from its place on."""
+        for place, part in zip(places, parts, strict=True):
+            x[place : place + len(part)] += part
+        return x
+
     # Fourier
 
     def rfft(self, x: Array, n: int | None = None) -> Array:
@@ -239,6 +266,25 @@ class _Torch(Library):
     def replaced(self, x: Array, rows: Array, values: Array) -> Array:
         return x.index_copy(0, rows, values)
 
+    def taken(self, x: Array, rows: Array) -> Array:
+        return x.index_select(0, self._module.as_tensor(rows, device=x.device))
+
+    def as_real(self, x: Array) -> Array:
+        return self._module.view_as_real(x).flatten(-2)
+
+    def split(self, x: Array, sizes: Sequence[int], axis: int = 0) -> list[Array]:
+        return list(x.split(list(sizes), axis))  # whose gradients are put together once
+
+    def scaled(self, x: Array, start: int, factor: Array) -> Array:
+        end = start + len(factor)
+        before, part, after = x.split([start, len(factor), len(x) - end])
+        return self._module.cat([before, part * factor, after])
+
+    def with_parts(self, x: Array, places: Sequence[int], parts: Sequence[Array]) -> Array:
+        from ._torch_parts import WithParts
+
+        return WithParts.apply(x, tuple(places), *parts)
+
     def rfft(self, x: Array, n: int | None = None) -> Array:
         return self._module.fft.rfft(x, n)
 
@@ -264,7 +310,6 @@ def _torch() -> Library:
     return _Torch(torch)
 
 
-def split(x: Array, sizes: Sequence[int]) -> list[Array]:
-    """x cut along axis 0 in parts of these sizes, which add up to its length."""
-    ends = np.cumsum(sizes).tolist()
-    return [x[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+def split(x: Array, sizes: Sequence[int], axis: int = 0) -> list[Array]:
+    """x cut along an axis in parts of these sizes, which add up to its length."""
+    return library_of(x).split(x, sizes, axis)

@@ -27,16 +27,16 @@ def _lowpass(rate: int) -> NDArray[np.float64]:
     return taps / taps.sum()
 
 
-def split(blocks: Iterable[Block], rate: int) -> Iterator[tuple[Block, Block]]:
+def split(blocks: Iterable[Block], rate: int, *, quick: bool = False) -> Iterator[tuple[Block, Block]]:
     """Blocks float32 [m, channels] at `rate` Hz, at most HIGHEST_RATE → (block, infrasound in it), float32
-    [k, channels] both, of some 2 s each.
+    [k, channels] both, of some 2 s each; if it is to be quick, of at most 1.1 s, which takes more work.
 
     The result does not depend on how the stream is cut in blocks. Beyond its ends the stream is taken to go on as its
     mirror image, so that DC has no edges.
     """
     taps = _lowpass(rate)
     reach = len(taps) // 2
-    fft_size = 1 << max(8, 8 * reach).bit_length()
+    fft_size = 1 << max(8, (4 if quick else 8) * reach).bit_length()
     size = fft_size - 2 * reach
     response = np.fft.rfft(taps, fft_size)
     held: Block | None = None

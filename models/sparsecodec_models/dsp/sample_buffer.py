@@ -16,11 +16,12 @@ class SampleBuffer:
     Attribute end: samples of the stream so far.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, first: int = 0) -> None:
+        """first: place in the stream of the first sample to come."""
         self._device = device
         self._samples = np.zeros(0, np.float32)
-        self._first = 0  # place in the stream of self._samples[0]
-        self.end = 0
+        self._first = first  # place in the stream of self._samples[0]
+        self.end = first
 
     def append(self, block: NDArray[np.float32], at_once: int) -> Iterator[None]:
         """Take float32 [n], in parts of at most `at_once` samples; there is time to look after each."""

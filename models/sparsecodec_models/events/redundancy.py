@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sparsecodec_formats.presets import layout_of
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.codec import Codec
+from sparsecodec_models.renderer import Renderer
 
 from .sounds import EventSound, event_sounds, event_spans
 
@@ -48,7 +48,7 @@ class Redundancy:
         return float((np.abs(self.correlation) > threshold).sum()) / max(1, self.n_events)
 
 
-def redundancy(codec: Codec, table: EventTable, threshold: float = THRESHOLD) -> Redundancy:
+def redundancy(codec: Renderer, table: EventTable, threshold: float = THRESHOLD) -> Redundancy:
     """How much events repeat each other.
 
     The sound of an event is what it adds to the decoded recording, at the model's rate, from the first to the last

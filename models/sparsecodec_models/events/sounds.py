@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.codec import Codec, Spans
+from sparsecodec_models.renderer import Renderer, Spans
 
 from .lanes import pack_lanes
 
@@ -31,18 +31,18 @@ class EventSound:
 
 
 def event_sounds(
-    codec: Codec, table: EventTable, *, sample_rate: int | None = None, seed: int | None = None
+    codec: Renderer, table: EventTable, *, sample_rate: int | None = None, seed: int | None = None
 ) -> Iterator[EventSound]:
     """The sound of every event, in the table's order, cut to the length of the recording.
 
     sample_rate: of the sounds and their starts, Hz; default, the model's. seed: of the noise; default, the file's.
-    SicError as from `Codec.decode`.
+    SicError as from `Renderer.decode`.
 
     Decoding is linear in the amplitudes, so an event's sound is what is decoded when all others have amplitude 0 (they
     keep their place, so that a linked event goes on from where the one before it was). Events that do not sound at the
     same time are decoded together and cut apart: a table costs as many decodings as events sound at once, and events of
     amplitude 0 next to nothing. Memory for sounds does not grow with the table, if the codec tells where events are
-    silent (`Codec.event_spans`); if not, each event is decoded over the whole recording.
+    silent (`Renderer.event_spans`); if not, each event is decoded over the whole recording.
     """
     rate = codec.model_rate if sample_rate is None else sample_rate
     first, last = event_spans(codec, table, rate)
@@ -62,7 +62,7 @@ def event_sounds(
         begin = end
 
 
-def event_spans(codec: Codec, table: EventTable, sample_rate: int | None = None) -> Spans:
+def event_spans(codec: Renderer, table: EventTable, sample_rate: int | None = None) -> Spans:
     """Samples at a rate (Hz; default, the model's) outside of which an event is silent; within the recording.
 
     Empty for an event of amplitude 0.
@@ -102,7 +102,7 @@ def _runs(lane: list[int], first: NDArray[np.int64], last: NDArray[np.int64]) ->
 
 
 def _apart(
-    codec: Codec,
+    codec: Renderer,
     table: EventTable,
     rows: list[int],
     first: NDArray[np.int64],

@@ -1,4 +1,4 @@
-"""The `music` preset as a codec: audio → notes → audio, both as streams."""
+"""The `music` preset as a codec: audio → notes, as a stream; the way back is its renderer's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
@@ -17,12 +16,13 @@ from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
-from sparsecodec_models.codec import Codec, RateTarget, Spans, samples_at_once
+from sparsecodec_models.codec import Codec, RateTarget
+from sparsecodec_models.dsp.arrays import Array
 from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
-from sparsecodec_models.music.synthesis.channels import channel_sounds, span_of
 
 from .config import PRESET
 from .model import MusicModel
+from .renderer import MusicRenderer
 
 EFFORT_ITERATIONS = (0, 4, 8, 16, 30, 42, 60, 80, 110, 150)  # of the fit
 
@@ -40,6 +40,10 @@ class MusicCodec(Codec):
         self.device = torch.device(device)
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.weights_hash = weights_hash
+        like: Array = np.zeros(0) if self.device.type == "cpu" else torch.empty(0, device=self.device)
+        self.renderer = MusicRenderer(
+            self.model.decoder.arrays, self.parameters(), weights_hash=weights_hash, like=like
+        )
         self.model_rate = model.config.decoder.sample_rate
         self.step = (nearest_step(2.0 ** (DEFAULT_EIGHTH / 8)),) * model.config.decoder.vector_dims
 
@@ -51,33 +55,7 @@ class MusicCodec(Codec):
     def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
         return cls(MusicModel.drawn(seed), device=device)
 
-    def event_spans(self, table: EventTable) -> Spans:
-        """While an event's partials or its noise are heard, with its room."""
-        first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-        for parts in channel_sounds(self.model.decoder, table, self.event_samples(table), seed=0):
-            for rows, sound in parts:
-                first[rows], last[rows] = sound.spans()
-        return first, last
-
-    @torch.no_grad()
-    def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
-        controls = self.model.decoder.controls(torch.tensor(table.vector, device=self.device))
-        pitched: NDArray[np.bool_] = controls.pitched.cpu().numpy()
-        return pitched
-
     def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
         if target.snr_stop_db is not None:
             raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
-
-    @torch.no_grad()
-    def _synthesise(
-        self, table: EventTable, start: int, stop: int, seed: int
-    ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        time = self.event_samples(table)
-        channels = list(channel_sounds(self.model.decoder, table, time, seed, table.amplitude))
-        most = samples_at_once(table.header.channels)
-        for at in range(start, stop, most):
-            size = min(most, stop - at)
-            out = torch.stack([span_of(parts, at, size) for parts in channels], 1)
-            yield out.cpu().numpy(), at + size >= stop

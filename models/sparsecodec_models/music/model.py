@@ -24,6 +24,22 @@ class ModelConfig:
     decoder: MusicConfig = field(default_factory=MusicConfig)
 
 
+class DecoderWeights(nn.Module):
+    """The numbers of a `MusicDecoder` as parameters, by the names that they have in weights files."""
+
+    def __init__(self, config: MusicConfig) -> None:
+        super().__init__()
+        self.config = config
+        plain = MusicDecoder.plain(config)
+        self.shape_mean = nn.Parameter(torch.tensor(plain.shape_mean))
+        self.shape_basis = nn.Parameter(torch.tensor(plain.shape_basis))
+
+    @property
+    def arrays(self) -> MusicDecoder:
+        mean, basis = (x.detach().cpu().numpy() for x in (self.shape_mean, self.shape_basis))
+        return MusicDecoder(self.config, mean, basis)
+
+
 class MusicModel(nn.Module):
     """Note finder and decoder of one config."""
 
@@ -31,7 +47,7 @@ class MusicModel(nn.Module):
         super().__init__()
         self.config = config or ModelConfig()
         self.encoder = NoteFinder(self.config.finder)
-        self.decoder = MusicDecoder(self.config.decoder)
+        self.decoder = DecoderWeights(self.config.decoder)
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""The `reference` preset as a codec: how it finds events, and how it sounds them.
+"""The `reference` preset as a codec: how it finds events; the way back is its renderer's.
 
 Analysis as in `removal.py` with the encoder's arg-max (Vinyard 2025, arXiv 2505.05654); no weights are
 shipped, so without a file the weights are drawn from a seed and the sound is noise shaped by chance.
@@ -12,7 +12,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats.edit import keep_bytes
@@ -21,16 +20,16 @@ from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
-from sparsecodec_models.codec import Codec, RateTarget, Spans
+from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
 
 from .config import PRESET, ReferenceConfig
 from .decoder import draw_noise
 from .encoder import magnitudes
 from .model import ReferenceModel
+from .renderer import ReferenceRenderer
 
 NOMINAL_STEP = 0.02  # the range that weights are drawn from; training has yet to find steps of its own
-RENDER_BATCH = 4  # events rendered at once: about 40 MiB at the published sizes
 
 
 class ReferenceCodec(Codec):
@@ -42,6 +41,7 @@ class ReferenceCodec(Codec):
 
     name = PRESET
     model: ReferenceModel
+    renderer: ReferenceRenderer
     default_effort = 0
 
     def __init__(
@@ -62,6 +62,9 @@ class ReferenceCodec(Codec):
         self.config: ReferenceConfig = self.model.config
         self.weights_hash = weights_hash
         self.device = torch.device(device)
+        self.renderer = ReferenceRenderer(
+            self.model.decoder, self.parameters(), weights_hash=weights_hash, device=self.device
+        )
         self.model_rate = self.config.sample_rate
         self.time_unit = Fraction(self.config.hop, self.config.sample_rate)
         self.step = (nearest_step(NOMINAL_STEP),) * self.config.vector_dims
@@ -78,10 +81,6 @@ class ReferenceCodec(Codec):
         """The codec of a safetensors file's bytes; SicError when they are not this preset's weights."""
         return cls(ReferenceModel.from_bytes(data), weights_hash=weights.hash_of(data), device=device)
 
-    def event_spans(self, table: EventTable) -> Spans:
-        time = self.event_samples(table)
-        return time - self.config.hop, time + self.config.window
-
     def removal(self, events_per_half: float, snr_stop_db: float | None = None, seed: int = 0) -> StreamingRemoval:
         """The analysis of one mono stream at the model's rate, to be watched event by event."""
         config = self.config
@@ -93,7 +92,7 @@ class ReferenceCodec(Codec):
 
         @torch.inference_mode()
         def render(proposal: Proposal, rank: int) -> Tensor:
-            samples = self._render(proposal.vector[None], draw_noise(seed, [rank], config.envelope_samples))
+            samples = self.renderer.sounds(proposal.vector[None], draw_noise(seed, [rank], config.envelope_samples))
             return proposal.amplitude * self.model.decoder.spectrograms(samples)[0]
 
         return StreamingRemoval(
@@ -136,39 +135,3 @@ class ReferenceCodec(Codec):
         )
         n_bytes = target.n_bytes(header)
         return table if n_bytes is None else keep_bytes(table, n_bytes)
-
-    def _synthesise(
-        self, table: EventTable, start: int, stop: int, seed: int
-    ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        hop, window = self.config.hop, self.config.window
-        block = window // 2
-        onset = self.event_samples(table)
-        rank = table.rank_in_channel()
-        pending = np.flatnonzero((onset + window > start) & (onset - hop < stop) & (table.amplitude > 0))
-        # sums from `at` - hop on; what began before the span is added to the first block, without its past
-        total = np.zeros((2 * hop + window + block, table.header.streams), dtype=np.float32)
-        at = start
-        while at < stop:
-            # an event may sound up to one hop before its frame
-            n_ready = int(np.searchsorted(onset[pending], at + block + hop))
-            for batch in np.split(pending[:n_ready], range(RENDER_BATCH, n_ready, RENDER_BATCH)):
-                if not len(batch):
-                    continue
-                noise = draw_noise(seed, [int(r) for r in rank[batch]], self.config.envelope_samples)
-                vector = torch.from_numpy(table.vector[batch].copy()).to(self.device)
-                sounds = self._render(vector, noise).cpu().numpy() * table.amplitude[batch, None]
-                for sound, begin, channel in zip(sounds, onset[batch] - at, table.channel[batch], strict=True):
-                    part, place = sound[max(0, -int(begin)) :], max(0, int(begin))
-                    total[place : place + len(part), channel] += part
-            pending = pending[n_ready:]
-            ends = at + block >= stop
-            yield total[hop : hop + min(block, stop - at)].copy(), ends
-            total[:-block] = total[block:]
-            total[-block:] = 0
-            at += block
-
-    @torch.inference_mode()
-    def _render(self, vector: Tensor, noise: NDArray[np.float32]) -> Tensor:
-        """float32 [n, dims], [n, envelope_samples] → [n, hop + window], at unit height."""
-        samples: Tensor = self.model.decoder(vector, torch.from_numpy(noise).to(self.device))
-        return samples

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from sparsecodec_models.weights import config_of
 
 PRESET = "speech"
 
@@ -29,6 +33,21 @@ class SpeechConfig:
     pitch_bins_per_octave: int = 32
     channels: int = 192
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
+
+    @staticmethod
+    def of_fields(fields: Mapping[str, Any]) -> SpeechConfig:
+        """Of `dataclasses.asdict` of a config, through JSON or not; ValueError where it is none."""
+        return config_of(SpeechConfig, fields, free=("channels", "dilations"))
+
+    @property
+    def coefficients(self) -> int:
+        """Dims of a vector that are not named."""
+        return self.vector_dims - self.named_dims
+
+    @property
+    def outputs(self) -> int:
+        """What the decoder's first map gives: levels and voicing."""
+        return self.bands + self.voice_bands
 
     @property
     def pitch_max_hz(self) -> float:

@@ -33,7 +33,7 @@ class SpeechModel(nn.Module):
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> SpeechModel:
         """A new model of the config whose `dataclasses.asdict` this is, through JSON or not."""
-        return SpeechModel(weights.config_of(SpeechConfig, fields, free=("channels", "dilations")))
+        return SpeechModel(SpeechConfig.of_fields(fields))
 
     @staticmethod
     def drawn(seed: int, config: SpeechConfig | None = None) -> SpeechModel:

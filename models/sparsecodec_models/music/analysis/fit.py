@@ -11,7 +11,7 @@ from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
-from sparsecodec_models.music.synthesis.noise import noise_bands
+from sparsecodec_models.music.synthesis.noise import NoiseBlocks
 from sparsecodec_models.music.synthesis.samples import render
 
 RESOLUTIONS = ((256, 24), (512, 48), (1024, 80), (2048, 80), (4096, 120))  # (window in samples, mel bands)
@@ -63,7 +63,7 @@ def refine(
     rates = rate.expand_as(vector).clone()
     rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
     distance = sound_distance(target, decoder.config.sample_rate)
-    noise = noise_bands(seed, 0, 0, len(target), decoder.config, target.device)  # once for all iterations
+    noise = NoiseBlocks.drawn(seed, 0, 0, len(target), decoder.config, target)  # once for all iterations
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)

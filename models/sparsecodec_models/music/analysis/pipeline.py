@@ -30,7 +30,7 @@ from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.model import MusicModel
 from sparsecodec_models.music.network.features import NoteFeatures
 from sparsecodec_models.music.network.picking import Note, pick_notes
-from sparsecodec_models.music.synthesis.channels import channel_sounds
+from sparsecodec_models.music.synthesis.channels import TableSound
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.samples import NoteSound
 
@@ -78,7 +78,7 @@ def analyse(
     done = 1.0 if target.bitrate_kbps is None else NOTES_SHARE
     for stretches in cut(audio.blocks(0.0, done), rate, BEFORE_S, AFTER_S):
         for channel, stretch in enumerate(stretches):
-            earlier = _still_heard(model.decoder, notes[channel], stretch) if iterations else None
+            earlier = _still_heard(model.decoder.arrays, notes[channel], stretch) if iterations else None
             notes[channel].append(_notes_of(model, features, stretch, earlier, iterations, fit_step, header.seed))
     table = _table(header, notes, rate)
     if target.events_per_second is not None:
@@ -124,7 +124,7 @@ def _still_heard(
     vector, time = (torch.cat(column) for column in zip(*notes[-LAST_STRETCHES:], strict=True))
     before = torch.argsort(time, stable=True)
     before = before[time[before] < stretch.first]
-    sound = NoteSound(decoder, vector[before], time[before], seed=0)
+    sound = NoteSound(decoder, vector[before], time[before].cpu().numpy(), seed=0)
     if not (sound.spans()[1] > stretch.first).any():
         return None
     return sound.samples(stretch.first, len(stretch.samples))
@@ -141,7 +141,7 @@ def _notes_of(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Vectors float32 [n, 32] and times int64 [n], samples of the recording, of the notes that begin in it. earlier:
     what is heard there of notes that began before."""
-    decoder = model.decoder
+    decoder = model.decoder.arrays
     found = pick_notes(model.encoder.listen(stretch.samples, features))
     measured = measure(stretch.samples, *_columns(found), decoder)
     vector, time = vectors_of(measured, decoder)
@@ -168,17 +168,19 @@ def _notes_of(
 def _with_tones(model: MusicModel, table: EventTable, audio: ModelRateAudio, most: int, n_bytes: int) -> EventTable:
     """A table with the tones that take most of what its notes leave over, as many as n_bytes hold. most: that are
     looked for."""
-    decoder, step = model.decoder, table.header.step[0]
+    decoder, step = model.decoder.arrays, table.header.step[0]
     rate, channels = decoder.config.sample_rate, table.header.streams
     place = np.round(table.time * rate).astype(np.int64)
-    sounds = [parts[0][1] for parts in channel_sounds(decoder, table, place, table.header.seed)]
+    like = torch.empty(0, device=model.device)
+    sounds = TableSound(decoder, table, place, table.header.seed, like=like).notes
     found: list[list[Tones]] = [[] for _ in range(channels)]
     for stretches in cut(audio.blocks(NOTES_SHARE, 1.0), rate, BESIDE_TONES_S, BESIDE_TONES_S):
         for channel, (stretch, notes) in enumerate(zip(stretches, sounds, strict=True)):
             target, length = torch.from_numpy(stretch.samples).to(model.device), len(stretch.samples)
             left = remainder(target, notes.samples(stretch.first, length))
             if found[channel]:
-                left = left - tones_sound(decoder, found[channel][-1]).samples(stretch.first, length)
+                taken = tones_sound(decoder, found[channel][-1]).samples(stretch.first, length)
+                left = left - torch.from_numpy(taken).to(left.device)
             share = (stretch.end - stretch.begin) / rate / (table.duration_s * channels)
             count = math.ceil(most * share)
             found[channel].append(pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config))

@@ -34,7 +34,7 @@ def fit_shape_map(recordings: Sequence[MeasuredNotes], decoder: MusicDecoder) ->
     points, coefficients = decoder.config.partial_points, len(decoder.shape_basis)
     notes = _observations(recordings, decoder)
     size = notes[0][0].shape[1]
-    mean = decoder.shape_mean.detach().double().numpy().copy()
+    mean = decoder.shape_mean.astype(np.float64)
     covariance = _smooth(points, size)
     for _ in range(_ROUNDS):
         precision = np.linalg.inv(covariance)

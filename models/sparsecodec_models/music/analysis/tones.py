@@ -60,8 +60,7 @@ class Tones:
 
 
 def tones_sound(decoder: MusicDecoder, tones: Tones) -> ToneSound:
-    device = decoder.shape_mean.device
-    return ToneSound(decoder, *(torch.as_tensor(x, device=device) for x in (tones.vector, tones.time)))
+    return ToneSound(decoder, tones.vector, tones.time)
 
 
 @torch.no_grad()

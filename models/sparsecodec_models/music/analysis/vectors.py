@@ -10,7 +10,7 @@ from torch import Tensor
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import F0_REFERENCE_HZ, NAMED, MusicDecoder, partial_points_hz
-from sparsecodec_models.music.synthesis.samples import band_power
+from sparsecodec_models.music.synthesis.noise import band_power
 
 from .measured import MeasuredNotes
 
@@ -28,7 +28,7 @@ def vectors_of(measured: MeasuredNotes, decoder: MusicDecoder) -> tuple[Tensor, 
     time = _samples(measured, decoder)
     vector = np.zeros((len(measured), decoder.config.vector_dims))
     vector[:, : decoder.config.named_dims] = named_dims(measured)
-    mean, basis = (p.detach().cpu().double().numpy() for p in (decoder.shape_mean, decoder.shape_basis))
+    mean, basis = (x.astype(np.float64) for x in (decoder.shape_mean, decoder.shape_basis))
     vector[:, decoder.config.named_dims :] = shape_coefficients(measured, mean, basis, decoder)
     order = by_time(measured, decoder)
     return torch.tensor(vector[order], dtype=torch.float32), torch.from_numpy(time[order])
@@ -98,7 +98,7 @@ def observed_shape(measured: MeasuredNotes, decoder: MusicDecoder) -> tuple[Floa
     seen = np.minimum(1.0, 4.0 * measured.partial_weight) + 0.02 * (measured.partial_weight > 0)
     heard = 10.0 ** (np.clip(partial - loudest, -DEPTH_DB, 0.0) / 60.0)
     heard = np.where(measured.partial_db < loudest - DEPTH_DB, 0.1 * heard, heard)  # all that is known: not more
-    noise = measured.noise_band_db - 10.0 * np.log10(band_power(config).diagonal().numpy())
+    noise = measured.noise_band_db - 10.0 * np.log10(band_power(config).diagonal())
     noise = np.maximum(noise, noise.max(1, keepdims=True) - DEPTH_DB)
     audible = np.clip((measured.noise_db - _AUDIBLE_NOISE_DB) / 40.0, 0.02, 1.0)[:, None]
     prominent = 10.0 ** ((noise - noise.max(1, keepdims=True)) / 60.0)

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.presets.layout import NOTE_ABOVE, TONE_BELOW
 from sparsecodec_formats.presets.voices import BEGINS_ABOVE
+from sparsecodec_models.dsp.arrays import Array, library_of
 from sparsecodec_models.dsp.room import room_gain
 from sparsecodec_models.music.config import PRESET, MusicConfig
 
 F0_REFERENCE_HZ = 110.0
 NAMED = tuple(LAYOUTS[PRESET].dims)[:16]
 LEAST_DB, MOST_DB = -120.0, 60.0  # of the spectra's points
+_RANGES = tuple(
+    np.array([getattr(LAYOUTS[PRESET].dims[name], field) for name in NAMED])
+    for field in ("scale", "offset", "low", "high")
+)
 
 
 @dataclass(frozen=True)
@@ -44,86 +48,85 @@ class MusicControls:
     noise_band_db      float32 [n, B]   level of noise per band, dB, likewise
     """
 
-    level_db: Tensor
-    attack_s: Tensor
-    decay_low_s: Tensor
-    decay_high_s: Tensor
-    duration_s: Tensor
-    release_s: Tensor
-    f0_semitones: Tensor
-    inharmonicity: Tensor
-    vibrato_semitones: Tensor
-    vibrato_hz: Tensor
-    noise_db: Tensor
-    noise_decay_s: Tensor
-    pitched: Tensor
-    tone: Tensor
-    begins: Tensor
-    room_gain: Tensor
-    phase_cycles: Tensor
-    partial_db: Tensor
-    noise_band_db: Tensor
+    level_db: Array
+    attack_s: Array
+    decay_low_s: Array
+    decay_high_s: Array
+    duration_s: Array
+    release_s: Array
+    f0_semitones: Array
+    inharmonicity: Array
+    vibrato_semitones: Array
+    vibrato_hz: Array
+    noise_db: Array
+    noise_decay_s: Array
+    pitched: Array
+    tone: Array
+    begins: Array
+    room_gain: Array
+    phase_cycles: Array
+    partial_db: Array
+    noise_band_db: Array
 
-    def __getitem__(self, index: Tensor | slice) -> MusicControls:
+    def __getitem__(self, index: Array | slice) -> MusicControls:
         return MusicControls(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def __len__(self) -> int:
         return len(self.level_db)
 
     @property
-    def f0_hz(self) -> Tensor:
+    def f0_hz(self) -> Array:
         """float64 [n]."""
-        return F0_REFERENCE_HZ * torch.exp2(self.f0_semitones / 12.0)
+        return F0_REFERENCE_HZ * library_of(self.f0_semitones).exp2(self.f0_semitones / 12.0)
 
 
-class MusicDecoder(nn.Module):
+@dataclass(frozen=True)
+class MusicDecoder:
     """Maps vectors to controls. The first 16 dims are affine images of the physical controls
     (`sparsecodec_formats.presets`); the rest are coefficients of `shape_basis`, a linear map to the levels of partials
     and of noise bands, dB.
 
-    Until weights are loaded, the coefficients are those of two cosine transforms: 11 of the partials' curve, 5 of the
-    bands'.
+    shape_mean: float32 [P + B]; shape_basis: float32 [16, P + B].
     """
 
-    scale: Tensor
-    offset: Tensor
-    low: Tensor
-    high: Tensor
+    config: MusicConfig
+    shape_mean: NDArray[np.float32]
+    shape_basis: NDArray[np.float32]
 
-    def __init__(self, config: MusicConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or MusicConfig()
-        mean, basis = _plain_shapes(self.config)
-        self.shape_mean = nn.Parameter(torch.tensor(mean, dtype=torch.float32))
-        self.shape_basis = nn.Parameter(torch.tensor(basis, dtype=torch.float32))
-        dims = [LAYOUTS[PRESET].dims[name] for name in NAMED]
-        for name in ("scale", "offset", "low", "high"):
-            of_dims = torch.tensor([getattr(dim, name) for dim in dims], dtype=torch.float64)
-            self.register_buffer(name, of_dims, persistent=False)
+    @staticmethod
+    def plain(config: MusicConfig | None = None) -> MusicDecoder:
+        """Without weights: the coefficients are those of two cosine transforms, 11 of the partials' curve, 5 of the
+        bands'."""
+        config = config or MusicConfig()
+        mean, basis = _plain_shapes(config)
+        return MusicDecoder(config, mean.astype(np.float32), basis.astype(np.float32))
 
-    def controls(self, vector: Tensor) -> MusicControls:
+    def controls(self, vector: Array) -> MusicControls:
         """Event vectors float32 [n, 32] → controls. Values outside the physical range are clamped, so any vector
         sounds."""
-        c = self.config
-        named = (vector[:, : c.named_dims].double() * self.scale + self.offset).clamp(self.low, self.high)
-        of = dict(zip(NAMED, named.unbind(1), strict=True))
-        shape = (vector[:, c.named_dims :] @ self.shape_basis + self.shape_mean).clamp(LEAST_DB, MOST_DB)
+        c, xp = self.config, library_of(vector)
+        scale, offset, low, high = (xp.asarray(values, vector) for values in _RANGES)
+        named = xp.clip(xp.astype(vector[:, : c.named_dims], "float64") * scale + offset, low, high)
+        of = dict(zip(NAMED, named.T, strict=True))
+        mean, basis = xp.asarray(self.shape_mean, vector), xp.asarray(self.shape_basis, vector)
+        shape = xp.clip(vector[:, c.named_dims :] @ basis + mean, LEAST_DB, MOST_DB)
+        kind = xp.detach(of["kind"])
         return MusicControls(
-            level_db=of["level_db"].float(),
-            attack_s=torch.exp2(of["attack_log2_s"]),
-            decay_low_s=torch.exp2(of["decay_low_log2_s"]).float(),
-            decay_high_s=torch.exp2(of["decay_high_log2_s"]).float(),
-            duration_s=torch.exp2(of["duration_log2_s"]),
-            release_s=torch.exp2(of["release_log2_s"]).float(),
+            level_db=xp.astype(of["level_db"], "float32"),
+            attack_s=xp.exp2(of["attack_log2_s"]),
+            decay_low_s=xp.astype(xp.exp2(of["decay_low_log2_s"]), "float32"),
+            decay_high_s=xp.astype(xp.exp2(of["decay_high_log2_s"]), "float32"),
+            duration_s=xp.exp2(of["duration_log2_s"]),
+            release_s=xp.astype(xp.exp2(of["release_log2_s"]), "float32"),
             f0_semitones=of["f0_semitones"],
-            inharmonicity=torch.exp2(of["inharmonicity_log2"]),
+            inharmonicity=xp.exp2(of["inharmonicity_log2"]),
             vibrato_semitones=of["vibrato_semitones"],
             vibrato_hz=of["vibrato_hz"],
-            noise_db=of["noise_db"].float(),
-            noise_decay_s=torch.exp2(of["noise_decay_log2_s"]).float(),
-            pitched=((kind := of["kind"].detach()) > NOTE_ABOVE) | (kind < TONE_BELOW),
+            noise_db=xp.astype(of["noise_db"], "float32"),
+            noise_decay_s=xp.astype(xp.exp2(of["noise_decay_log2_s"]), "float32"),
+            pitched=(kind > NOTE_ABOVE) | (kind < TONE_BELOW),
             tone=kind < TONE_BELOW,
-            begins=of["begins"].detach() > BEGINS_ABOVE,
+            begins=xp.detach(of["begins"]) > BEGINS_ABOVE,
             room_gain=room_gain(of["room_db"]),
             phase_cycles=of["phase_cycles"],
             partial_db=shape[:, : c.partial_points],

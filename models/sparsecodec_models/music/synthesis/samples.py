@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from sparsecodec_models.dsp.arrays import Array, Library, library_of
 from sparsecodec_models.dsp.room import convolve, room_response
 
 from .controls import MusicDecoder
-from .noise import band_power, noise_bands
-from .notes import NEPERS, Clock, Partials, falls_silent, notes_of, partials_of, start_cycles
-from .sinusoids import Waves, read, sinusoids
+from .noise import NoiseBlocks, band_power
+from .notes import NEPERS, Clock, Partials, Rows, band_gains, falls_silent, notes_of, partials_of, start_cycles
+from .sinusoids import BLOCK, Waves, read, sinusoids
 
-BLOCK = 128  # samples of a partial that are made at once
-PARTIALS_AT_ONCE = 2**11  # of all events that are rendered together
+PARTIALS_AT_ONCE = 2**11  # of all events that are rendered together, so that they stay in a processor's cache
 PARTIALS_HELD = 2**16  # of all events, up to which they are kept from span to span
 
 
@@ -32,81 +29,83 @@ class NoteSound:
     def __init__(
         self,
         decoder: MusicDecoder,
-        vector: Tensor,
-        time: Tensor,
+        vector: Array,
+        time: Rows,
         *,
-        runs: Sequence[NDArray[np.int64]] | None = None,
+        runs: Sequence[Rows] | None = None,
         seed: int,
         channel: int = 0,
-        amplitude: Tensor | None = None,
+        amplitude: NDArray[np.float32] | None = None,
     ) -> None:
-        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note, in order of time
-        (`Voices.runs`); None: every event is a note; seed and channel: of the noise; amplitude: float32 [n], None for
-        ones."""
-        self._config, self._seed, self._channel, self._amplitude = decoder.config, seed, channel, amplitude
+        """vector float32 [n, 32]; time int64 [n], samples, ascending; runs: the rows of each note of several events,
+        in order of time (`Voices.chains`); None: there is none; seed and channel: of the noise; amplitude: float32 [n],
+        None for ones."""
+        self._config, self._seed, self._channel = decoder.config, seed, channel
         self._controls = controls = decoder.controls(vector)
+        self._xp = xp = library_of(vector)
+        self._time, self._amplitude = time, amplitude
         self._notes = notes = notes_of(controls, time, runs, self._config)
-        self._runs = {int(run[0]): torch.as_tensor(run, device=time.device) for run in runs or () if len(run) > 1}
-        self._time, self._first, self._before, self._after = (
-            x.cpu().numpy() for x in (notes.time, notes.first, notes.before, notes.after)
-        )
-        rate = self._config.sample_rate
-        self._damped, self._released = (x.detach().cpu().numpy() for x in (notes.damped, notes.released))
-        self._full = (notes.time + controls.attack_s * rate)[notes.first].detach().cpu().numpy()
-        self._sends = (controls.room_gain.detach() > 0).cpu().numpy()
-        self._count = np.minimum(self._config.top_hz / controls.f0_hz.detach().cpu().numpy(), 1e4).astype(np.int64)
+        self._runs = {int(run[0]): run for run in runs or () if len(run) > 1}
+        self._damped, self._released = xp.numpy(notes.damped), xp.numpy(notes.released)
+        self._full = (time + xp.numpy(controls.attack_s) * self._config.sample_rate)[notes.first]
+        self._sends = xp.numpy(controls.room_gain) > 0
+        f0_hz = xp.numpy(controls.f0_hz)
+        self._most = np.maximum(32, np.minimum(self._config.top_hz / f0_hz, 1e4).astype(np.int64))
+        self._band_gain = band_gains(controls, xp.asarray(band_power(self._config), vector))
         self._clocks: dict[int, Clock] = {}
+        self._ramp = xp.zeros(0, "float32", vector)  # 0, 1, 2 … as far as a span needs it
         self._held: Partials | None = None  # of all events, where they are few
         self._find_spans()
 
-    def spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def spans(self) -> tuple[Rows, Rows]:
         """Samples outside of which each event is silent at any amplitude up to 1, its room with it: int64 [n] each."""
         room = int(self._config.room_seconds * self._config.sample_rate)
         return self._start.copy(), self._stop + room * self._sends
 
     def _find_spans(self) -> None:
         """Sets where each event is heard without the room, and until when its noise is."""
-        self._start = np.where(self._before < 0, self._time, self._time[self._before])
-        self._stop = np.where(self._after < 0, self._time + 1, self._time[self._after])
+        xp, before, after = self._xp, self._notes.before, self._notes.after
+        self._start = np.where(before < 0, self._time, self._time[before])
+        self._stop = np.where(after < 0, self._time + 1, self._time[after])
         self._noise_stop = self._stop.copy()
-        n = len(self._time)
-        if n * self._count.max(initial=0) <= PARTIALS_HELD:
-            self._held = self._partials(torch.arange(n, device=self._notes.time.device))
-        for rows in self._groups(np.arange(n)):
-            index = torch.as_tensor(rows, device=self._notes.time.device)
-            partials = self._partials(index)
-            mine = index[self._notes.after[index] < 0]
-            fallen = falls_silent(
-                self._controls[mine], self._notes[mine], partials[self._notes.after[index] < 0], self._config
-            )
-            last, noise = (np.ceil(x.cpu().numpy()).astype(np.int64) for x in fallen)
-            some = mine.cpu().numpy()
-            self._noise_stop[some] = np.maximum(noise, self._time[some])
-            self._stop[some] = np.maximum(self._stop[some], np.maximum(last, noise))
+        gain = 2.0 * xp.numpy(self._band_gain).max(1, initial=0.0)
+        damped, released = self._damped, self._released
+        release_s = xp.numpy(self._controls.release_s).astype(np.float64)
+        noise_decay_s = xp.numpy(self._controls.noise_decay_s)
+        rows = np.flatnonzero(after < 0)
+        fades = (damped[rows], released[rows], release_s[rows])
+        noise = falls_silent(gain[rows], noise_decay_s[rows], *fades, self._config)
+        self._noise_stop[rows] = np.maximum(np.ceil(noise).astype(np.int64), self._time[rows])
+        self._stop[rows] = np.maximum(self._stop[rows], self._noise_stop[rows])
+        if self._most.sum() <= PARTIALS_HELD:
+            self._held = self._partials(np.arange(len(self._time)))
+        for some in self._groups(rows):
+            partials = self._partials(some)
+            of = some[partials.event]
+            amplitude, decay_s = xp.numpy(partials.amplitude), xp.numpy(partials.decay_s)
+            last = falls_silent(amplitude, decay_s, damped[of], released[of], release_s[of], self._config)
+            np.maximum.at(self._stop, of, np.ceil(last).astype(np.int64))
 
-    def _groups(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """The rows in groups of not too many partials; what is alike comes together."""
-        rows = rows[np.argsort(self._count[rows], kind="stable")]
-        while len(rows):
-            some = self._count[rows[:PARTIALS_AT_ONCE]]
-            size = max(1, int(np.searchsorted(some * np.arange(1, len(some) + 1), PARTIALS_AT_ONCE)))
-            yield rows[:size]
-            rows = rows[size:]
+    def _groups(self, rows: Rows) -> Iterator[Rows]:
+        """The rows in groups of not too many partials."""
+        group = np.cumsum(self._most[rows]) // PARTIALS_AT_ONCE
+        return (part for part in np.split(rows, np.flatnonzero(np.diff(group)) + 1) if len(part))
 
-    def _partials(self, rows: Tensor) -> Partials:
+    def _partials(self, rows: Rows) -> Partials:
         if self._held is not None:
-            return self._held[rows]
+            return self._held.of_events(rows)
         firsts = self._controls[self._notes.first[rows]]
-        power = band_power(self._config).to(rows.device)
-        return partials_of(self._controls[rows], firsts, self._notes.bend[rows], power, self._config)
+        return partials_of(self._controls[rows], firsts, self._notes.bend[rows], self._config)
 
-    def samples(self, start: int, length: int, *, heard_from: int | None = None, noise: Tensor | None = None) -> Tensor:
+    def samples(
+        self, start: int, length: int, *, heard_from: int | None = None, noise: NoiseBlocks | None = None
+    ) -> Array:
         """Samples from `start` on: float32 [length].
 
-        heard_from: the sample that the room hears from; None: all that it still answers to. noise: the noise bands of
-        the span, as `noise_bands` gives them; drawn here if None.
+        heard_from: the sample that the room hears from; None: all that it still answers to. noise: of the span,
+        drawn here if None.
         """
-        config, device = self._config, self._controls.level_db.device
+        config, xp, like = self._config, self._xp, self._controls.level_db
         begin = start
         has_room = bool(self._sends.any())
         if has_room:
@@ -116,184 +115,171 @@ class NoteSound:
         stop = start + length
         heard = (self._start < stop) & (self._stop > np.maximum(begin, self._start))
         if self._amplitude is not None:
-            heard &= (self._amplitude.detach() != 0).cpu().numpy()
+            heard &= self._amplitude != 0
         rows = np.flatnonzero(heard)
-        notes = set(self._first[rows].tolist())
+        notes = set(self._notes.first[rows].tolist())
         self._clocks = {first: clock for first, clock in self._clocks.items() if first in notes}
+        dry, wet = (xp.zeros(stop - begin, "float32", like) for _ in range(2))
+        lows, highs = np.maximum(begin, self._start), np.minimum(stop, self._stop)
+        hissing = np.minimum(highs, self._noise_stop)
         if noise is None or begin < start:
-            last = int(np.minimum(self._noise_stop[rows], stop).max(initial=begin))
-            noise = noise_bands(self._seed, self._channel, begin, last - begin, config, device)
-        dry, wet = (torch.zeros(stop - begin, device=device) for _ in range(2))
+            noisy = rows[hissing[rows] > lows[rows]]
+            first, last = int(lows[noisy].min(initial=stop)), int(hissing[noisy].max(initial=begin))
+            noise = NoiseBlocks.drawn(self._seed, self._channel, first, last, config, like)
+        rows = rows[np.argsort((highs - lows)[rows], kind="stable")]  # blocks of what is made together are as many
+        longest = int((highs - lows)[rows].max(initial=0))
+        self._ramp = xp.astype(xp.arange(0, longest, like), "float32")
         for some in self._groups(rows):
-            held = self._partials(torch.as_tensor(some, device=device))
-            moves = self._notes.moves.cpu().numpy()[some]
-            waves = [
-                *self._steady(some[~moves], held[torch.from_numpy(~moves).to(device)], begin, stop),
-                *self._moving(some[moves], held[torch.from_numpy(moves).to(device)], begin, stop),
-            ]
-            order = np.concatenate([np.flatnonzero(~moves), np.flatnonzero(moves)]).tolist()
-            places = [max(begin, int(self._start[some[k]])) - begin for k in order]
-            sounds = [
-                self._event(int(some[k]), wave, held.band_gain[k], begin + place, noise[:, place:])
-                for k, wave, place in zip(order, waves, places, strict=True)
-            ]
-            dry = _added(dry, places, sounds)
+            held, moves = self._partials(some), self._notes.moves[some]
+            of_moving = moves[held.event]
+            waves: dict[int, Array] = {}
+            for kind, render in ((False, self._steady), (True, self._moving)):
+                mine = some[moves == kind]
+                if len(mine):
+                    part = held if len(mine) == len(some) else held.where(of_moving == kind, moves == kind)
+                    waves |= zip(mine.tolist(), render(mine, part, lows[mine], highs[mine]), strict=True)
+            at = {row: int(lows[row]) - begin for row in waves}
+            noisy = some[hissing[some] > lows[some]]
+            gains = xp.taken(self._band_gain, xp.asarray(noisy, like))
+            hiss = dict(zip(noisy.tolist(), noise.filtered(gains, lows[noisy], hissing[noisy]), strict=True))
+            sounds = [self._event(row, wave, begin + at[row], hiss.get(row)) for row, wave in waves.items()]
+            dry = xp.with_parts(dry, list(at.values()), sounds)
             if has_room:
-                sent = [k for k, row in enumerate(order) if self._sends[some[row]]]
-                gains = [self._controls.room_gain[some[order[k]]] for k in sent]
-                wet = _added(wet, [places[k] for k in sent], [sounds[k] * g for k, g in zip(sent, gains, strict=True)])
+                sends, room = self._sends, self._controls.room_gain
+                sent = [(at[row], sound * room[row]) for row, sound in zip(waves, sounds, strict=True) if sends[row]]
+                wet = xp.with_parts(wet, [place for place, _ in sent], [sound for _, sound in sent])
         return (dry + convolve(wet, response) if has_room else dry)[start - begin :]
 
-    def _event(self, row: int, sound: Tensor, band_gain: Tensor, low: int, noise: Tensor) -> Tensor:
-        """An event from its partials at full level (float32 [l], from sample `low` on) and the noise bands there."""
-        notes, controls, rate = self._notes, self._controls, self._config.sample_rate
+    def _event(self, row: int, sound: Array, low: int, hiss: Array | None) -> Array:
+        """An event from its partials and its noise at full level: float32 [l], from sample `low` on; the noise as far
+        as it is heard."""
+        notes, controls, rate, xp = self._notes, self._controls, self._config.sample_rate, self._xp
         time, high = int(self._time[row]), low + len(sound)
-        ends = self._after[row] < 0
-        at = torch.arange(low - time, high - time, dtype=torch.float32, device=sound.device)
-        until = min(high, int(self._noise_stop[row])) - low
-        if until > 0:
-            hiss = band_gain @ noise[:, :until]
-            if ends:
-                since = (at[:until] - (notes.damped[row] - time).float()).clamp_min(0.0)
-                hiss = hiss * torch.exp(since * (-NEPERS / rate / controls.noise_decay_s[row]))
-            noisy, plain = sound.split([until, len(sound) - until])
-            sound = torch.cat([noisy + hiss, plain])
-        rising = min(high, math.ceil(self._full[row])) - low
-        if rising > 0:
-            first = self._first[row]
-            attack = (controls.attack_s[first] * rate).float()
-            ramp = ((at[:rising] + int(time - self._time[first])) / attack).clamp_max(1.0)
-            rise, plain = sound.split([rising, len(sound) - rising])
-            sound = torch.cat([rise * ramp, plain])
-        level = max(0, math.floor(self._released[row]) - low) if ends else len(sound)
-        if level < len(sound):
-            since = (at[level:] - (notes.released[row] - time).float()).clamp_min(0.0)
-            plain, fall = sound.split([level, len(sound) - level])
-            sound = torch.cat([plain, fall * torch.exp(since * (-NEPERS / rate / controls.release_s[row]))])
-        if self._before[row] >= 0 and low < time:
-            sound = sound * (1.0 + at / (time - int(self._start[row]))).clamp_max(1.0)
-        if not ends and high > time:
-            sound = sound * (1.0 - at.clamp_min(0.0) / (int(self._stop[row]) - time))
-        return sound if self._amplitude is None else sound * self._amplitude[row]
+        ends = notes.after[row] < 0
 
-    def _steady(self, rows: NDArray[np.int64], held: Partials, begin: int, stop: int) -> list[Tensor]:
-        """The partials of events that are notes, by their samples from begin to stop: float32 [l] each."""
-        if not len(rows):
-            return []
-        device, rate = held.hz.device, self._config.sample_rate
+        def line(begin: int, end: int, origin: Array, slope: Array) -> Array:
+            """slope times the samples after an origin, of begin … end - 1: float32."""
+            return self._ramp[: end - begin] * _single(xp, slope) + _single(xp, slope * (begin - origin))
+
+        def fall(begin: int, end: int, origin: Array, t60_s: Array) -> Array:
+            return xp.exp(xp.clip(line(begin, end, origin, (-NEPERS / rate) / t60_s), None, 0.0))
+
+        if hiss is not None:
+            if ends:
+                hiss = hiss * fall(low, low + len(hiss), notes.damped[row], controls.noise_decay_s[row])
+            sound = xp.with_parts(sound, [0], [hiss])
+        rising = min(high, math.ceil(self._full[row]))
+        if rising > low:
+            first = int(notes.first[row])
+            attack = line(low, rising, self._time[first], 1.0 / (controls.attack_s[first] * rate))
+            sound = xp.scaled(sound, 0, xp.clip(attack, None, 1.0))
+        level = max(low, math.floor(self._released[row])) if ends else high
+        if level < high:
+            sound = xp.scaled(sound, level - low, fall(level, high, notes.released[row], controls.release_s[row]))
+        if notes.before[row] >= 0 and low < time:
+            before = int(self._start[row])
+            sound = xp.scaled(sound, 0, line(low, min(high, time), before, xp.asarray(1.0 / (time - before), sound)))
+        if not ends and high > time:
+            after, begin = int(self._stop[row]), max(low, time)
+            sound = xp.scaled(sound, begin - low, line(begin, high, after, xp.asarray(-1.0 / (after - time), sound)))
+        amplitude = 1.0 if self._amplitude is None else float(self._amplitude[row])
+        return sound if amplitude == 1.0 else sound * amplitude
+
+    def _steady(self, rows: Rows, held: Partials, lows: Rows, highs: Rows) -> list[Array]:
+        """The partials of events that are notes, from their samples lows to highs: float32 [l] each."""
+        xp, like, rate = self._xp, held.hz, self._config.sample_rate
         anchors = np.ceil(self._damped[rows]).astype(np.int64)
-        lows, highs = np.maximum(begin, self._start[rows]), np.minimum(stop, self._stop[rows])
         step = held.hz / rate
-        since = torch.from_numpy(anchors - self._time[rows]).to(device)
-        index = torch.from_numpy(rows).to(device)
+        since = xp.asarray((anchors - self._time[rows]).astype(np.float64)[held.event], like)
+        late = xp.asarray(anchors.astype(np.float64), like) - xp.taken(self._notes.damped, xp.asarray(rows, like))
         waves = Waves(
+            counts=held.counts,
             step=step,
-            phase=start_cycles(step.shape[1]).to(device) + step * since[:, None],
+            phase=self._start_cycles(held) + step * since,
             amplitude=held.amplitude,
             damping=NEPERS / rate / held.decay_s,
-            late=(torch.from_numpy(anchors).to(device) - self._notes.damped[index]).float(),
+            late=xp.astype(late, "float32"),
         )
         first, last = (lows - anchors) // BLOCK, -(-(highs - anchors) // BLOCK)
-        grids = sinusoids(waves, first, last, BLOCK, 1)
+        grids = sinusoids(waves, first, last, 1)
         skips = (lows - anchors - first * BLOCK).tolist()
         return [g[0, k : k + n] for g, k, n in zip(grids, skips, (highs - lows).tolist(), strict=True)]
 
-    def _moving(self, rows: NDArray[np.int64], held: Partials, begin: int, stop: int) -> list[Tensor]:
+    def _moving(self, rows: Rows, held: Partials, lows: Rows, highs: Rows) -> list[Array]:
         """The partials of events whose note's pitch moves, likewise: made on a grid of its clock, and read there."""
-        if not len(rows):
-            return []
-        notes, device, rate = self._notes, held.hz.device, self._config.sample_rate
-        fine = rate / self._controls.f0_hz[torch.from_numpy(rows).to(device)]  # points a cycle
+        notes, xp, like, rate = self._notes, self._xp, held.hz, self._config.sample_rate
+        fine = rate / xp.taken(self._controls.f0_hz, xp.asarray(rows, like))  # points a cycle
         points, anchors, lates = [], [], []
-        for k, row in enumerate(rows.tolist()):
-            low, high = max(begin, int(self._start[row])), min(stop, int(self._stop[row]))
-            falls = math.ceil(self._damped[row]) if self._after[row] < 0 else 0
-            clock = self._clock(int(self._first[row]))
+        for k, (row, low, high) in enumerate(zip(rows.tolist(), lows.tolist(), highs.tolist(), strict=True)):
+            clock = self._clock(int(notes.first[row]))
             point = clock.cycles(low, high) * fine[k]
             points.append(point)
-            if falls:
-                at_falls = clock.cycles(falls, falls + 1)[0] * fine[k]
-                at_falls = at_falls - (falls - notes.damped[row])
-                anchors.append(math.ceil(float(at_falls.detach())))
-                lates.append(anchors[-1] - at_falls)
-            else:  # none falls yet
-                anchors.append(int(point.max()) + 3)
-                lates.append(torch.zeros_like(fine[k]))
-        step = held.ratio / fine[:, None]  # cycles a point
-        anchor = torch.tensor(anchors, device=device)
+            ends = notes.after[row] < 0  # else none falls yet
+            falls = math.ceil(self._damped[row]) if ends else int(self._stop[row])
+            at_falls = clock.cycles(falls, falls + 1)[0] * fine[k]
+            at_falls = at_falls - (falls - notes.damped[row]) if ends else xp.detach(at_falls) + 3.0
+            anchors.append(math.ceil(float(xp.numpy(at_falls))))
+            lates.append(anchors[-1] - at_falls)
+        step = held.ratio / xp.taken(fine, xp.asarray(held.event, like))  # cycles a point
+        anchor = np.array(anchors, np.int64)
         waves = Waves(
+            counts=held.counts,
             step=step,
-            phase=start_cycles(step.shape[1]).to(device) + step * anchor[:, None],
+            phase=self._start_cycles(held) + step * xp.asarray(anchor.astype(np.float64)[held.event], like),
             amplitude=held.amplitude,
             damping=NEPERS / rate / held.decay_s,
-            late=torch.stack(lates).float(),
+            late=xp.astype(xp.stack(lates), "float32"),
         )
-        ends = np.array([[int(point.min()), int(point.max()) + 2] for point in points]) - np.array(anchors)[:, None]
-        firsts = ends[:, 0] // BLOCK
-        grids = sinusoids(waves, firsts, ends[:, 1] // BLOCK + 1, BLOCK, 4)
-        return [
-            read(grid, point - (place + int(skip) * BLOCK))
-            for grid, point, place, skip in zip(grids, points, anchors, firsts, strict=True)
-        ]
+        ends = np.array([[int(p.min()), int(p.max()) + 2] for p in map(xp.numpy, points)]) - anchor[:, None]
+        first = ends[:, 0] // BLOCK
+        grids = sinusoids(waves, first, ends[:, 1] // BLOCK + 1, 4)
+        places = (anchor + first * BLOCK).tolist()
+        return [read(grid, point - place) for grid, point, place in zip(grids, points, places, strict=True)]
+
+    def _start_cycles(self, held: Partials) -> Array:
+        """Phases of partials at their notes' onsets, cycles, float64 [P]."""
+        return self._xp.asarray(start_cycles(int(held.number.max(initial=1)))[held.number - 1], held.hz)
 
     def _clock(self, first: int) -> Clock:
         """Of the note that begins with this event; kept from span to span as long as it sounds."""
         if first not in self._clocks:
-            run = self._runs.get(first, torch.tensor([first], device=self._notes.time.device))
+            run = self._runs.get(first, np.array([first]))
             last = int(run[-1])
             stop = max(int(self._stop[last]), math.ceil(self._damped[last]) + 1)
-            self._clocks[first] = Clock(self._controls, self._notes.time, run, stop, self._config)
+            self._clocks[first] = Clock(self._controls, self._time, run, stop, self._config)
         return self._clocks[first]
+
+
+def _single(xp: Library, value: Array) -> Array:
+    """A float64 number as float32."""
+    return xp.astype(value, "float32")
 
 
 def render(
     decoder: MusicDecoder,
-    vector: Tensor,
-    time: Tensor,
+    vector: Array,
+    time: Array,
     seed: int,
     length: int,
     *,
     channel: int = 0,
-    runs: Sequence[NDArray[np.int64]] | None = None,
-    noise: Tensor | None = None,
-) -> Tensor:
+    runs: Sequence[Rows] | None = None,
+    noise: NoiseBlocks | None = None,
+) -> Array:
     """The first `length` samples of a few events of one channel, as if nothing had been before: float32 [length].
 
-    As for `NoteSound`; noise: `noise_bands` from 0 to `length`, to be drawn once for many calls.
+    As for `NoteSound`, but time may be of the library of `vector`; noise: from 0 to `length`, to be drawn once for many
+    calls.
     """
+    xp = library_of(vector)
     if not len(vector):
-        return torch.zeros(length, device=vector.device)
-    sound = NoteSound(decoder, vector, time, runs=runs, seed=seed, channel=channel)
+        return xp.zeros(length, "float32", vector)
+    sound = NoteSound(decoder, vector, xp.numpy(time), runs=runs, seed=seed, channel=channel)
     return sound.samples(0, length, heard_from=0, noise=noise)
 
 
-@torch.no_grad()
 def event_spans(
-    decoder: MusicDecoder, vector: Tensor, time: Tensor, *, runs: Sequence[NDArray[np.int64]] | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    decoder: MusicDecoder, vector: Array, time: Array, *, runs: Sequence[Rows] | None = None
+) -> tuple[Rows, Rows]:
     """Samples outside of which each event is silent, its room with it: first, last (exclusive), int64 [n] each."""
-    return NoteSound(decoder, vector, time, runs=runs, seed=0).spans()
-
-
-class _Sum(torch.autograd.Function):
-    """Sounds added at their places: as many slices, and no copy of the whole for each."""
-
-    @staticmethod
-    def forward(ctx: Any, whole: Tensor, places: tuple[int, ...], *sounds: Tensor) -> Tensor:
-        ctx.spans = [(place, place + len(sound)) for place, sound in zip(places, sounds, strict=True)]
-        out = whole.clone()
-        for (low, high), sound in zip(ctx.spans, sounds, strict=True):
-            out[low:high] += sound
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return gradient, None, *(gradient[low:high] for low, high in ctx.spans)
-
-
-def _added(whole: Tensor, places: list[int], sounds: list[Tensor]) -> Tensor:
-    """whole float32 [n] plus sounds that begin at these places of it."""
-    if not sounds:
-        return whole
-    out: Tensor = _Sum.apply(whole, tuple(places), *sounds)
-    return out
+    return NoteSound(decoder, vector, library_of(vector).numpy(time), runs=runs, seed=0).spans()

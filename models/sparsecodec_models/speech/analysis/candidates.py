@@ -7,6 +7,7 @@ become events is chosen later, over the whole recording (`ranking.py`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
@@ -59,43 +60,66 @@ Stop = Callable[[Candidates, Tensor, int, int, int], Candidates]
 after its last; place of frame 0 in the stream, samples) → the same candidates."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a stream is looked at anew. Samples of the stream, all multiples of the encoder's hop.
+
+    untils: each time, up to where candidates are found, ascending without end; behind, ahead: what is heard before the
+    first of them, and after the last.
+    """
+
+    untils: Iterator[int]
+    behind: int
+    ahead: int
+
+
 class CandidateFinder:
     """One channel's stream at the model's rate. Call `push` with blocks of any size, then `finish` once; both give
     candidates, half window by half window. Memory does not grow with the stream, and the result does not depend on
-    the blocks."""
+    the blocks.
 
-    def __init__(self, model: SpeechModel, device: torch.device, stop: Stop | None = None) -> None:
-        """stop: a rule by which fewer of a half window's candidates are heard."""
+    Attribute done: samples whose candidates are found.
+    """
+
+    def __init__(
+        self, model: SpeechModel, device: torch.device, stop: Stop | None = None, places: Places | None = None
+    ) -> None:
+        """stop: a rule by which fewer of a half window's candidates are heard. places: where to look anew, and with how
+        much of what follows; default: every half window, with as much again and the encoder's reach."""
         self._model, self._stop = model, stop
         # seen before a window, so that what is proposed does not depend on where windows begin
-        self._context = (model.encoder.reach_frames + 4) * model.config.hop
+        context = (model.encoder.reach_frames + 4) * model.config.hop
+        self._places = Places(itertools.count(WINDOW // 2, WINDOW // 2), context, WINDOW // 2 + context)
+        self._places = self._places if places is None else places
+        self._next = next(self._places.untils)
         self._stream = SampleBuffer(device)
-        self._done = 0  # samples whose candidates are found
+        self.done = 0
         self._loudest_db = -120.0  # of the last window
 
     def push(self, block: NDArray[np.float32]) -> Iterator[Candidates]:
         """Take float32 [n]."""
         for _ in self._stream.append(block, WINDOW // 2):
-            while self._stream.end >= self._done + WINDOW + self._context:
-                yield self._advance(self._done + WINDOW // 2)
+            while self._stream.end >= self._next + self._places.ahead:
+                yield self._advance()
 
     def finish(self) -> Iterator[Candidates]:
         """The stream has ended."""
-        while self._done < self._stream.end:
-            yield self._advance(min(self._done + WINDOW // 2, self._stream.end))
+        while self.done < self._stream.end:
+            yield self._advance()
 
-    def _advance(self, until: int) -> Candidates:
-        found = self._find(self._done, until)
-        self._done = until
-        self._stream.forget(until - self._context)
+    def _advance(self) -> Candidates:
+        until = min(self._next, self._stream.end)
+        found = self._find(self.done, until, self._next + self._places.ahead)
+        self.done, self._next = until, next(self._places.untils)
+        self._stream.forget(until - self._places.behind)
         return found
 
     @torch.no_grad()
-    def _find(self, start: int, until: int) -> Candidates:
-        """Candidates whose frame is centred in samples start … until."""
+    def _find(self, start: int, until: int, end: int) -> Candidates:
+        """Candidates whose frame is centred in samples start … until, of which all up to `end` is heard."""
         config = self._model.config
-        begin = max(0, start - self._context)
-        samples = self._stream.between(begin, start + WINDOW + self._context)
+        begin = max(0, start - self._places.behind)
+        samples = self._stream.between(begin, end)
         if float(samples.abs().max()) < SILENCE:
             self._loudest_db = -120.0
             return Candidates.joined([], config.vector_dims)

@@ -6,6 +6,7 @@ validation (docs/experiments.md): along it, a bit buys as much in finer numbers 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from sparsecodec_formats.container import dumps
-from sparsecodec_formats.edit import largest_within, only
-from sparsecodec_formats.header import Header
+from sparsecodec_formats.edit import largest_within
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.codec import RateTarget
 from sparsecodec_models.speech.model import SpeechModel
 
 from .fit import events_of, settle
@@ -26,6 +25,8 @@ from .ranking import Ranking
 
 EIGHTHS = range(-24, 21)  # log2 of the steps that are used, in eighths
 DEFAULT_EIGHTH = 1
+DEFAULT_KBPS = 2.3  # that a file of the default takes, about
+LEAST_WORTH = 0.32  # of an event, re the operating point's, where bits are left: as four eighths further on the line
 LOG_SIZE_PER_EIGHTH = 0.09  # that a file grows from a step to the next finer one, about
 
 
@@ -57,38 +58,59 @@ def rounded(table: EventTable, step: float, model: SpeechModel) -> EventTable:
     return dequantise(table.header, quantise(table.replace(vector=vector)))
 
 
+def usual_eighth(kbps: float) -> int:
+    """The operating point that comes to a bitrate in most speech (of one stream), kbit/s."""
+    eighth = DEFAULT_EIGHTH - 8 * np.log2(kbps / DEFAULT_KBPS)
+    return int(np.clip(np.rint(eighth), EIGHTHS[0], EIGHTHS[-1]))
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a stretch of a recording may take; None: there is no such limit.
+
+    n_bytes: of a file of its events alone; events: of each channel, how many; all_heard: nothing but what is heard
+    decides; fills: all of n_bytes may be spent; if not, what other stretches can use better is left to them.
+    """
+
+    n_bytes: float | None = None
+    events: Sequence[int] | None = None
+    all_heard: bool = False
+    fills: bool = True
+
+
 class RateControl:
-    """Which candidates become events, and how fine their numbers are, for what an encoder may spend.
+    """Which candidates of a stretch become events, and how fine their numbers are.
 
     growth: the factor by which a file will grow until it is finished.
     """
 
-    def __init__(self, target: RateTarget, header: Header, model: SpeechModel) -> None:
-        self._target, self._model = target, model
-        self._n_bytes = target.n_bytes(header)
-        self._most = None if target.events_per_second is None else int(target.events_per_second * header.duration_s)
+    def __init__(self, allowed: Allowance, model: SpeechModel, end_s: float = np.inf) -> None:
+        """end_s: of the stretch, seconds of the recording; candidates may go on, but do not count."""
+        self._allowed, self._model, self._end_s = allowed, model, end_s
 
-    def operating_point(self, ranking: Ranking, growth: float) -> Point:
-        """The finest one whose events fit in the bytes of the target; the default where it has none."""
-        if self._n_bytes is None:
+    def operating_point(self, ranking: Ranking, growth: float, eighths: range = EIGHTHS) -> Point:
+        """The finest of some whose events fit in the bytes that are allowed; the default where there is no limit."""
+        if self._allowed.n_bytes is None:
             return point(DEFAULT_EIGHTH)
-        coarsest = EIGHTHS[-1]
+        coarsest = eighths[-1]
 
         def size(finer: int) -> float:
             trial = point(coarsest - finer)
             return self._size(ranking, ranking.count_above(trial.worth), trial.step)
 
-        most, typical = len(EIGHTHS) - 1, coarsest - DEFAULT_EIGHTH
-        finer = largest_within(self._n_bytes / growth, size, most, lambda finer: LOG_SIZE_PER_EIGHTH, typical, 0.96)
-        return point(coarsest - finer)
+        most, typical = len(eighths) - 1, coarsest - DEFAULT_EIGHTH
+        limit = self._allowed.n_bytes / growth
+        return point(coarsest - largest_within(limit, size, most, lambda finer: LOG_SIZE_PER_EIGHTH, typical, 0.96))
 
     def choose(self, ranking: Ranking, at: Point, growth: float) -> NDArray[np.bool_]:
         """The candidates that are worth their bits at an operating point: bool [all]."""
-        if self._n_bytes is not None:
-            return ranking.best(self._count(self._n_bytes / growth, ranking, at))
-        if self._target.snr_stop_db is not None:
+        allowed = self._allowed
+        if allowed.n_bytes is not None:
+            count = self._count(allowed.n_bytes / growth, ranking, at)
+            return ranking.best(count if allowed.fills else min(count, ranking.count_above(LEAST_WORTH * at.worth)))
+        if allowed.all_heard:
             return ranking.heard
-        return ranking.best(ranking.count_above(at.worth), self._most)
+        return ranking.best(ranking.count_above(at.worth), allowed.events)
 
     def _count(self, limit: float, ranking: Ranking, at: Point) -> int:
         """How many of the best events fit in so many bytes."""
@@ -100,5 +122,6 @@ class RateControl:
         return largest_within(limit, size, n_heard, lambda n: 1 / max(n, 1), ranking.count_above(at.worth))
 
     def _size(self, ranking: Ranking, n: int, step: float) -> int:
-        """Bytes of a file with the n best events."""
-        return len(dumps(rounded(only(ranking.table, ranking.best(n)), step, self._model)))
+        """Bytes of a file with the n best events, as far as they lie in the stretch."""
+        table = ranking.events(ranking.best(n))
+        return len(dumps(rounded(table.select(table.time < self._end_s), step, self._model)))

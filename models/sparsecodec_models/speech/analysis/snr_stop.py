@@ -15,7 +15,7 @@ from sparsecodec_models.removal import Proposal, energy, remove_events
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.synthesis.samples import render
 
-from .candidates import WINDOW, Candidates
+from .candidates import Candidates
 from .fit import Events
 from .proposals import ATTACK, BEGINS, DECAY, LEVEL, tidy
 from .ranking import Ranking
@@ -82,7 +82,7 @@ class SnrStop:
         taken = torch.zeros(len(events), dtype=torch.bool)
         for event in removed:
             taken[row[event.frame]] = True
-        self._removed = (before - residual)[first + WINDOW // 2 // self._model.config.hop :].cpu()
+        self._removed = (before - residual)[last:].cpu()
         return taken
 
     def _magnitudes(self, events: Events, index: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats.table import EventTable
+from sparsecodec_models.audio_source import Progress
 from sparsecodec_models.dsp.sample_buffer import SampleBuffer
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
@@ -31,19 +32,21 @@ class Fitted:
     """A table's events after a fit.
 
     vector: float32 [n, 32]; missed: of each channel, what is still wrong at each frame of the encoder (see
-    `StreamFitter`).
+    `StreamFitter`), from `first_frame` on.
     """
 
     vector: NDArray[np.float32]
     missed: list[NDArray[np.float64]]
+    first_frame: int
 
     def missed_at(self, table: EventTable, config: SpeechConfig) -> NDArray[np.float64]:
-        """What is still wrong with the sound at each event of another table: float64 [n]."""
-        frame = np.round(table.time * config.sample_rate).astype(np.int64) // config.hop
+        """What is still wrong with the sound at each event of another table: float64 [n]. Beyond what was fitted, what
+        is at its edge."""
+        frame = np.round(table.time * config.sample_rate).astype(np.int64) // config.hop - self.first_frame
         out = np.empty(len(table))
         for channel, missed in enumerate(self.missed):
             mine = table.channel == channel
-            out[mine] = missed[frame[mine]]
+            out[mine] = missed[frame[mine].clip(0, len(missed) - 1)]
         return out
 
 
@@ -51,36 +54,40 @@ def fit_table(
     model: SpeechModel,
     table: EventTable,
     at: Point,
-    blocks: Iterator[NDArray[np.float32]],
+    samples: Sequence[NDArray[np.float32]],
+    span: tuple[int, int],
     iterations: int,
     *,
     last: bool,
+    progress: Progress,
 ) -> Fitted:
-    """A table's events fitted to the recording, each channel by itself. blocks: float32 [m, channels] at the model's
-    rate; last: whether the numbers are put on the quantiser's grid."""
-    fitters = []
+    """A table's events in a span of the recording fitted to it, each channel by itself; those before are final, and
+    those after may still change.
+
+    samples: of each channel at the model's rate, float32 [n], from MARGIN before the span on (or from the recording's
+    start); span: of samples of the recording; last: whether the numbers are put on the quantiser's grid.
+    """
+    vector, missed = table.vector.copy(), []
     for channel in range(table.header.streams):
         events = events_of(table, channel, model.config.sample_rate, model.device)
-        fitters.append(
-            StreamFitter(
-                model,
-                Events(tidy(model.decoder, events.vector, events.time), events.time),
-                iterations=iterations,
-                quantiser_step=torch.full((model.config.vector_dims,), at.step, device=model.device),
-                seed=table.header.seed,
-                channel=channel,
-                last=last,
-                bit_weight=at.bit_weight,
-            )
+        fitter = StreamFitter(
+            model,
+            Events(tidy(model.decoder, events.vector, events.time), events.time),
+            iterations=iterations,
+            quantiser_step=torch.full((model.config.vector_dims,), at.step, device=model.device),
+            seed=table.header.seed,
+            channel=channel,
+            last=last,
+            bit_weight=at.bit_weight,
+            span=span,
         )
-    for block in blocks:
-        for channel, fitter in enumerate(fitters):
-            fitter.push(np.ascontiguousarray(block[:, channel]))
-    vector = table.vector.copy()
-    for channel, fitter in enumerate(fitters):
+        for begin in range(0, len(samples[channel]), WINDOW // 2):
+            fitter.push(samples[channel][begin : begin + WINDOW // 2])
+            progress((channel + min(1.0, (begin + WINDOW // 2) / len(samples[channel]))) / table.header.streams)
         fitter.finish()
         vector[table.channel == channel] = fitter.vector.cpu().numpy()
-    return Fitted(vector, [np.array(fitter.missed) for fitter in fitters])
+        missed.append(np.array(fitter.missed))
+    return Fitted(vector, missed, span[0] // model.config.hop)
 
 
 class StreamFitter:
@@ -103,28 +110,39 @@ class StreamFitter:
         channel: int = 0,
         last: bool = True,
         bit_weight: float,
+        span: tuple[int, int | None] = (0, None),
     ) -> None:
-        """events: all of the channel's; iterations: 0 or more; quantiser_step: float32 [32]; seed and channel: of the
-        file's noise; last: whether the numbers are put on the quantiser's grid; bit_weight: price of a bit."""
+        """span: samples of the stream whose events are fitted, from a frame of the encoder on; the first that is pushed
+        is MARGIN before.
+
+        events: all of the channel's, or those about the span; iterations: 0 or more; quantiser_step: float32 [32]; seed
+        and channel: of the file's noise; last: whether the numbers are put on the quantiser's grid; bit_weight: price
+        of a bit.
+        """
         self._model, self._events, self._iterations, self._last = model, events, iterations, last
         self._quantiser_step, self._seed, self._channel = quantiser_step, seed, channel
         self._bit_weight = bit_weight
         self.vector = events.vector.clone()
         self._time = events.time.cpu().numpy()
         self.missed: list[float] = []
-        self._stream = SampleBuffer(events.vector.device)
-        self._done = 0  # samples whose events are fitted
+        self._done, self._stop = span  # samples whose events are fitted, and are to be
+        self._stream = SampleBuffer(events.vector.device, max(0, self._done - MARGIN))
 
     def push(self, block: NDArray[np.float32]) -> None:
         """Take float32 [n]."""
         for _ in self._stream.append(block, WINDOW // 2):
-            while self._stream.end >= self._done + WINDOW // 2 + MARGIN:
-                self._advance(self._done + WINDOW // 2)
+            while (until := self._until()) > self._done and self._stream.end >= until + MARGIN:
+                self._advance(until)
 
     def finish(self) -> None:
-        """The stream has ended."""
-        while self._done < self._stream.end:
-            self._advance(min(self._done + WINDOW // 2, self._stream.end))
+        """The stream has ended, or as much of it as the span needs is there."""
+        while (until := min(self._until(), self._stream.end)) > self._done:
+            self._advance(until)
+
+    def _until(self) -> int:
+        """Where the next half window ends."""
+        until = self._done + WINDOW // 2
+        return until if self._stop is None else min(until, self._stop)
 
     def _advance(self, until: int) -> None:
         """Fit the events from the last half window's end to `until`, between those before, which are final, and those

@@ -23,11 +23,11 @@ class SpeechDecoder(nn.Module):
     def __init__(self, config: SpeechConfig) -> None:
         super().__init__()
         self.config = config
-        outputs = config.bands + config.voice_bands
-        coefficients = config.vector_dims - config.named_dims
         generator = torch.Generator().manual_seed(0)
-        self.shape_mean = nn.Parameter(torch.zeros(outputs))
-        self.shape_basis = nn.Parameter(torch.randn(coefficients, outputs, generator=generator, device="cpu"))
+        self.shape_mean = nn.Parameter(torch.zeros(config.outputs))
+        # on the CPU, also where the model is but planned: else torch would import a compiler
+        shape_basis = torch.randn(config.coefficients, config.outputs, generator=generator, device="cpu")
+        self.shape_basis = nn.Parameter(shape_basis)
         for name, table in fixed_tables(config).items():
             self.register_buffer(name, torch.from_numpy(table.copy()), persistent=False)
 

@@ -91,6 +91,12 @@ class SpeechTables:
     low: Array
     high: Array
 
+    def in_numpy(self) -> SpeechTables:
+        """The same as numpy arrays, without gradients."""
+        xp = library_of(self.shape_mean)
+        arrays = {f.name: xp.numpy(getattr(self, f.name)) for f in fields(self) if f.name != "config"}
+        return SpeechTables(self.config, **arrays)
+
     def controls(self, vector: Array) -> SpeechControls:
         """Event vectors float32 [n, 32] → controls. Values outside the physical range are clamped, so any vector
         sounds."""

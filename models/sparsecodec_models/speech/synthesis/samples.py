@@ -30,15 +30,16 @@ class ChannelSound:
         amplitude: Array | None = None,
         plan: FramePlan | None = None,
         frames_at_once: int | None = FRAMES_AT_ONCE,
+        marked: bool = True,
     ) -> None:
         """vector float32 [n, 32]; time int64 [n], samples, ascending; seed and channel: of the noise; amplitude:
         float32 [n], None for ones; plan: where it is known already. frames_at_once: None for a few events, which are
-        best rendered all together."""
+        best rendered all together; marked: as for `follow`."""
         self._tables, self._seed, self._channel, self._amplitude = tables, seed, channel, amplitude
         self._frames_at_once = frames_at_once
         self._controls = tables.controls(vector)
         self._plan = plan_frames(self._controls, time, tables.config) if plan is None else plan
-        self._tracks = follow(self._controls, time, self._plan, tables.config)
+        self._tracks = follow(self._controls, time, self._plan, tables.config, marked=marked)
         self._has_room = bool((library_of(time).detach(self._controls.room_gain) > 0).any())
 
     def samples(self, start: int, length: int, *, heard_from: int | None = None, noise: Array | None = None) -> Array:
@@ -127,7 +128,7 @@ def render(
     """
     if not len(vector):
         return library_of(vector).zeros(length, "float32", vector)
-    sound = ChannelSound(tables, vector, time, seed=seed, channel=channel, plan=plan, frames_at_once=None)
+    sound = ChannelSound(tables, vector, time, seed=seed, channel=channel, plan=plan, frames_at_once=None, marked=False)
     return sound.samples(0, length, heard_from=0, noise=noise)
 
 

@@ -2,6 +2,10 @@
 
 Events that are linked form a voice: a sound that moves from each event to the next, its pitch along a line from one to
 the other, its phase running on as the integral of the pitch. Every `frame_hop` samples a voice has a frame.
+
+What a frame is like depends on the events of a bounded time around it, however long its voice has been going on: an
+event without a pitch takes it from others that are near, and at frames that lie `MARK_FRAMES` apart the phase of every
+voice is 0.
 """
 
 from __future__ import annotations
@@ -11,17 +15,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.presets.voices import begins_by_itself
+from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.presets.voices import LONGEST_LINK_S, begins_by_itself
 from sparsecodec_models.dsp.arrays import Array, library_of
-from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.config import PRESET, SpeechConfig
 
 from .controls import SpeechControls
 
 WINDOW_S = 10
 MOST_VOICES = 256
 """That sound at once in a channel, as a mean over the events of 10 s; speech has one."""
-MOST_HOURS = 48
-"""That all voices of a channel sound together. A plan takes some 120 MB an hour."""
+MARK_FRAMES = 1024
+"""From mark to mark: at frames that are multiples of it a voice's phase is 0. What is missing there, half a cycle at
+most, is spread over the frames since the mark before: less than 0.1 Hz."""
+LEAST_AGE_FRAMES = 512
+"""Since a voice's first frame at a mark; a younger voice passes it by, as its pitch would be moved by more."""
+REACH_S = 2
+"""How far events without a pitch of their own look for one."""
 
 _TURN = 2.0**32  # phases are counted in 2^-32 cycles, so that their sums are exact on every machine
 
@@ -85,8 +95,8 @@ def plan_frames(controls: SpeechControls, time: Array, config: SpeechConfig, mar
 
 
 def check_crowds(controls: SpeechControls, time: Array, config: SpeechConfig) -> None:
-    """SicError for events (as for `plan_frames`, at least one) of which so many sound at once, or so long, that a plan
-    of their frames would fill the memory: a file of a hundred bytes may hold 65,536 of them."""
+    """SicError for events (as for `plan_frames`, at least one) of which so many sound at once that a plan of their
+    frames would fill the memory: a file of a hundred bytes may hold 65,536 of them."""
     xp = library_of(time)
     _, _, start, stop = _frame_ranges(controls, time, config, 1.0)
     lengths, place = xp.numpy(stop - start), xp.numpy(time)
@@ -96,8 +106,15 @@ def check_crowds(controls: SpeechControls, time: Array, config: SpeechConfig) ->
     if crowd.max() > MOST_VOICES * voice_frames:
         place_s = float(place[window == crowd.argmax()][0]) / config.sample_rate
         raise SicError(f"more than {MOST_VOICES} voices sound at once from {place_s:.3f} s on; no more can be rendered")
-    if lengths.sum() > MOST_HOURS * 360 * voice_frames:
-        raise SicError(f"its voices sound for more than {MOST_HOURS} hours together; no more can be rendered")
+
+
+def heard_frames(controls: SpeechControls, time: Array, config: SpeechConfig) -> tuple[Array, Array]:
+    """The frames in which each of n events has a share: the first and one past the last, int64 [n] each; none where
+    these are equal. Events as for `plan_frames`."""
+    xp = library_of(time)
+    begins, own, start, stop = _frame_ranges(controls, time, config, 1.0)
+    come_in = xp.where(begins, start, xp.concatenate([own[:1], own[:-1]]))
+    return come_in, stop
 
 
 def _ends(begins: Array) -> Array:
@@ -159,8 +176,14 @@ def fades(controls: SpeechControls, time: Array, plan: FramePlan, config: Speech
     return xp.astype(weight_before, "float32"), xp.astype(weight_after, "float32")
 
 
-def follow(controls: SpeechControls, time: Array, plan: FramePlan, config: SpeechConfig) -> Tracks:
-    """The course of fades, pitch and phase. Differentiable in fades and pitches."""
+def follow(
+    controls: SpeechControls, time: Array, plan: FramePlan, config: SpeechConfig, *, marked: bool = False
+) -> Tracks:
+    """The course of fades, pitch and phase. Differentiable in fades and pitches.
+
+    marked: whether phases go through their marks, as in decoding; a fit, which hears a few seconds at a time, does
+    without.
+    """
     xp, rate, at = library_of(time), config.sample_rate, plan.frame * config.frame_hop
     weight_before, weight_after = fades(controls, time, plan, config)
     f0_hz = xp.exp2(_octaves(controls, time, plan, at, config))
@@ -175,7 +198,10 @@ def follow(controls: SpeechControls, time: Array, plan: FramePlan, config: Speec
     lead = xp.astype(time[event] - at[starts], "float64") / rate * xp.detach(f0_hz[starts])
     anchor = xp.astype(xp.round((xp.detach(told) - lead) * _TURN), "int64") - counted[starts]
     voice = xp.searchsorted(starts, plan.first)
-    cycles = xp.astype((counted + anchor[voice]) % int(_TURN), "float64") / _TURN
+    turned = counted + anchor[voice]
+    if marked:
+        turned = _through_marks(turned, plan)
+    cycles = xp.astype(turned % int(_TURN), "float64") / _TURN
     if getattr(f0_hz, "requires_grad", False):  # zero, but with the gradient of the integral
         change = step - xp.detach(step)
         change = xp.cumsum(change, 0) - 0.5 * change
@@ -183,19 +209,66 @@ def follow(controls: SpeechControls, time: Array, plan: FramePlan, config: Speec
     return Tracks(weight_before, weight_after, xp.astype(f0_hz, "float32"), xp.astype(cycles, "float32"))
 
 
+def _through_marks(turned: Array, plan: FramePlan) -> Array:
+    """Phases, int64 [m] in 2^-32 cycles, so moved that they are 0 at each mark that a voice is old enough for."""
+    xp, turn = library_of(turned), int(_TURN)
+    rows = xp.arange(0, len(turned), turned)
+    marks = xp.nonzero((plan.frame % MARK_FRAMES == 0) & (rows - plan.first >= LEAST_AGE_FRAMES))[0]
+    if not len(marks):
+        return turned
+    following = xp.searchsorted(marks, rows)  # the first mark from each row on
+    before, after = marks[xp.clip(following - 1, 0, None)], marks[xp.clip(following, None, len(marks) - 1)]
+    has_before = (following > 0) & (plan.first[before] == plan.first)
+    has_after = (following < len(marks)) & (plan.first[after] == plan.first)
+    start = xp.where(has_before, before, plan.first)
+    turned_before = xp.where(has_before, turned[before], 0)
+    missing = (turned[after] - turned_before + turn // 2) % turn - turn // 2
+    share = missing * (rows - start) // xp.clip(after - start, 1, None)
+    return turned - turned_before - xp.where(has_after, share, 0)
+
+
+def lookback_s(config: SpeechConfig) -> float:
+    """Events that are longer ago than so many seconds change nothing."""
+    frames = MARK_FRAMES + LEAST_AGE_FRAMES + 4  # since the mark that a phase counts from, and overlaps
+    return frames * config.frame_hop / config.sample_rate + LONGEST_LINK_S + REACH_S + config.room_seconds
+
+
+def settled_frame(controls: SpeechControls, time: Array, known: int, config: SpeechConfig) -> int:
+    """The frame up to which events that are yet to come, at sample `known` or later, change nothing. controls, time:
+    of the events so far, as for `plan_frames`."""
+    hop, rate = config.frame_hop, config.sample_rate
+    longest_attack = int(2.0 ** LAYOUTS[PRESET].dims["attack_log2_s"].high * rate)
+    settled = (known - longest_attack) // hop - 2
+    if not len(time) or known - int(time[-1]) > LONGEST_LINK_S * rate + 1:
+        return settled
+    xp = library_of(time)
+    begins, _, start, _ = map(xp.numpy, _frame_ranges(controls, time, config, 1.0))
+    # of the events up to `last` the pitch is known, and so the phase up to the mark before the last one
+    last = int((time < known - REACH_S * rate).sum()) - 1
+    later = start[last + 1 :][begins[last + 1 :]]  # voices that begin after it
+    if last >= 0:
+        mark = (int(time[last]) - 1) // hop // MARK_FRAMES * MARK_FRAMES
+        first = int(start[np.flatnonzero(begins[: last + 1])[-1]])  # frame of its voice
+        settled = min(settled, mark if mark - first >= LEAST_AGE_FRAMES else first - 1)
+    return min(settled, int(later.min(initial=settled + 1)) - 1)
+
+
 def _octaves(controls: SpeechControls, time: Array, plan: FramePlan, at: Array, config: SpeechConfig) -> Array:
-    """log2 of f0 (Hz) at each frame, float64: on a line between the voice's voiced events, level before and after
-    them. In double precision, so that the phase, its integral, is the same on every machine as far as is heard."""
+    """log2 of f0 (Hz) at each frame, float64: on a line between voiced events of the voice that are near, level before
+    and after them. In double precision, so that the phase, its integral, is the same on every machine as far as is
+    heard."""
     xp, count = library_of(time), len(time)
     rows = xp.arange(0, count, time)
     voice = xp.cumsum(voice_begins(controls, time, config), 0)
     voiced = controls.voiced
-    # rows of the last voiced event up to each, and of the next from each; none in its voice: -1
+    # rows of the last voiced event up to each, and of the next from each; none near in its voice: -1
     last = xp.cummax(xp.where(voiced, rows, -1))
-    last = xp.where((last >= 0) & (voice[xp.clip(last, 0, None)] == voice), last, -1)
+    near = REACH_S * config.sample_rate
+    at_last = xp.clip(last, 0, None)
+    last = xp.where((last >= 0) & (voice[at_last] == voice) & (time - time[at_last] <= near), last, -1)
     coming = xp.flip(xp.cummin(xp.flip(xp.where(voiced, rows, count))))
     inside = xp.clip(coming, None, count - 1)
-    coming = xp.where((coming < count) & (voice[inside] == voice), inside, -1)
+    coming = xp.where((coming < count) & (voice[inside] == voice) & (time[inside] - time <= near), inside, -1)
 
     has_before, has_after = plan.before >= 0, plan.after >= 0
     some = xp.where(has_before, plan.before, plan.after)
