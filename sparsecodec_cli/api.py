@@ -26,7 +26,7 @@ from .coding import (
 if TYPE_CHECKING:
     import os
 
-    from sparsecodec_formats import Salvage
+    from sparsecodec_formats import Reader, Salvage
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
@@ -196,20 +196,20 @@ def verify(
         if problems or not decode:
             return problems
         opened.seek(0)
-        table = container.read(opened)
-        return _rendering_problems(table, codec_for(table, model, device=device, weights_beside=weights_beside))
+        source = container.Reader(opened)
+        return _rendering_problems(source, codec_for(source, model, device=device, weights_beside=weights_beside))
 
 
-def _rendering_problems(table: EventTable, codec: Renderer) -> list[str]:
+def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
     import numpy as np
 
     n_samples = 0
-    for block in decode_blocks(table, model=codec):
+    for block in decode_blocks(source, model=codec):
         if not np.isfinite(block).all():
             return ["decodes to NaN or infinite samples"]
         n_samples += len(block)
-    if n_samples != table.header.n_samples:
-        return [f"decodes to {n_samples} samples, not {table.header.n_samples}"]
+    if n_samples != source.header.n_samples:
+        return [f"decodes to {n_samples} samples, not {source.header.n_samples}"]
     return []
 
 

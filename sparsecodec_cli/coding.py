@@ -61,7 +61,7 @@ def encode(
             the sound needs.
         seed: of the decoder's noise, 0 to 2**32 - 1.
         tags: texts to store in the file.
-        device: "auto", "cpu", "cuda" or "mps".
+        device: "auto", "cpu" or "cuda".
         progress: is called with the fraction done, 0 to 1.
 
     Raises SicError when the audio, the model or an option cannot be used, and when at this bitrate not one event fits.
@@ -342,16 +342,18 @@ def _codec_that_is_there(header: Header, device: str, weights_beside: str | None
 
 
 def resolve_device(device: str) -> str:
-    """The torch device for "auto", "cpu", "cuda" or "mps"; UnknownDevice when this machine has none such."""
+    """The torch device for "auto", "cpu" or "cuda"; UnknownDevice when this machine has none such, and for "mps"."""
     if device == "cpu":
         return device
     import torch
 
     from .errors import UnknownDevice
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "mps":
+        raise UnknownDevice("mps has no 64-bit floats, which times and phases are counted in; take cpu")
+    has_cuda = torch.cuda.is_available()
     if device == "auto":
-        return next((name for name, is_there in there.items() if is_there), "cpu")
-    if not there.get(device, False):
+        return "cuda" if has_cuda else "cpu"
+    if device != "cuda" or not has_cuda:
         raise UnknownDevice(f"there is no {device} device on this machine")
     return device

@@ -232,17 +232,17 @@ def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> 
 
 def list_models() -> list[ModelInfo]:
     """Every preset of this version."""
-    return [_told(row, load_codec(row.name)) for row in PRESETS.values()]
+    return [_told(row, load_renderer(row.name)) for row in PRESETS.values()]
 
 
-def _told(row: Preset, codec: Codec) -> ModelInfo:
+def _told(row: Preset, renderer: Renderer) -> ModelInfo:
     shipped = row.weights is not None
     return ModelInfo(
         row.name,
         row.description,
-        codec.model_rate,
-        *codec.parameters(),
-        codec.weights_hash.hex() if shipped else None,
+        renderer.model_rate,
+        *renderer.parameters(),
+        renderer.weights_hash.hex() if shipped else None,
         row.licence,
         shipped,
     )

@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import re
-import secrets
 import shutil
 import stat
 import sys
@@ -170,7 +169,7 @@ def _refuse_terminal(file: BinaryIO, path: str) -> None:
 
 
 def _whole_file(path: str, target: str, mode: int | None) -> Iterator[BinaryIO]:
-    temporary = os.path.join(os.path.dirname(target), f".sic-{secrets.token_hex(6)}.part")
+    temporary = os.path.join(os.path.dirname(target), f".sic-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     readable_by = 0o666 if mode is None else stat.S_IMODE(mode) & 0o666  # never by more than may read the old file
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +45,7 @@ def open_output_folder(path: str, *, force: bool, earlier: Callable[[Path], Name
         _check(target, path, force)
         old = earlier(target) if exists else set()
         # within a folder that exists: the one around it may be on another disk, or not ours to write in
-        part = (target if exists else target.parent) / f".sic-{secrets.token_hex(6)}.part"
+        part = (target if exists else target.parent) / f".sic-{os.urandom(6).hex()}.part"
     try:
         with about_os(path, always=True):
             part.mkdir()

@@ -108,10 +108,8 @@ def open_events(given: EventTable | container.Reader | AnyFile) -> Iterator[Even
 
 
 def table_of(source: EventTable | container.Reader) -> EventTable:
-    """All events, as a table."""
-    if isinstance(source, EventTable):
-        return source
-    return EventTable.joined(source.header, [block.table for block in source.blocks()])
+    """All events, as a table; SicError for more than one may hold."""
+    return source if isinstance(source, EventTable) else source.read_all()
 
 
 def as_table(given: EventTable | AnyFile) -> EventTable:

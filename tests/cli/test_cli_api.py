@@ -27,7 +27,9 @@ pytestmark = pytest.mark.usefixtures("fake")
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(sic.SicError, match="no tpu device"):
         api.resolve_device("tpu")
-    assert api.resolve_device("auto") in ("cpu", "cuda", "mps")
+    assert api.resolve_device("auto") in ("cpu", "cuda")
+    with pytest.raises(sic.SicError, match="64-bit"):
+        api.resolve_device("mps")
 
 
 def test_unknown_names_are_refused() -> None:

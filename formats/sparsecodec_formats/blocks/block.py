@@ -85,7 +85,8 @@ def write(events: QuantisedEvents, header: Header, statistics: Statistics, limit
     block = _Block(encoder, header, statistics, len(events), first_time, events)
     block.code()
     data = encoder.finish()
-    return Coded(events, data if len(data) <= limit else None, block.bits)
+    fits = encoder.n_bytes <= limit and len(data) <= limit
+    return Coded(events, data if fits else None, block.bits)
 
 
 def read(data: bytes, header: Header, statistics: Statistics, n: int, first_time: int) -> Coded:

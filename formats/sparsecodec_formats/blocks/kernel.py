@@ -212,6 +212,7 @@ class Kernel:
     def __init__(self, engine: Any, module: Any) -> None:
         import wasmtime
 
+        self._errors: type[Exception] = wasmtime.WasmtimeError
         self._store = wasmtime.Store(engine)
         exports = wasmtime.Instance(self._store, module, []).exports(self._store)
         self._growing: Any = exports["memory"]
@@ -282,6 +283,7 @@ class Kernel:
             self._lay_out(max(n, self._most_events), max(n_bytes, self._most_bytes))
         told = (header.step, header.time_unit)
         if self._statistics is not statistics or self._told != told:
+            self._statistics = None  # until all is told
             self._tell(header, statistics)
             self._statistics, self._told = statistics, told
 
@@ -303,7 +305,11 @@ class Kernel:
         self._places = dict(zip(sizes, [0, *ends[:-1]], strict=True))
         more = -(-ends[-1] // _PAGE_BYTES) - self._growing.size(self._store)
         if more > 0:
-            self._growing.grow(self._store, more)
+            try:
+                self._growing.grow(self._store, more)
+            except self._errors as error:
+                self._most_events = 0  # so that the next block is laid out anew
+                raise MemoryError(f"no room for a block of {n} events") from error
         self._memory = np.frombuffer(self._growing.get_buffer_ptr(self._store), np.uint8)
 
         def view(name: str, dtype: Any) -> NDArray[Any]:

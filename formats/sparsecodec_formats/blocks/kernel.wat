@@ -1,12 +1,12 @@
 ;; Codec 1 as one module: all numbers of a block, read or written. docs/format.md describes every function here, and
 ;; `block.py` is the same in Python. Whole numbers alone decide, so every machine gets the same bits.
 ;;
-;; kernel.py fills in what stands in braces, before the module is assembled: a name in capitals is a constant, as digits;
-;; record.field is the value of a field, and with [$row] a number of the column or list there; with & before it, its address. The record `block` is at the start of the
-;; memory, the others where a local of their name points.
+;; Before the module is assembled, kernel.py fills in what stands in braces: a name in capitals is a constant in digits.
+;; record.field is a field's value; with [$row] behind it, a number of the column or list that it is or leads to; with &
+;; before it, the address. The record `block` begins the memory; others lie where a local of their name points.
 ;;
-;; Nothing here traps: what must not be sets $problem, and each loop over events ends when it is set. Until then all goes
-;; on with numbers within their ranges.
+;; Nothing here traps: what must not be sets $problem, and each loop over events ends when it is set. Until then all is
+;; done with numbers within their ranges.
 (module
   (memory (export "memory") 1)
 
@@ -14,7 +14,7 @@
 
   (global $problem (mut i32) (i32.const 0))
   (global $span (mut i64) (i64.const 0))
-  (global $ahead (mut i64) (i64.const 0))         ;; where data are read: the bytes ahead, from the start of the interval
+  (global $ahead (mut i64) (i64.const 0))         ;; where data are read: bytes ahead, from the start of the interval
   (global $low (mut i64) (i64.const 0))           ;; where they are written: the start of the interval
   (global $word (mut i32) (i32.const 0))          ;; address of the next word of four bytes
   (global $likelihood (mut f64) (f64.const 1))    ;; of the symbols of this part, times 2^$octaves
@@ -153,7 +153,9 @@
   (func $golomb (param $value i64) (result i64)
     (local $bits i32) (local $more i64)
     (local.set $more (i64.add (local.get $value) (i64.const 1)))
-    (local.set $bits (call $symbol {&block.lengths} (i32.wrap_i64 (i64.sub (i64.const 63) (i64.clz (local.get $more))))))
+    (local.set $bits (call $symbol
+      {&block.lengths}
+      (i32.wrap_i64 (i64.sub (i64.const 63) (i64.clz (local.get $more))))))
     (i64.sub
       (i64.or
         (i64.shl (i64.const 1) (i64.extend_i32_u (local.get $bits)))
@@ -225,7 +227,9 @@
     (local.set $i (i32.const 0))
     (loop $each
       (local.set $table (i32.add (local.get $table) (i32.const 4)))
-      (i32.store offset=4 (local.get $table) (i32.add (i32.load (local.get $table)) (i32.load offset=4 (local.get $table))))
+      (i32.store offset=4
+        (local.get $table)
+        (i32.add (i32.load (local.get $table)) (i32.load offset=4 (local.get $table))))
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (br_if $each (i32.lt_u (local.get $i) (local.get $symbols)))))
 
@@ -237,9 +241,9 @@
       (i32.shl {block.eighths[$eighth]} (i32.const 4))
       (i32.sub (i32.const 15) (i32.shr_s (local.get $scale) (i32.const 3))))))
 
-  ;; The table of a number about a mean. Symbols 0 … 2 reach: so many steps from the mean, plus reach; then above, below,
-  ;; and the spike where it lies beyond reach. part: 0 … 15; the mean is (part - 8) / 16 steps from a whole one.
-  ;; spike: steps from there, at most one beyond reach; {NOWHERE}: there is none.
+  ;; The table of a number about a mean. Symbols 0 … 2 reach: so many steps from the mean, plus reach; then above,
+  ;; below, and the spike where it lies beyond reach. part: 0 … 15; the mean is (part - 8) / 16 steps from a whole one.
+  ;; spike: steps from there, at most one beyond reach; NOWHERE: there is none.
   ;; Tables are kept in block.tables, each at a place that its key tells, until another key needs that place.
   (func $spread (param $scale i32) (param $part i32) (param $spike i32) (param $weight i32) (result i32)
     (local $key i32) (local $slot i32)
@@ -319,8 +323,9 @@
   (func $number
     (param $scale i32) (param $mean i64) (param $value i64)
     (param $has_spike i32) (param $spike i64) (param $weight i32) (result i64)
-    (local $low_bits i32) (local $shift i64) (local $low i64) (local $top_bits i64) (local $top i64) (local $reach i32) (local $reach_64 i64) (local $middle i64)
-    (local $from i64) (local $at i32) (local $away i64) (local $symbol i32)
+    (local $low_bits i32) (local $shift i64) (local $low i64) (local $top_bits i64) (local $top i64)
+    (local $reach i32) (local $reach_64 i64) (local $middle i64) (local $from i64) (local $at i32) (local $away i64)
+    (local $symbol i32)
     (if (i32.gt_s (local.get $scale) (i32.const {MOST_SCALE})) (then
       (if (local.get $has_spike) (then
         (if (call $bit (local.get $weight) (i64.eq (local.get $value) (local.get $spike))) (then
@@ -484,8 +489,8 @@
 
   ;; Time units since the event before; the first has none.
   (func $code_gaps
-    (local $i i32) (local $low_bits i32) (local $low_shift i64) (local $tables i32) (local $table i32) (local $context i32)
-    (local $given i64) (local $coarse i64) (local $most i64) (local $gap i64) (local $time i64)
+    (local $i i32) (local $low_bits i32) (local $low_shift i64) (local $tables i32) (local $table i32)
+    (local $context i32) (local $given i64) (local $coarse i64) (local $most i64) (local $gap i64) (local $time i64)
     (local.set $low_bits (i32.wrap_i64 (call $uniform (i32.const 2) (i64.extend_i32_u {block.zeros_below}))))
     (if (i32.gt_u (local.get $low_bits) (i32.const 2)) (then (local.set $low_bits (i32.const 2))))
     (local.set $low_shift (i64.extend_i32_u (local.get $low_bits)))
@@ -518,7 +523,9 @@
       (local.set $gap (i64.or
         (i64.shl (local.get $coarse) (i64.const 2))
         (i64.shl
-          (call $uniform (local.get $low_bits) (i64.shr_u (i64.and (local.get $given) (i64.const 3)) (local.get $low_shift)))
+          (call $uniform
+            (local.get $low_bits)
+            (i64.shr_u (i64.and (local.get $given) (i64.const 3)) (local.get $low_shift)))
           (local.get $low_shift))))
       (local.set $time (i64.add (local.get $time) (local.get $gap)))
       (if (i64.gt_u (local.get $time) (i64.const {MAX_INT})) (then
@@ -603,8 +610,9 @@
 
   ;; One dim of all events.
   (func $code_dim (param $dim i32)
-    (local $i i32) (local $first i32) (local $second i32) (local $group i32) (local $after i32) (local $kind i32) (local $row i32) (local $mean i64)
-    (local $running i32) (local $code i64) (local $spike i64) (local $logit i32) (local $value i32)
+    (local $i i32) (local $first i32) (local $second i32) (local $group i32) (local $after i32) (local $kind i32)
+    (local $row i32) (local $mean i64) (local $running i32) (local $code i64) (local $spike i64) (local $logit i32)
+    (local $value i32)
     (call $fill_groups {&block.running} {dim.start})
     (call $fill_groups {&block.count} (i32.const 0))
     ;; row -1 of a column: where there is no event before

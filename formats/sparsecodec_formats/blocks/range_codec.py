@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 from sparsecodec_formats.crc import CHECK_BYTES, check_of
 from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import QuantisedEvents
 
-from . import block, kernel
+from . import block
+from .block import Coded
 from .statistics import Statistics
 
 CODEC = 1
 MAX_EVENTS_PER_BYTE = 64
 """More is no sound, and would keep a reader busy."""
 
-
 _EVENTS_IN_PYTHON = 150
 """Of a process, before the kernel is loaded, which takes as long as twice as many do."""
+
+
+class _BlockCoder(Protocol):
+    """What codes blocks, as the module `block` does."""
+
+    def read(self, data: bytes, header: Header, statistics: Statistics, n: int, first_time: int) -> Coded: ...
+
+    def write(self, events: QuantisedEvents, header: Header, statistics: Statistics, limit: int) -> Coded: ...
 
 
 class Choice:
@@ -27,10 +35,14 @@ class Choice:
     def __init__(self) -> None:
         self._n_events = 0
 
-    def __call__(self, n_events: int) -> Any:
+    def __call__(self, n_events: int) -> _BlockCoder:
         self._n_events += n_events
-        if self._n_events > _EVENTS_IN_PYTHON and (found := kernel.of_this_thread()) is not None:
-            return found
+        if self._n_events > _EVENTS_IN_PYTHON:
+            from . import kernel
+
+            found = kernel.of_this_thread()
+            if found is not None:
+                return found
         return block
 
 

@@ -95,6 +95,11 @@ class Encoder:
             self._span <<= _WORD_BITS
         return symbol
 
+    @property
+    def n_bytes(self) -> int:
+        """That are written for good."""
+        return WORD_BYTES * len(self._words)
+
     def finish(self) -> bytes:
         """The shortest bytes that, with zeros after them, give the symbols back."""
         return ended(np.array(self._words, ">u4").tobytes(), self._low, self._span)

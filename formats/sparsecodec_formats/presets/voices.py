@@ -158,7 +158,8 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     place = _samples(table, layout)
     window = place // (NOTE_WINDOW_S * layout.sample_rate) * MAX_CHANNELS + table.channel
     latest: dict[int, list[int]] = {}  # of each note that a channel has begun in a window, its last event
-    for row in np.flatnonzero(~tone & np.isin(window, window[wants])).tolist():
+    may_link = np.flatnonzero(~tone & np.isin(window, window[wants])) if wants.any() else np.zeros(0, np.int64)
+    for row in may_link.tolist():
         notes = latest.setdefault(int(window[row]), [])
         notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_NOTE_LINK_S * layout.sample_rate]
         step = np.abs(semitones[notes] - semitones[row])
@@ -170,8 +171,8 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     gap_s = np.where(begins, _since(table, _before_in_channel(table, np.argsort(table.channel, kind="stable"))), 0.0)
     gap_s = np.where(begins, gap_s, table.time - table.time[before])
     voice = np.arange(n)
-    for linked in np.flatnonzero(~begins).tolist():
-        voice[linked] = voice[before[linked]]
+    for row in np.flatnonzero(~begins).tolist():
+        voice[row] = voice[before[row]]
     order = np.lexsort((np.arange(n), voice, table.channel))
     ends = _ends(begins, order)
     attack_s = np.where(begins, attack_s, np.minimum(attack_s, gap_s))

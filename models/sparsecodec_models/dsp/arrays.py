@@ -38,7 +38,12 @@ SAME = frozenset(
 
 
 class Library:
-    """The functions of numpy; those of `SAME`, and one method for each that differs in torch."""
+    """The functions of numpy; those of `SAME`, and one method for each that differs in torch.
+
+    Attribute word: the name of the smallest integer type in which sums and products modulo 2^32 are exact.
+    """
+
+    word = "uint32"
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -127,7 +132,8 @@ class Library:
 
     def unique(self, x: Array) -> Array:
         """Its values, ascending, each once."""
-        return np.unique(x)
+        ordered = np.sort(x)  # np.unique would import numpy.ma, which takes as long as the rest of a short decoding
+        return ordered[_firsts(ordered)]
 
     def take_along(self, x: Array, index: Array, axis: int) -> Array:
         """x at places along an axis, as `numpy.take_along_axis`."""
@@ -143,7 +149,8 @@ class Library:
         """Rows [k, m] summed by their places, likewise: [count, m]."""
         out = np.zeros((count, rows.shape[1]), rows.dtype)
         while len(index):  # numpy adds whole rows fast where no place comes twice
-            _, once = np.unique(index, return_index=True)
+            order = np.argsort(index, kind="stable")
+            once = order[_firsts(index[order])]
             out[index[once]] += rows[once]
             index, rows = np.delete(index, once), np.delete(rows, once, 0)
         return out
@@ -193,6 +200,8 @@ class Library:
 
 class _Torch(Library):
     """The same of torch."""
+
+    word = "int64"
 
     def asarray(self, values: ArrayLike, like: Array, dtype: str | None = None) -> Array:
         return self._module.as_tensor(values, dtype=self._dtype(dtype), device=like.device)
@@ -308,6 +317,13 @@ def _torch() -> Library:
     import torch
 
     return _Torch(torch)
+
+
+def _firsts(ordered: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a value of an array in order comes first: bool [n]."""
+    firsts = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=firsts[1:])
+    return firsts
 
 
 def split(x: Array, sizes: Sequence[int], axis: int = 0) -> list[Array]:

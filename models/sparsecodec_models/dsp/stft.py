@@ -6,10 +6,13 @@ sample k · hop. No scaling is applied but what `norm` says (as in `numpy.fft`).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def hann(size: int) -> NDArray[np.float32]:
@@ -44,6 +47,8 @@ def stft(
 
     fft_size: that frames are padded to with zeros; default, the window's length.
     """
+    import torch  # here: arrays are transformed without it
+
     if centred:
         samples = torch.nn.functional.pad(samples, (len(window) // 2, len(window) // 2))
     frames = samples.unfold(-1, len(window), hop) * window

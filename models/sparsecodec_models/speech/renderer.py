@@ -45,7 +45,7 @@ class SpeechRenderer(Renderer):
         """From the frames that an event's voice has between the event before and the one after."""
         config, time = self._tables.config, self.event_samples(table)
         first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-        for channel in np.unique(table.channel):
+        for channel in np.flatnonzero(np.bincount(table.channel)):
             rows = np.flatnonzero(table.channel == channel)
             controls = self._controls(table.vector[rows])
             begin, stop = map(self._library.numpy, heard_frames(controls, self._array(time[rows]), config))
@@ -61,7 +61,7 @@ class SpeechRenderer(Renderer):
 
     def _check(self, table: EventTable) -> None:
         time = self.event_samples(table)
-        for channel in np.unique(table.channel):
+        for channel in np.flatnonzero(np.bincount(table.channel)):
             mine = table.channel == channel
             check_crowds(self._controls(table.vector[mine]), self._array(time[mine]), self._tables.config)
 

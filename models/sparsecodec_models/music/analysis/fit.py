@@ -55,7 +55,7 @@ def refine(
         return vector.clone()
     vector = vector.clone()
     layout = LAYOUTS[PRESET].dims
-    rate = torch.full((vector.shape[1],), LEARNING_RATE)
+    rate = torch.full((vector.shape[1],), LEARNING_RATE, device=vector.device)
     for name, factor in _RATES.items():
         rate[layout[name].index] *= factor
     for name in _FIXED:
@@ -71,7 +71,7 @@ def refine(
         for i in range(iterations):
             heard = vector
             if quantiser_step is not None:
-                jitter = torch.rand(vector.shape, generator=generator) - 0.5
+                jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
                 heard = vector + jitter * quantiser_step * (rates > 0)
             sound = render(decoder, heard, time, seed, len(target), noise=noise)
             if beside is not None:

@@ -144,7 +144,7 @@ def _notes_of(
     decoder = model.decoder.arrays
     found = pick_notes(model.encoder.listen(stretch.samples, features))
     measured = measure(stretch.samples, *_columns(found), decoder)
-    vector, time = vectors_of(measured, decoder)
+    vector, time = (column.to(model.device) for column in vectors_of(measured, decoder))
     if iterations:
         target = torch.from_numpy(stretch.samples).to(model.device)
         vector = refine(

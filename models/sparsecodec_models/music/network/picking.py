@@ -57,7 +57,7 @@ def peaks(probability: np.ndarray, shift: np.ndarray, least: float, apart_s: flo
 def pick_notes(heads: Heads, rule: PickingRule | None = None) -> list[Note]:
     """The notes of a recording, by onset. `heads` as `NoteFinder.heads` gives them: probabilities, [rows, frames]."""
     rule = rule or PickingRule()
-    onset, shift, sounding, velocity, drums, drum_shift = (t.float().numpy() for t in vars(heads).values())
+    onset, shift, sounding, velocity, drums, drum_shift = (t.float().cpu().numpy() for t in vars(heads).values())
     total = onset.shape[1]
     found = peaks(onset, shift, rule.onset, rule.apart_s)
     next_onset: dict[int, int] = {}

@@ -82,7 +82,8 @@ def sinusoids(waves: Waves, first: NDArray[np.int64], stop: NDArray[np.int64], o
         for _ in range(orders - 1):
             all_rows.append(all_rows[-1] * turn)
         table = points.T
-        sounds[sound].append(xp.stack([(xp.as_real(r) @ table).reshape(-1) for r in all_rows]))
+        made = [(xp.as_real(r) @ table).reshape(1, -1) for r in all_rows]
+        sounds[sound].append(made[0] if orders == 1 else xp.concatenate(made))
     return [s[0] if len(s) == 1 else xp.concatenate(s, 1) for s in sounds]
 
 

@@ -14,7 +14,7 @@ from .controls import MusicDecoder
 from .notes import Rows
 from .sinusoids import BLOCK, FINE, turns
 
-SAMPLES_AT_ONCE = 2**17  # of all tones that are made together
+SAMPLES_AT_ONCE = 2**18  # of all tones that are made together
 
 
 def tone_wave(hz: Array, phase_cycles: Array, length: Array, first: Array, count: int, sample_rate: int) -> Array:

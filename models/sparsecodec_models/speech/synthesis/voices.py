@@ -100,8 +100,9 @@ def check_crowds(controls: SpeechControls, time: Array, config: SpeechConfig) ->
     xp = library_of(time)
     _, _, start, stop = _frame_ranges(controls, time, config, 1.0)
     lengths, place = xp.numpy(stop - start), xp.numpy(time)
-    begins, window = np.unique(place // (WINDOW_S * config.sample_rate), return_inverse=True)
-    crowd = np.bincount(window, lengths, len(begins))  # in each window that has events
+    begun = np.diff(place // (WINDOW_S * config.sample_rate), prepend=-1) != 0
+    window = np.cumsum(begun) - 1  # counted without those that have no events
+    crowd = np.bincount(window, lengths)
     voice_frames = WINDOW_S * config.sample_rate / config.frame_hop
     if crowd.max() > MOST_VOICES * voice_frames:
         place_s = float(place[window == crowd.argmax()][0]) / config.sample_rate

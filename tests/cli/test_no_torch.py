@@ -1,0 +1,63 @@
+"""What decodes on the CPU imports no torch, and nothing else that is heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SPEECH = ROOT / "tests" / "data" / "only-person-en.sic"
+MUSIC = ROOT / "models" / "golden" / "music" / "notes.sic"
+SAYS_WHAT_IT_IMPORTED = """
+import sys
+from sparsecodec_cli.main import cli
+try:
+    cli.main(sys.argv[1:], prog_name="sic")
+except SystemExit as ended:
+    assert ended.code == 0, ended.code
+print("imported:", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def imported_by(*args: str | Path) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SAYS_WHAT_IT_IMPORTED, *map(str, args)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("imported:")[2].split())
+
+
+@pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("decode", "IN", "out.wav"),
+        ("decode", "IN", "out.wav", "--start", "0.2", "--end", "0.3"),
+        ("decode", "IN", "out.flac", "--event", "1"),
+        ("stems", "IN", "stems", "--top", "2"),
+        ("test", "--decode", "IN"),
+        ("inspect", "IN"),
+        ("transform", "IN", "out.sic", "--stretch", "1.1"),
+        ("randomize", "IN", "out.sic", "--times"),
+        ("export", "IN", "out.mid"),
+        ("report", "IN", "out.html"),
+    ],
+    ids=lambda command: " ".join(command),
+)
+def test_what_reads_files_does_without_torch(tmp_path: Path, source: Path, command: tuple[str, ...]) -> None:
+    places = {"IN": source, **{name: tmp_path / name for name in command if "out." in name or name == "stems"}}
+    args = [places.get(arg, arg) for arg in command[1:]]
+    imported = imported_by(command[0], *args)
+    assert "numpy" in imported and "torch" not in imported
+    if command[0] == "report":
+        return  # draws its pictures with what the extra brings
+    assert not imported & {"scipy", "matplotlib", "jinja2", "asyncio", "sklearn"}
+    if command[0] != "inspect":
+        assert "rich" not in imported
+
+
+def test_help_imports_no_numpy() -> None:
+    assert "numpy" not in imported_by("decode", "--help")
