@@ -7,6 +7,7 @@ Run it when the format changes, which after version 1 is out means: for a new ve
 
 from __future__ import annotations
 
+import io
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsecodec_formats import LAYOUTS, EventTable, Header, dumps, loads, nearest_gain, nearest_step
+from sparsecodec_formats import LAYOUTS, EventTable, Header, Writer, dumps, loads, nearest_gain, nearest_step
 from sparsecodec_formats.interchange.rows import PLACE, event_rows, header_fields
 
 HERE = Path(__file__).parent
@@ -149,10 +150,28 @@ def _extremes(header: Header) -> EventTable:
     return EventTable(header, time, vector, amplitude=[0.0, 1.0, 0.5, 2.0, 1e-3, 1e12, 1e-12, 0.9])
 
 
+def _live() -> bytes:
+    """Written in parts of 2.5 s, when its length was not known yet."""
+    header = Header(44_100, 2, 0, "speech", HASH, Fraction(64, 22_050), (nearest_step(1.5),) * 32, statistics=1)
+    table = _voices(header, 25)
+    table = table.replace(time=table.time * 6)
+    file = io.BytesIO()
+    with Writer(file, header, length_at_end=True) as writer:
+        for end_s in (2.5, 5.0, 7.5, 10.0, 12.5):
+            part = table.select((table.time >= end_s - 2.5) & (table.time < end_s))
+            writer.write(part.replace(header=_with(header, n_samples=round(min(end_s, 11.25) * header.sample_rate))))
+            writer.flush()
+    return file.getvalue()
+
+
+def files() -> dict[str, bytes]:
+    """The bytes of each golden file, by its name."""
+    return {name: dumps(table) for name, table in tables().items()} | {"live": _live()}
+
+
 def main() -> None:
     """Write all golden files."""
-    for name, table in tables().items():
-        data = dumps(table)
+    for name, data in files().items():
         (HERE / f"{name}.sic").write_bytes(data)
         found = as_json(loads(data))
         lines = ",\n".join(json.dumps(row) for row in found["events"])

@@ -139,12 +139,14 @@ class Renderer(ABC):
 
         source: all events, or a file of them, of which no more is read and kept than is needed: memory does not grow
         with its length, the first blocks of audio come after the first blocks of events, and a part late in it costs
-        what an early one costs.
+        what an early one costs. But a pipe whose length stands at its end is read to its end first.
 
         All blocks together hold exactly the source's samples (or, at another rate, the nearest number), or
         those from start_s to end_s (seconds). seed: of the noise; default, the file's. SicError, at once, for
         events of another model or other weights, or an option out of range; when a file is damaged, as it is met.
         """
+        if isinstance(source, Reader) and not source.length_is_known:
+            source = source.read_all()
         header = source.header
         if header.model != self.name:
             raise SicError(f"the file needs model {header.model!r}, this is {self.name!r}")
@@ -235,9 +237,10 @@ class Renderer(ABC):
             return
         stream = np.arange(streams)
         for block in source.blocks(from_s if math.isfinite(from_s) else None):
-            # they come in order of their windows, in a window by stream, and in a stream by time
+            # they come in order of their windows, in a window by stream (if not by time), and in a stream by time
             window_s = block.start_s // WINDOW_S * WINDOW_S
-            known_s = np.where(stream < block.channel, window_s + WINDOW_S, window_s)
+            is_done = (stream < block.channel) & (not source.length_at_end)
+            known_s = np.where(is_done, window_s + WINDOW_S, window_s)
             known_s[block.channel] = block.table.time[-1]
             yield Excerpt(block.table, np.full(streams, block.first_index), known_s)
         yield Excerpt(EventTable.empty(source.header), np.zeros(streams, np.int64), np.full(streams, math.inf))

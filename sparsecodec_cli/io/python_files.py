@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from sparsecodec_cli.errors import CliError, about_os, shown
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
-from sparsecodec_formats.container.reader import EventCount
 from sparsecodec_formats.errors import FormatError, shown_value
 from sparsecodec_formats.table import EventTable
 
@@ -110,13 +109,7 @@ def open_events(given: EventTable | container.Reader | AnyFile) -> Iterator[Even
 
 def table_of(source: EventTable | container.Reader) -> EventTable:
     """All events, as a table; SicError for more than one may hold."""
-    if isinstance(source, EventTable):
-        return source
-    count, parts = EventCount(), []
-    for block in source.blocks():
-        count.add(block.n_events)
-        parts.append(block.table)
-    return EventTable.joined(source.header, parts)
+    return source if isinstance(source, EventTable) else source.read_all()
 
 
 def as_table(given: EventTable | AnyFile) -> EventTable:

@@ -364,7 +364,7 @@ def test_a_file_of_the_other_codec_tells_no_ideal() -> None:
 # The page
 
 
-@pytest.mark.parametrize("name", ["coded", "coded-stereo", "coded-edges", "coded-music"])
+@pytest.mark.parametrize("name", ["coded", "coded-stereo", "coded-edges", "coded-music", "live"])
 def test_the_golden_files_are_read_by_the_documented_reader(name: str) -> None:
     data = (Path(__file__).parents[2] / "formats" / "golden" / f"{name}.sic").read_bytes()
     reader = Reader(io.BytesIO(data))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from sparsecodec_formats import EventTable, FormatError, Reader, dumps, loads, verify
+from sparsecodec_formats import FormatError, Reader, dumps, loads, verify
 from sparsecodec_formats.steps import step_of_code
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ DOC = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
 
 
 def test_every_golden_file_has_its_table_and_its_maker() -> None:
-    assert NAMES == sorted(path.stem for path in GOLDEN.glob("*.json")) == sorted(MAKER["tables"]())
+    assert NAMES == sorted(path.stem for path in GOLDEN.glob("*.json")) == sorted(MAKER["files"]())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,8 +37,9 @@ def test_golden_file_gives_exactly_its_table(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_file_is_what_is_written_today(name: str) -> None:
     data = (GOLDEN / f"{name}.sic").read_bytes()
-    table: EventTable = MAKER["tables"]()[name]
-    assert unzipped(dumps(table)) == unzipped(dumps(loads(data))) == unzipped(data)
+    assert unzipped(MAKER["files"]()[name]) == unzipped(data)
+    if not Reader(io.BytesIO(data)).length_at_end:  # which is lost when the length is known
+        assert unzipped(dumps(loads(data))) == unzipped(data)
 
 
 def test_golden_files_hold_blocks_of_both_codecs() -> None:
@@ -47,7 +48,7 @@ def test_golden_files_hold_blocks_of_both_codecs() -> None:
         reader = Reader(io.BytesIO((GOLDEN / f"{name}.sic").read_bytes()))
         codecs[name] = {raw.head.codec for raw in reader.raw_blocks()}
     assert [name for name in NAMES if codecs[name] == {0}] == ["example", "steps", "stereo", "tags"]
-    coded = ["coded", "coded-edges", "coded-music", "coded-stereo", "gains", "shared"]
+    coded = ["coded", "coded-edges", "coded-music", "coded-stereo", "gains", "live", "shared"]
     assert [name for name in NAMES if codecs[name] == {1}] == coded
 
 

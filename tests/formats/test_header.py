@@ -166,7 +166,7 @@ def test_bodies_are_cut_where_the_test_thinks() -> None:
         b"",
         BODY[:-1],
         BODY + b"\0",
-        b"\x40" + BODY[1:],  # flags that mean nothing
+        b"\x80" + BODY[1:],  # flags that mean nothing
         b"\x80" + BODY[1:],
         b"\0\0\0" + BODY[2:],  # rate 0
         b"\0\x0e" + BODY[2:],  # a rate code that means nothing

@@ -28,6 +28,13 @@ def gain(number: int) -> float:
     return single if code > 0 else -single
 
 
+def length_at_end(data: bytes) -> int:
+    """Of a whole file whose header tells none."""
+    end = data[-13:]
+    assert end[0] == 0xED and zlib.crc32(end[:7]).to_bytes(4, "little")[:2] == end[7:9]
+    return int.from_bytes(end[1:7], "little")
+
+
 def header(data: bytes) -> tuple[dict[str, Any], int]:
     """The fields of the header at the front of a file, and how many bytes it takes."""
     at = 5
@@ -60,7 +67,7 @@ def header(data: bytes) -> tuple[dict[str, Any], int]:
     streams = take(1)[0] if flags & 32 else 0
     codes_of = [[varint() for _ in range(streams)] for _ in range(found["channels"] if streams else 0)]
     found["gains"] = tuple(tuple(gain(code) for code in row) for row in codes_of)
-    found["n_samples"] = varint()
+    found["n_samples"] = length_at_end(data) if flags & 64 else varint()
     preset = take(1)[0]
     found["model"] = PRESETS[preset] if preset else text()
     found["weights_hash"] = take(4)

@@ -15,7 +15,7 @@ from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.table import EventTable
 
 from .accounting import Spending, spending
-from .reader import MAX_EVENTS, Block, EventCount, Reader
+from .reader import MAX_EVENTS, Block, Reader
 from .retag import retag
 from .salvage import Missing, Salvage, salvage
 from .writer import Writer
@@ -58,11 +58,7 @@ def read(fileobj: BinaryIO) -> EventTable:
 
     TooManyEvents, which is one too, for more than MAX_EVENTS.
     """
-    reader, count, parts = Reader(fileobj), EventCount(), []
-    for block in reader.blocks():
-        count.add(block.n_events)
-        parts.append(block.table)
-    return EventTable.joined(reader.header, parts)
+    return Reader(fileobj).read_all()
 
 
 def loads(data: bytes) -> EventTable:

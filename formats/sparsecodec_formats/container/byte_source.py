@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from typing import BinaryIO
 
@@ -59,6 +60,17 @@ class ByteSource:
             return
         while n > 0:
             n -= len(self.take(min(n, _CHUNK_BYTES)))
+
+    def last(self, n: int) -> bytes:
+        """The last n bytes of all, fewer if there are not so many; b"" where the file cannot seek."""
+        if not self.seekable:
+            return b""
+        here = self._file.tell()
+        size = self._file.seek(0, os.SEEK_END)
+        self._file.seek(max(0, size - n))
+        data = self._file.read(n)
+        self._file.seek(here)
+        return data
 
     def rewind(self, position: int, crc: int) -> None:
         """Go back to a position of before, where `crc` was the CRC; only where the file can seek."""

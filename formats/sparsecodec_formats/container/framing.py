@@ -22,6 +22,11 @@ END_MARK = 0xED
 
 MAX_HEAD_BYTES = 2 + 4 * MAX_VARINT_BYTES + CHECK_BYTES
 END_BYTES = 1 + CRC_BYTES
+LENGTH_BYTES = 6
+LONG_END_BYTES = END_BYTES + LENGTH_BYTES + CHECK_BYTES
+"""Of a file whose length stands at its end."""
+AFTER_LAST_S = 1
+"""What such a file is taken to last after its last event, where its end is missing."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,31 @@ def parse_head(data: bytes, header: Header) -> tuple[Head, int]:
     return head, cursor.position
 
 
-def pack_end(crc: int) -> bytes:
-    """The end of a file: its mark, and the CRC-32 of every byte before; `crc` is that of those before the mark."""
-    mark = bytes([END_MARK])
-    return mark + crc_bytes(mark, crc)
+def pack_end(crc: int, n_samples: int | None = None) -> bytes:
+    """The end of a file: its mark, and the CRC-32 of every byte before; `crc` is that of those before the mark.
+
+    n_samples: the length, where it stands here and not in the header.
+    """
+    data = bytes([END_MARK])
+    if n_samples is not None:
+        data += n_samples.to_bytes(LENGTH_BYTES, "little")
+        data += check_of(data)
+    return data + crc_bytes(data, crc)
+
+
+def length_in_end(data: bytes) -> int:
+    """The number of samples that the end of such a file tells; FormatError unless it is an end."""
+    told = data[: -CHECK_BYTES - CRC_BYTES]
+    if len(data) != LONG_END_BYTES or data[0] != END_MARK or data[len(told) : -CRC_BYTES] != check_of(told):
+        raise FormatError("the check of the length at its end does not match")
+    return int.from_bytes(told[1:], "little")
+
+
+def length_without_end(last_time: int, header: Header) -> int:
+    """How many samples such a file is taken to have whose end is missing. last_time: of its last event, in units."""
+    unit = header.time_unit
+    n_samples = -(-last_time * unit.numerator * header.sample_rate // unit.denominator)
+    return min(n_samples + AFTER_LAST_S * header.sample_rate, MAX_INT)
 
 
 def window_of(time_index: int, header: Header) -> int:

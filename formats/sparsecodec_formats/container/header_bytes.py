@@ -24,9 +24,9 @@ VERSION = 0x10
 MAX_BODY_BYTES = 2**19
 """More than any legal header: bounds what a reader takes in before it has checked anything."""
 
-CHANNELS, TIME_UNIT, STEPS, SEED, TAGS, GAINS = (1 << bit for bit in range(6))
+CHANNELS, TIME_UNIT, STEPS, SEED, TAGS, GAINS, LENGTH_AT_END = (1 << bit for bit in range(7))
 """Flags: which fields are given. Absent, they are USUAL_CHANNELS and so on, one step holds for all dims,
-and each channel is a stream of its own."""
+and each channel is a stream of its own. With the last, the number of samples is not given, but stands at the end."""
 
 USUAL_CHANNELS = 1
 USUAL_TIME_UNIT = Fraction(32, 11_025)
@@ -36,35 +36,36 @@ RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 8
 """Sample rates with a code, in Hz: 1, 2, … Code 0 says that the rate follows."""
 
 
-def pack_header(header: Header) -> bytes:
-    """Magic, version, length, body and the check of all of these."""
-    body = _pack_body(header)
+def pack_header(header: Header, *, length_at_end: bool = False) -> bytes:
+    """Magic, version, length, body and the check of all of these. length_at_end: n_samples is not known yet."""
+    body = _pack_body(header, length_at_end)
     head = MAGIC + bytes([VERSION]) + encode_varint(len(body)) + body
     return head + check_of(head)
 
 
-def parse_header(body: bytes, *, is_newer: bool = False) -> Header:
-    """The header in a body whose check matches; FormatError when it breaks the rules.
+def parse_header(body: bytes, *, is_newer: bool = False) -> tuple[Header, bool]:
+    """The header in a body whose check matches, and whether the length stands at the file's end (n_samples is then 0);
+    FormatError when it breaks the rules.
 
     is_newer: of a later minor version. Then flags that are not known here tell of fields after the known ones, which
     are passed over.
     """
     try:
-        header = _parse_body(Cursor(body), is_newer)
+        header, length_at_end = _parse_body(Cursor(body), is_newer)
     except UnicodeDecodeError:
         raise FormatError("damaged header: a text is not UTF-8") from None
     except SicError as error:
         what = "its header needs a newer version of the library" if is_newer else "damaged header"
         raise FormatError(f"{what}: {error}") from None
-    known = _pack_body(header)
+    known = _pack_body(header, length_at_end)
     if is_newer:
         body = known[:1] + body[1 : len(known)]
     if known != body:
         raise FormatError("damaged header: it is longer than it need be")
-    return header
+    return header, length_at_end
 
 
-def _pack_body(header: Header) -> bytes:
+def _pack_body(header: Header, length_at_end: bool) -> bytes:
     steps = header.step[:1] if len(set(header.step)) == 1 else header.step
     given = {
         CHANNELS: header.channels != USUAL_CHANNELS,
@@ -73,6 +74,7 @@ def _pack_body(header: Header) -> bytes:
         SEED: header.seed != USUAL_SEED,
         TAGS: bool(header.tags),
         GAINS: bool(header.gains),
+        LENGTH_AT_END: length_at_end,
     }
     body = bytearray([sum(flag for flag, is_given in given.items() if is_given)])
     if header.sample_rate in RATES:
@@ -85,7 +87,8 @@ def _pack_body(header: Header) -> bytes:
         body.append(header.streams)
         codes = [code_of_gain(gain) for row in header.gains for gain in row]
         body += encode_varints(zigzag(np.array(codes, np.int64)))
-    body += encode_varint(header.n_samples)
+    if not length_at_end:
+        body += encode_varint(header.n_samples)
     if header.model in LAYOUTS:
         body.append(LAYOUTS[header.model].number)
     else:
@@ -104,17 +107,17 @@ def _pack_body(header: Header) -> bytes:
     return bytes(body)
 
 
-def _parse_body(cursor: Cursor, is_newer: bool) -> Header:
+def _parse_body(cursor: Cursor, is_newer: bool) -> tuple[Header, bool]:
     flags = cursor.byte()
-    if flags >> 6 and not is_newer:
-        raise FormatError(f"its flags are {flags:#04x}, of which this version of the library knows the lower six")
+    if flags >> 7 and not is_newer:
+        raise FormatError(f"its flags are {flags:#04x}, of which this version of the library knows the lower seven")
     sample_rate = _take_rate(cursor)
     channels = cursor.byte() if flags & CHANNELS else USUAL_CHANNELS
-    return Header(
+    header = Header(
         sample_rate=sample_rate,
         channels=channels,
         gains=_take_gains(cursor, channels) if flags & GAINS else (),
-        n_samples=cursor.varint(),
+        n_samples=0 if flags & LENGTH_AT_END else cursor.varint(),
         model=_take_model(cursor),
         weights_hash=cursor.take(WEIGHTS_HASH_BYTES),
         statistics=cursor.byte(),
@@ -123,6 +126,7 @@ def _parse_body(cursor: Cursor, is_newer: bool) -> Header:
         seed=cursor.varint() if flags & SEED else USUAL_SEED,
         tags=_take_tags(cursor) if flags & TAGS else {},
     )
+    return header, bool(flags & LENGTH_AT_END)
 
 
 def _take_rate(cursor: Cursor) -> int:

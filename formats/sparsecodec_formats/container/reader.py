@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -19,7 +20,18 @@ from sparsecodec_formats.table import EventTable
 from sparsecodec_formats.varint import MAX_VARINT_BYTES, Cursor
 
 from .byte_source import ByteSource, Truncated
-from .framing import END_BYTES, END_MARK, MAX_HEAD_BYTES, WINDOW_S, Head, parse_head, window_of
+from .framing import (
+    END_BYTES,
+    END_MARK,
+    LONG_END_BYTES,
+    MAX_HEAD_BYTES,
+    WINDOW_S,
+    Head,
+    length_in_end,
+    length_without_end,
+    parse_head,
+    window_of,
+)
 from .header_bytes import MAGIC, MAX_BODY_BYTES, VERSION, parse_header
 
 Damaged = Literal["raise", "skip"]
@@ -87,28 +99,48 @@ class Reader:
             later minor version is read with the warning NewerVersion.
         header_bytes: that it takes, with magic and check.
         problems: one line for each that the last `blocks(damaged="skip")` has met.
+        length_at_end: whether the length stands at the end of the file. Its blocks may be shorter than a window of
+            10 s, and those of a window are in order of time, not by channel.
+        length_is_known: always, but where it stands at an end that has not been read: of a pipe, or of a file that is
+            cut off. Then `header.n_samples` grows with each block: it is a second after the last event so far.
     """
 
     def __init__(self, fileobj: BinaryIO) -> None:
         self._source = ByteSource(fileobj)
-        self.header = take_header(self._source)
+        self.header, self.length_at_end = take_header(self._source)
         self.header_bytes = self._source.position
         self.problems: list[str] = []
         self._crc = self._source.crc or 0
-        self._order = _Order(self.header)
+        self._order = _Order(self.header, self.length_at_end)
+        self.length_is_known = not self.length_at_end
+        if self.length_at_end:
+            with suppress(FormatError):
+                self._take_length(self._source.last(LONG_END_BYTES))
 
     @property
     def position(self) -> int:
         """Bytes of the file read or passed over so far."""
         return self._source.position
 
+    def read_all(self) -> EventTable:
+        """All events; FormatError if any part of the file is damaged or missing, or if anything follows it.
+
+        TooManyEvents, which is one too, for more than MAX_EVENTS.
+        """
+        count, parts = EventCount(), []
+        for block in self.blocks():
+            count.add(block.n_events)
+            parts.append(block.table)
+        return EventTable.joined(self.header, parts)
+
     def blocks(
         self, start_s: float | None = None, end_s: float | None = None, damaged: Damaged = "raise"
     ) -> Iterator[Block]:
         """The blocks with events of start_s <= time < end_s, cut to these events.
 
-        They come in order of their windows of 10 s and within a window by channel. Blocks outside the times
-        asked for are passed over undecoded, and unread where the file can seek. On a pipe this works once.
+        They come in order of their windows of 10 s and within a window by channel (but see length_at_end). Blocks
+        outside the times asked for are passed over undecoded, and unread where the file can seek. On a pipe this works
+        once.
 
         Raises:
             FormatError: at the first damage. With damaged="skip" never: what is damaged is left out, and
@@ -143,7 +175,7 @@ class Reader:
                 raise SicError("a pipe can be read only once")
             source.rewind(self.header_bytes, self._crc)
         self.problems = []
-        self._order = _Order(self.header)
+        self._order = _Order(self.header, self.length_at_end)
         while True:
             place = f"block {self._order.n_blocks + 1} at byte {source.position}"
             try:
@@ -191,6 +223,9 @@ class Reader:
         if window_of(last_time, self.header) != window_of(head.first_time, self.header):
             raise FormatError(f"its events do not lie in one window of {WINDOW_S} s")
         self._order.last_time[head.channel] = last_time
+        if not self.length_is_known:
+            n_samples = max(self.header.n_samples, length_without_end(last_time, self.header))
+            self.header = replace(self.header, n_samples=n_samples)
         return events, bits
 
     def _report(self, problem: str, damaged: Damaged) -> None:
@@ -200,16 +235,27 @@ class Reader:
 
     def _check_end(self) -> None:
         """Take the end of the file; FormatError unless nothing follows and it agrees with what was read."""
-        source = self._source
-        if len(source.peek(END_BYTES + 1)) > END_BYTES:
+        source, n_bytes = self._source, self._end_bytes
+        if len(data := source.peek(n_bytes + 1)) > n_bytes:
             raise FormatError("bytes follow that do not belong to the file")
-        source.take(END_BYTES - CRC_BYTES)
+        if self.length_at_end and len(data) == n_bytes:
+            self._take_length(data)
+        source.take(n_bytes - CRC_BYTES)
         whole_crc = source.crc
         crc = int.from_bytes(source.take(CRC_BYTES), "little")
         if self.problems:
             return  # the CRC is bound to disagree, and would say nothing new
         if whole_crc not in (None, crc):
             raise FormatError("the CRC of the file does not match")
+
+    @property
+    def _end_bytes(self) -> int:
+        return LONG_END_BYTES if self.length_at_end else END_BYTES
+
+    def _take_length(self, end: bytes) -> None:
+        """end: of the file, LONG_END_BYTES; FormatError if it is none."""
+        self.header = replace(self.header, n_samples=length_in_end(end))
+        self.length_is_known = True
 
     def _find_next(self) -> bool:
         """After damage: go on to the next sound head or end that lies ahead; False if there is none."""
@@ -228,7 +274,7 @@ class Reader:
     def _is_sound(self, data: bytes, is_last: bool) -> bool:
         try:
             if data[0] == END_MARK:
-                return is_last and len(data) == END_BYTES
+                return is_last and len(data) == self._end_bytes
             parse_head(data, self.header)
         except FormatError:
             return False
@@ -238,7 +284,9 @@ class Reader:
 class _Order:
     """What the blocks so far demand of the next."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, by_time: bool) -> None:
+        """by_time: whether a window's blocks are in order of time, not by channel."""
+        self._by_time = by_time
         self.n_blocks = 0
         self.n_events = [0] * header.streams
         self.last_time = [0] * header.streams
@@ -246,7 +294,7 @@ class _Order:
 
     def count(self, head: Head, window: int) -> int:
         """Count a block in; FormatError if it is out of order. How many events are missing before it."""
-        here = (window, head.channel)
+        here = (window, 0 if self._by_time else head.channel)
         n_missing = head.first_index - self.n_events[head.channel]
         if here < self._last or n_missing < 0 or head.first_time < self.last_time[head.channel]:
             raise FormatError("it lies before the block before it")
@@ -256,8 +304,9 @@ class _Order:
         return n_missing
 
 
-def take_header(source: ByteSource) -> Header:
-    """The header at the front of a file; FormatError when it is damaged, or the file is not a .sic file."""
+def take_header(source: ByteSource) -> tuple[Header, bool]:
+    """The header at the front of a file, and whether the file's length stands at its end; FormatError when it is
+    damaged, or the file is not a .sic file."""
     start = source.peek(len(MAGIC) + 1)
     if not start:
         raise FormatError("the file is empty")
@@ -281,7 +330,7 @@ def take_header(source: ByteSource) -> Header:
     head = source.take(cursor.position + n_body)
     if source.take(CHECK_BYTES) != check_of(head):
         raise FormatError("damaged header: its check does not match")
-    header = parse_header(head[cursor.position :], is_newer=version > VERSION)
+    header, length_at_end = parse_header(head[cursor.position :], is_newer=version > VERSION)
     if version > VERSION:
         warnings.warn(
             f"it is of version {_dotted(version)} of the format; this version of the library reads {_dotted(VERSION)}"
@@ -289,7 +338,7 @@ def take_header(source: ByteSource) -> Header:
             NewerVersion,
             stacklevel=3,
         )
-    return header
+    return header, length_at_end
 
 
 def _dotted(version: int) -> str:

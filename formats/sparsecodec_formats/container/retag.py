@@ -30,9 +30,10 @@ def retag(source: BinaryIO, target: BinaryIO, tags: Mapping[str, str]) -> Header
         target.write(data)
         crc = zlib.crc32(data, crc)
 
-    put(pack_header(header))
+    put(pack_header(header, length_at_end=reader.length_at_end))
     for block in reader.raw_blocks():
         put(pack_head(block.head, header))
         put(block.payload)
-    target.write(pack_end(crc))
+    header = replace(header, n_samples=reader.header.n_samples)
+    target.write(pack_end(crc, header.n_samples if reader.length_at_end else None))
     return header

@@ -6,7 +6,8 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from sparsecodec_formats.blocks.codecs import decode_block
@@ -17,7 +18,18 @@ from sparsecodec_formats.quantiser import QuantisedEvents, dequantise
 from sparsecodec_formats.table import EventTable
 
 from .byte_source import ByteSource
-from .framing import END_BYTES, END_MARK, MAX_HEAD_BYTES, WINDOW_S, Head, parse_head, window_of
+from .framing import (
+    END_BYTES,
+    END_MARK,
+    LONG_END_BYTES,
+    MAX_HEAD_BYTES,
+    WINDOW_S,
+    Head,
+    length_in_end,
+    length_without_end,
+    parse_head,
+    window_of,
+)
 from .header_bytes import MAGIC, VERSION
 from .reader import EventCount, take_header
 
@@ -105,7 +117,10 @@ class _Salvage:
     def __init__(self, fileobj: BinaryIO) -> None:
         self._file, self._base = fileobj, fileobj.tell()
         source = ByteSource(fileobj)
-        self._header: Header = take_header(source)
+        self._header: Header
+        self._header, self._length_at_end = take_header(source)
+        self._end_bytes = LONG_END_BYTES if self._length_at_end else END_BYTES
+        self._length_is_known = not self._length_at_end
         self._begin = source.position
         self._size = fileobj.seek(0, os.SEEK_END) - self._base
         self._crc, self._crc_to = 0, 0
@@ -123,7 +138,11 @@ class _Salvage:
         if self._crc_differs is not None and not missing:
             reason = "the CRC of the file does not match: something in it is not as it was written"
             missing = [Missing(self._crc_differs, reason, 0)]
-        tables = [dequantise(self._header, block.events) for block in whole if block.events is not None]
+        events = [block.events for block in whole if block.events is not None]
+        if events and not self._length_is_known:
+            last = max(int(part.time_index[-1]) for part in events)
+            self._header = replace(self._header, n_samples=length_without_end(last, self._header))
+        tables = [dequantise(self._header, part) for part in events]
         return Salvage(EventTable.joined(self._header, tables), len(tables), missing)
 
     # the walk through the file
@@ -173,22 +192,27 @@ class _Salvage:
         return stop
 
     def _end(self, at: int) -> None:
-        stored = int.from_bytes(self._bytes(at + END_BYTES - CRC_BYTES, CRC_BYTES), "little")
-        if stored != self._crc_before(at + END_BYTES - CRC_BYTES):
+        n_bytes = self._end_bytes
+        if self._length_at_end:
+            self._header = replace(self._header, n_samples=length_in_end(self._bytes(at, n_bytes)))
+            self._length_is_known = True
+        stored = int.from_bytes(self._bytes(at + n_bytes - CRC_BYTES, CRC_BYTES), "little")
+        if stored != self._crc_before(at + n_bytes - CRC_BYTES):
             self._crc_differs = at
-        if at + END_BYTES < self._size:
-            extra = self._size - at - END_BYTES
-            self._notes.append(Missing(at + END_BYTES, f"{extra} bytes follow that do not belong to the file", 0))
+        if at + n_bytes < self._size:
+            extra = self._size - at - n_bytes
+            self._notes.append(Missing(at + n_bytes, f"{extra} bytes follow that do not belong to the file", 0))
 
     def _sound_at(self, at: int) -> tuple[Head, int] | str | None:
         """What begins there: a block (its head, and how many bytes that takes), the "end", another "file", or None."""
         data = self._bytes(at, MAX_HEAD_BYTES)
         if not data:
             return None
-        if data[0] == END_MARK and len(data) >= END_BYTES:
-            crc = int.from_bytes(data[END_BYTES - CRC_BYTES : END_BYTES], "little")
-            is_last = at + END_BYTES == self._size
-            return "end" if is_last or crc == self._crc_before(at + END_BYTES - CRC_BYTES) else None
+        n_bytes = self._end_bytes
+        if data[0] == END_MARK and len(data) >= n_bytes and self._is_end(data[:n_bytes]):
+            crc = int.from_bytes(data[n_bytes - CRC_BYTES : n_bytes], "little")
+            is_last = at + n_bytes == self._size
+            return "end" if is_last or crc == self._crc_before(at + n_bytes - CRC_BYTES) else None
         if data.startswith(MAGIC + bytes([VERSION])):
             self._file.seek(self._base + at)
             try:
@@ -201,12 +225,17 @@ class _Salvage:
         except FormatError:
             return None
 
+    def _is_end(self, data: bytes) -> bool:
+        with suppress(FormatError):
+            return not self._length_at_end or length_in_end(data) >= 0
+        return False
+
     def _next_sound(self, at: int) -> int | None:
         """The first place after `at` where something sound begins; None: there is none."""
         while chunk := self._bytes(at + 1, _SEARCH_BYTES):
             for mark in _MARKS.finditer(chunk):
                 place = at + 1 + mark.start()
-                if chunk[mark.start()] == END_MARK and place + END_BYTES != self._size:
+                if chunk[mark.start()] == END_MARK and place + self._end_bytes != self._size:
                     continue  # one byte is little to go by
                 if self._sound_at(place) is not None:
                     return place
@@ -237,7 +266,10 @@ class _Salvage:
         for block in self._found:
             if block.events is None:
                 continue
-            here = (window_of(block.head.first_time, self._header), block.head.channel)
+            here = (
+                window_of(block.head.first_time, self._header),
+                0 if self._length_at_end else block.head.channel,
+            )
             if here < place:
                 self._notes.append(Missing(block.position, "this block lies before the block before it", 0))
             place = max(place, here)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO
 
@@ -27,10 +28,13 @@ class Writer:
     Args:
         fileobj: binary, buffered, writable; never seeked.
         header: the header of every part. Events cannot be written with statistics that are not known here.
+        length_at_end: the length is not known yet. Parts may then have any n_samples, and the file lasts as long as the
+            last one says.
     """
 
-    def __init__(self, fileobj: BinaryIO, header: Header) -> None:
+    def __init__(self, fileobj: BinaryIO, header: Header, *, length_at_end: bool = False) -> None:
         self.header = header
+        self._length_at_end = length_at_end
         self._file = fileobj
         self._crc = 0
         self._n_events = [0] * header.streams
@@ -38,12 +42,14 @@ class Writer:
         self._last_time = 0
         self._pending: list[QuantisedEvents] = []
         self._closed = False
-        self._put(pack_header(header))
+        self._put(pack_header(header, length_at_end=length_at_end))
 
     def write(self, table: EventTable) -> None:
         """Add events, none before those written so far; SicError if one is, or if the header differs."""
         if self._closed:
             raise SicError("this .sic file is finished; nothing can be added")
+        if self._length_at_end:
+            self.header = replace(self.header, n_samples=table.header.n_samples)
         if table.header != self.header:
             raise SicError("these events have another header than the file")
         if not len(table):
@@ -65,7 +71,7 @@ class Writer:
         if self._closed:
             return
         self.flush()
-        self._put(pack_end(self._crc))
+        self._put(pack_end(self._crc, self.header.n_samples if self._length_at_end else None))
         self._closed = True
 
     def __enter__(self) -> Writer:
