@@ -82,8 +82,8 @@ def test_a_pipe_gives_what_its_file_gives(tmp_path: Path) -> None:
 def test_samples_of_other_kinds(bits: int, kind: int, dtype: str) -> None:
     sound = speech(3.0)
     full = {"f": 1.0, "i": 2.0**31, "u": 2.0**7}[np.dtype(dtype).kind]
-    given = np.clip(sound / 32768 * full, -full, full * (1 - 2**-20)) + (128 if dtype == "u1" else 0)
-    data = given(*LIVE, stdin=wav_header(kind=kind, bits=bits) + given.astype(dtype).tobytes())
+    samples = np.clip(sound / 32768 * full, -full, full * (1 - 2**-20)) + (128 if dtype == "u1" else 0)
+    data = given(*LIVE, stdin=wav_header(kind=kind, bits=bits) + samples.astype(dtype).tobytes())
     usual = given(*LIVE, stdin=wav_header() + sound.tobytes())
     assert loads(data).header == loads(usual).header
     assert bits == 8 or abs(len(loads(data)) - len(loads(usual))) <= 2
