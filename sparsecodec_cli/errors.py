@@ -40,6 +40,7 @@ def hints() -> dict[type[SicError], str]:
         errors.NothingToHoldOut: "--valid",
         errors.FolderNotInCorpus: "--half-weight",
         errors.OtherRecordings: "--data, or --from",
+        errors.RankLost: "--resume",
         errors.WorkerEnded: "--resume, --workers",
     }
 

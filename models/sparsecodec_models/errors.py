@@ -39,3 +39,7 @@ class OtherRecordings(SicError):
 
 class WorkerEnded(SicError):
     """A process that makes batches was ended from outside; the run is saved and can go on, with fewer of them."""
+
+
+class RankLost(SicError):
+    """Of several processes that train one model, one has ended; the run is saved and can go on."""

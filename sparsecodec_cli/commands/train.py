@@ -157,6 +157,9 @@ def command(
     The folders of --data are searched with all their subfolders, for audio of any format and sample rate. OUT is a
     folder for weights.safetensors (for --model), checkpoint.pt (for --resume), log.jsonl with the losses, and
     samples/index.html with originals and decoded recordings. Ctrl-C saves the run, which can then be resumed.
+
+    Several GPUs or machines train one model where torchrun begins a process for each (docs/training.md); --batch is
+    then the number of windows of each process.
     """
     if resume and force:
         raise click.UsageError("Give --resume or --force, not both.")
@@ -175,39 +178,44 @@ def command(
 
         from sparsecodec_models.training.corpus import find_corpus
         from sparsecodec_models.training.plan import TrainingPlan
+        from sparsecodec_models.training.ranks import joined
         from sparsecodec_models.training.run import Training
 
         device = api.resolve_device(device)
-        processors = os.cpu_count() or 1
-        if workers is None:
-            workers = max(1, min(8, processors // 2))
-        torch.set_num_threads(threads or max(1, processors - workers))
-        checkpoint, plan = run_folder.load_run(folder) if resume else (None, None)
-        given = shape | {
-            "data": tuple(map(os.path.abspath, data)),
-            "valid": tuple(map(os.path.abspath, valid)),
-            "weights": run_folder.weights_name(shape["weights"]),
-        }
-        plan = run_folder.same_plan(out, plan, given) if plan else TrainingPlan.of(**given)
-        weights = run_folder.read_weights(plan.weights) if plan.weights and not resume else None
-        corpus = find_corpus(data or plan.data, valid or plan.valid)
-        note(_told(corpus), quiet=quiet)
-        training = Training(plan, corpus, weights=weights, checkpoint=checkpoint, device=device)
-        note(f"{training.parameters:,} parameters, steps {training.first_step} to {plan.steps}", quiet=quiet)
-        with about_os(out):
-            if not resume:
-                run_folder.clear(folder)
-            limits = {"max_steps": max_steps or math.inf, "max_hours": max_hours or math.inf}
-            done, signal_number = _run(
-                training, folder, device, quiet, workers=workers, sample_every=sample_every, **limits
-            )
+        with joined(device) as ranks:
+            quiet = quiet or not ranks.is_first
+            processors = max(1, (os.cpu_count() or 1) // ranks.here)
+            if workers is None:
+                workers = max(1, min(8, processors // 2))
+            torch.set_num_threads(threads or max(1, processors - workers))
+            checkpoint, plan = run_folder.load_run(folder) if resume else (None, None)
+            given = shape | {
+                "data": tuple(map(os.path.abspath, data)),
+                "valid": tuple(map(os.path.abspath, valid)),
+                "weights": run_folder.weights_name(shape["weights"]),
+            }
+            plan = run_folder.same_plan(out, plan, given) if plan else TrainingPlan.of(**given)
+            weights = run_folder.read_weights(plan.weights) if plan.weights and not resume else None
+            corpus = find_corpus(data or plan.data, valid or plan.valid)
+            note(_told(corpus), quiet=quiet)
+            training = Training(plan, corpus, weights=weights, checkpoint=checkpoint, device=device, ranks=ranks)
+            if ranks.size > 1:
+                note(f"{ranks.size} processes, together {plan.batch * ranks.size} windows in each step", quiet=quiet)
+            note(f"{training.parameters:,} parameters, steps {training.first_step} to {plan.steps}", quiet=quiet)
+            with about_os(out):
+                if ranks.is_first and not resume:
+                    run_folder.clear(folder)
+                limits = {"max_steps": max_steps or math.inf, "max_hours": max_hours or math.inf}
+                done, signal_number = _run(
+                    training, folder, device, quiet, workers=workers, sample_every=sample_every, **limits
+                )
     if damaged := training.task.windows.unreadable:
         note(f"{len(damaged)} damaged on the way, and passed over ({shown(os.fspath(min(damaged)))})", quiet=quiet)
     if done >= plan.steps:
         note(f"{shown(out)}: all {done} steps are done; the weights are in {run_folder.WEIGHTS}", quiet=quiet)
         return
     how = f"stopped at step {done} of {plan.steps}; go on with: sic train --resume {shlex.quote(shown(out))}"
-    note(f"{shown(out)}: {how}", quiet=quiet and signal_number is None)
+    note(f"{shown(out)}: {how}", quiet=quiet and (signal_number is None or not ranks.is_first))
     if signal_number is not None:
         ctx.exit(128 + signal_number)
 

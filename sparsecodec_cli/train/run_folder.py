@@ -28,9 +28,13 @@ SAMPLES = "samples"
 def open_run(out: str, *, resume: bool, force: bool) -> Iterator[Path]:
     """The folder `out`, made if need be; gone again when the block fails before anything is in it.
 
-    CliError when it is no folder, when it holds no run to resume, and when it holds anything without `force`.
+    CliError when it is no folder, when it holds no run to resume, and when it holds anything without `force`. Of the
+    processes that torchrun begins only the first looks, makes and removes.
     """
     folder = Path(out)
+    if os.environ.get("RANK", "0") != "0":
+        yield folder
+        return
     if out == "-":
         raise CliError("a run needs a folder, not stdout; name one")
     made = []

@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,9 +17,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from cli_support import ENV, ROOT, assert_refused, command_line, names_in, ok, sic, started
+from cli_support import ENV, ROOT, assert_refused, command_line, default_signals, names_in, ok, sic, started
 from click.testing import Result
 from reference_small import TINY
+from safetensors.torch import load_file
 
 from sparsecodec_cli.train.run_folder import RunFolder, load_run
 from sparsecodec_cli.train.spectrogram import levels_db
@@ -462,3 +464,54 @@ def test_a_file_that_may_not_grow_is_told_and_leaves_no_part(speech: tuple[str |
     )
     assert_refused(done, "run: the file grew", "limit on file sizes")
     assert names_in(tmp_path / "run") == ["log.jsonl"]
+
+
+# several processes
+
+
+def torchrun(*args: str | Path) -> list[str]:
+    """`torchrun --nproc-per-node 2 -m sparsecodec_cli train ARGS`"""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return [*start, "-m", "sparsecodec_cli", "train", *map(os.fspath, args)]
+
+
+def test_two_processes_of_torchrun_train_as_one_with_both_their_batches(
+    voices: Path, weights: dict[str, Path], tmp_path: Path
+) -> None:
+    shape = ("--data", voices, "--preset", "reference", "--from", weights["reference"], *FAST, "--sample-every", "0")
+    both, steps = tmp_path / "both", ("--steps", "3", "--batch")
+    goes_on = ("--resume", *FAST, "--sample-every", "0", both)
+    for args, end in (((*shape, *steps, "1", "--max-steps", "2", both), "stopped at step 2"), (goes_on, "all 3 steps")):
+        done = subprocess.run(torchrun(*args), env=ENV, capture_output=True, timeout=200)
+        said = done.stderr.decode()
+        assert done.returncode == 0 and done.stdout == b"", said
+        assert said.count("2 processes, together 2 windows in each step") == said.count(end) == 1
+    assert names_in(both) == ["checkpoint.pt", "log.jsonl", "weights.safetensors"]
+    assert [line["step"] for line in lines_of(both)] == [2, 3]
+    trained(*shape, *steps, "2", tmp_path / "one")
+    begun, ours, theirs = (
+        torch.cat([value.reshape(-1) for _, value in sorted(load_file(path).items()) if value.is_floating_point()])
+        for path in (weights["reference"], both / "weights.safetensors", tmp_path / "one" / "weights.safetensors")
+    )
+    assert (theirs - begun).norm() > 0
+    assert (ours - theirs).norm() < 0.01 * (theirs - begun).norm()
+
+
+def test_a_signal_saves_the_run_of_two_processes(voices: Path, weights: dict[str, Path], tmp_path: Path) -> None:
+    args = ("--data", voices, "--preset", "reference", "--from", weights["reference"], *FAST, "--sample-every", "0")
+    with subprocess.Popen(
+        torchrun(*args, "--steps", "100000", tmp_path / "run"),
+        env=ENV,
+        stderr=subprocess.PIPE,
+        preexec_fn=default_signals,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("step 50/"):
+                process.send_signal(signal.SIGTERM)
+                break
+        said = process.stderr.read()
+        process.wait(100)
+    assert said.count("go on with: sic train --resume") == 1, said
+    assert load_run(tmp_path / "run")[0]["step"] >= 50

@@ -5,6 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from long_tables import repeated
 from note_tables import Event, music_table
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -13,7 +16,8 @@ from sparsecodec_formats.container.reader import Reader
 from sparsecodec_formats.interchange.notes import notes_of
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_models import ArraySource, list_models, load_codec
-from sparsecodec_models.music.renderer import LONGEST_EVENT_S
+from sparsecodec_models.music.renderer import LONGEST_EVENT_S, MusicRenderer
+from sparsecodec_models.renderer import Excerpt
 
 RATE = 22_050
 SCORE = ((0.3, 60), (0.3, 64), (0.3, 67), (1.1, 48), (1.1, 72), (1.9, 65), (2.3, 65))  # onset in s, midi
@@ -240,3 +244,38 @@ def test_no_event_is_heard_for_longer_than_is_told(codec):
     assert (first == RATE).all()
     longest_s = (last.max() - RATE) / RATE
     assert 70 < longest_s < LONGEST_EVENT_S
+
+
+def test_no_more_is_read_and_kept_than_is_needed(codec, monkeypatch):
+    events = [Event(0.1 + 0.25 * i, 50 + i % 20, 0.2, tone=i % 2 == 0) for i in range(40)]
+    table = repeated(music_table(*events, seconds=10.0), 30)
+    data, held, read = dumps(table), [], []
+    make, decode = MusicRenderer._sound, Reader.decode
+    monkeypatch.setattr(
+        MusicRenderer, "_sound", lambda self, e, seed: (held.append(len(e.table)), make(self, e, seed))[1]
+    )
+    monkeypatch.setattr(Reader, "decode", lambda self, raw: (read.append(raw), decode(self, raw))[1])
+    assert sum(map(len, codec.renderer.decode(Reader(io.BytesIO(data))))) == 300 * RATE
+    assert len(read) == 30 and max(held) < 3 * 40  # of windows of 10 s, each with 40
+    for start_s in (170.0, 290.0):
+        del held[:], read[:]
+        list(codec.renderer.decode(Reader(io.BytesIO(data)), start_s=start_s, end_s=start_s + 5))
+        assert len(read) <= 17 and len(held) <= 2
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_any_notes_sound_as_they_come_as_all_at_once(codec, seed):
+    """Notes that may go on or not, near a whole minute: no choice of links hangs on what is not yet or no longer
+    known."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 150))
+    rows = zip(rng.uniform(45, 75, count), rng.normal(60, 1.5, count), rng.random((count, 3)), strict=True)
+    events = [Event(t, midi, 3 * r[0] ** 3, -26.0, begins=r[1] < 0.4, tone=r[2] < 0.1) for t, midi, r in rows]
+    table = loads(dumps(music_table(*events, seconds=80.0, rate=RATE)))
+    renderer, silent = codec.renderer, np.zeros(1)
+    whole = renderer._sound(Excerpt(table, silent.astype(int), silent), table.header.seed)(0, 80 * RATE)
+    assert_allclose(np.concatenate(list(renderer.decode(Reader(io.BytesIO(dumps(table)))))), whole, atol=1e-6)
+    start_s = rng.uniform(40, 77)
+    part = decoded(codec, table, start_s=start_s, end_s=start_s + 2)
+    assert_allclose(part, whole[round(start_s * RATE) :][: len(part)], atol=1e-6)

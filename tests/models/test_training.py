@@ -235,7 +235,7 @@ def test_losses_do_not_depend_on_the_level_and_silence_has_finite_ones(windows: 
 def test_training_on_a_few_windows_removes_energy(windows: Windows) -> None:
     task, store = task_of(windows), MemoryStore()
     before = task.validate()
-    train(task, Schedule(30, 3e-3, 3e-3, warmup=5), store, workers=0)
+    train(task, Schedule(60, 3e-3, 3e-3, warmup=5), store, workers=0)
     after = store.log[-1]["valid"]
     assert abs(before["removed_db"]) < 0.01
     assert after["removed_db"] > 0.1

@@ -6,7 +6,6 @@ gets wrong of it (as points of a polyline are: Visvalingam & Whyatt 1993), for a
 
 from __future__ import annotations
 
-import heapq
 import math
 
 import numpy as np
@@ -23,6 +22,9 @@ LOUD_DB = 55.0, 30.0  # events so far below the loudest count least; they count 
 LEAST = 0.05
 TONE = 0.1  # what a tone counts re a note: it only mends what notes get wrong
 SOUNDS_S = 0.005, 0.2  # an event is taken to sound for so long at least, and at most
+
+A_ROUND = 20  # events go in rounds: at once, at most the twentieth of them that is missed least
+SINGLY = 32  # so few go one by one
 
 
 def drawn_to(left: EventTable, whole: EventTable) -> EventTable:
@@ -84,31 +86,25 @@ def _weight(table: EventTable, voices: Voices, loudest_db: float = -math.inf) ->
 def removal_order(
     table: EventTable, importance: NDArray[np.floating] | None = None, loudest_db: float = -math.inf
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(rows int64 [n], the one that is missed least first; cost float64 [n], of each one's going, after those before).
+    """(rows int64 [n], the one that is missed least first; cost float64 [n], ascending, of each one's going after those
+    before; at least that of any beside it that went before, and so made it cheaper).
 
     Costs are squared vector units of the spectrum times seconds. importance: float [n], a factor of what each event's
     loss counts; None for 1. loudest_db: of what else sounds, of which the table is a part. For presets that tell links.
     """
     voices = Voices.of(table)
-    order = voices.order
     importance = np.ones(len(table)) if importance is None else importance
     line = _Lines(table, layout_of(table.header), voices, importance, loudest_db)
-    heap = [(line.cost(i), i, 0) for i in range(len(order))]
-    heapq.heapify(heap)
-    version = [0] * len(order)
-    gone: list[int] = []
-    costs: list[float] = []
-    while heap:
-        cost, i, of = heapq.heappop(heap)
-        if of != version[i]:
-            continue
-        version[i] = -1
-        gone.append(i)
-        costs.append(cost)
-        for neighbour in line.remove(i):
-            version[neighbour] += 1
-            heapq.heappush(heap, (line.cost(neighbour), neighbour, version[neighbour]))
-    return order[np.array(gone, np.int64)], np.array(costs)
+    gone, costs = [], []
+    while len(line.left):
+        rows = line.least()
+        gone.append(rows)
+        costs.append(line.remove(rows))
+    if not gone:
+        return np.zeros(0, np.int64), np.zeros(0)
+    found, cost = np.concatenate(gone), np.concatenate(costs)
+    first_to_go = np.argsort(cost, kind="stable")
+    return voices.order[found[first_to_go]], cost[first_to_go]
 
 
 class _Lines:
@@ -133,41 +129,89 @@ class _Lines:
         self._weight = (_weight(table, voices, loudest_db) * importance)[order]
         self._lost = self._weight * ENDS * np.maximum(below + AUDIBLE_DB, 0.0) ** 2
         self._lost *= np.where(layout.tones(table.vector)[order], TONE, 1.0)
-        self._error = np.zeros(n)  # so far, of each event that is gone
-        self._before = np.arange(-1, n - 1)
-        self._after = np.arange(1, n + 1)
-        self._gone_after: list[list[int]] = [[] for _ in range(n)]
+        # sums over the events before each, so that those of any stretch are a difference
+        since_s = self._time - self._time[np.searchsorted(self._voice, self._voice)]
+        weighted = self._weight[:, None] * self._numbers
+        self._sums = _sums(self._weight, self._weight * since_s, self._weight * since_s**2)
+        self._squares = _sums((weighted * self._numbers).sum(1))[:, 0]
+        self._points, self._moments = _sums(weighted), _sums(since_s[:, None] * weighted)
+        self._losses = _sums(self._lost)[:, 0]
+        self._since_s = since_s
+        self._stops = np.searchsorted(self._voice, self._voice, side="right")  # one past the voice's last event
+        self._error = np.zeros(n)  # so far, of those that are gone after each event that is left, up to the next
+        self._before, self._after = np.arange(-1, n - 1), np.arange(1, n + 1)
+        self._floor = np.zeros(n)  # the most that an event beside it cost that is gone
+        self._cost = np.zeros(n)
+        self._tie = np.arange(n) * 0x9E3779B1 & 0xFFFFFFFF  # of equals in a row, not one after the other
+        self.left = np.arange(n)
+        self._reckon(self.left)
 
-    def cost(self, i: int) -> float:
-        """What it adds to the error that an event goes."""
-        gone, error = self._without(i)
-        return float((error - self._error[gone]).sum())
+    def least(self) -> NDArray[np.int64]:
+        """Events of which none is near another, each missed less than any near it, and less than most: int64 [k]."""
+        left, cost = self.left, self._cost[self.left]
+        if len(left) <= SINGLY:
+            return left[[cost.argmin()]]
+        least = cost <= np.partition(cost, len(left) // A_ROUND)[len(left) // A_ROUND]
+        tie = self._tie[left]
+        for apart in (1, 2):
+            behind, ahead = slice(None, -apart), slice(apart, None)
+            less = (cost[behind] < cost[ahead]) | ((cost[behind] == cost[ahead]) & (tie[behind] < tie[ahead]))
+            least[behind] &= less
+            least[ahead] &= ~less
+        return left[least]
 
-    def remove(self, i: int) -> list[int]:
-        """Take an event out; those whose cost has changed."""
-        gone, error = self._without(i)
-        self._error[gone] = error
-        before, after = int(self._before[i]), int(self._after[i])
-        neighbours = []
-        if before >= 0:
-            self._after[before] = after
-            if self._voice[before] == self._voice[i]:  # else nothing will tell of them again
-                self._gone_after[before] += [i, *self._gone_after[i]]
-            neighbours.append(before)
-        if after < len(self._time):
-            self._before[after] = before
-            neighbours.append(after)
-        return neighbours
+    def remove(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Take events out, of which no two are beside each other; what each of them costs."""
+        cost = np.maximum(self._cost[rows], self._floor[rows])
+        before, after = self._before[rows], self._after[rows]
+        follows = self._follows(rows)
+        self._error[before[follows]] += self._cost[rows[follows]] + self._error[rows[follows]]
+        here, there = before >= 0, after < len(self._time)
+        self._after[before[here]], self._before[after[there]] = after[here], before[there]
+        beside = np.concatenate([before[here], after[there]])
+        np.maximum.at(self._floor, beside, np.concatenate([cost[here], cost[there]]))
+        gone = np.zeros(len(self._time), bool)
+        gone[rows] = True
+        self.left = self.left[~gone[self.left]]
+        self._reckon(np.unique(beside))
+        return cost
 
-    def _without(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The events that are told otherwise without it, and their errors then."""
-        before, after = int(self._before[i]), int(self._after[i])
-        follows = before >= 0 and self._voice[before] == self._voice[i]
-        goes_on = after < len(self._time) and self._voice[after] == self._voice[i]
-        gone = np.array([*(self._gone_after[before] if follows else []), i, *self._gone_after[i]], np.int64)
-        if not (follows and goes_on):
-            return gone, self._lost[gone]
-        span = max(self._time[after] - self._time[before], 1e-6)
-        share = ((self._time[gone] - self._time[before]) / span)[:, None]
-        told = (1 - share) * self._numbers[before] + share * self._numbers[after]
-        return gone, self._weight[gone] * ((self._numbers[gone] - told) ** 2).sum(1)
+    def _follows(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether an event of their voice is left before them."""
+        before = self._before[rows]
+        return (before >= 0) & (self._voice[before] == self._voice[rows])
+
+    def _reckon(self, rows: NDArray[np.int64]) -> None:
+        """What events that are left add to the error by going."""
+        before, after, stops = self._before[rows], self._after[rows], self._stops[rows]
+        follows, goes_on = self._follows(rows), after < stops
+        first = np.where(follows, before + 1, rows)
+        error = self._losses[np.where(goes_on, after, stops)] - self._losses[first]
+        between = follows & goes_on
+        error[between] = self._between(before[between], after[between])
+        so_far = self._error[rows] + np.where(follows, self._error[before], 0.0)
+        self._cost[rows] = error - so_far
+
+    def _between(self, before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Errors of all between two events if a line is drawn: float64 [k]."""
+        stretch = before + 1, after
+        weight, first, second = (self._sums[stretch[1]] - self._sums[stretch[0]]).T
+        squares = self._squares[stretch[1]] - self._squares[stretch[0]]
+        points = self._points[stretch[1]] - self._points[stretch[0]]
+        moments = self._moments[stretch[1]] - self._moments[stretch[0]]
+        start_s = self._since_s[before]
+        span_s = np.maximum(self._since_s[after] - start_s, 1e-6)
+        low, rise = self._numbers[before], self._numbers[after] - self._numbers[before]
+        # sums of weight · share, weight · share², weight · share · number
+        share = (first - start_s * weight) / span_s
+        share_2 = (second - 2 * start_s * first + start_s**2 * weight) / span_s**2
+        risen = (moments - start_s[:, None] * points) / span_s[:, None]
+        error = squares - 2 * (low * points).sum(1) + weight * (low**2).sum(1)
+        error += share_2 * (rise**2).sum(1) - 2 * ((risen - share[:, None] * low) * rise).sum(1)
+        return np.maximum(error, 0.0)
+
+
+def _sums(*columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the rows before each and of all: [n + 1, columns]."""
+    values = np.column_stack(columns)
+    return np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, 0)])

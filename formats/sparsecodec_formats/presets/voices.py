@@ -158,8 +158,8 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     place = _samples(table, layout)
     window = place // (NOTE_WINDOW_S * layout.sample_rate) * MAX_CHANNELS + table.channel
     latest: dict[int, list[int]] = {}  # of each note that a channel has begun in a window, its last event
-    linked = np.flatnonzero(~tone & np.isin(window, window[wants])) if wants.any() else np.zeros(0, np.int64)
-    for row in linked.tolist():
+    may_link = np.flatnonzero(~tone & np.isin(window, window[wants])) if wants.any() else np.zeros(0, np.int64)
+    for row in may_link.tolist():
         notes = latest.setdefault(int(window[row]), [])
         notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_NOTE_LINK_S * layout.sample_rate]
         step = np.abs(semitones[notes] - semitones[row])

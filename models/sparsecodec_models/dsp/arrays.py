@@ -38,7 +38,12 @@ SAME = frozenset(
 
 
 class Library:
-    """The functions of numpy; those of `SAME`, and one method for each that differs in torch."""
+    """The functions of numpy; those of `SAME`, and one method for each that differs in torch.
+
+    Attribute word: the name of the smallest integer type in which sums and products modulo 2^32 are exact.
+    """
+
+    word = "uint32"
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -195,6 +200,8 @@ class Library:
 
 class _Torch(Library):
     """The same of torch."""
+
+    word = "int64"
 
     def asarray(self, values: ArrayLike, like: Array, dtype: str | None = None) -> Array:
         return self._module.as_tensor(values, dtype=self._dtype(dtype), device=like.device)

@@ -11,8 +11,8 @@ _CPU = np.zeros(0, np.float32)
 
 
 def _mix(x: Array) -> Array:
-    """A 32-bit finaliser (Wellons, "Prospecting for hash functions", lowbias32) in int64, so it is exact on any
-    device."""
+    """A 32-bit finaliser (Wellons, "Prospecting for hash functions", lowbias32), in an integer type that is
+    exact on any device."""
     x = x ^ (x >> 16)
     x = (x * 0x7FEB352D) & _MASK
     x = x ^ (x >> 15)
@@ -30,7 +30,8 @@ def white_noise(seed: int, channel: int, start: int, count: int, like: Array = _
     place = xp.arange(start, start + count, like)
     # what is the same for all places of 2^32 is hashed once
     high = xp.arange(start >> 32, ((start + max(count, 1) - 1) >> 32) + 1, like)
-    key = _mix(_mix(xp.full(1, (seed ^ (channel * 0x9E3779B1)) & _MASK, "int64", like)) ^ _mix(high & _MASK))
+    of_stream = xp.full(1, (seed ^ (channel * 0x9E3779B1)) & _MASK, xp.word, like)
+    key = _mix(_mix(of_stream) ^ _mix(xp.astype(high & _MASK, xp.word)))
     key = key[(place >> 32) - (start >> 32)] if len(key) > 1 else key
-    drawn = _mix((key + place * 0x85EBCA77) & _MASK) >> 8  # 24 bits: exact in a float32
+    drawn = _mix((key + xp.astype(place & _MASK, xp.word) * 0x85EBCA77) & _MASK) >> 8  # 24 bits: exact in a float32
     return (xp.astype(drawn, "float32") * 2.0**-23 - 1.0) * 3.0**0.5

@@ -110,8 +110,8 @@ def colour(audio: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.
 class Windows:
     """Random windows: recordings by duration × weight of their folder, the place within them uniform.
 
-    A batch is a function of (seed, step), so a run that resumes at a step sees what it would have seen.
-    `unreadable`: recordings that were drawn and turned out damaged; others took their place.
+    A window is a function of (seed, step, number in the batch), so a run that resumes at a step sees what it would have
+    seen. `unreadable`: recordings that were drawn and turned out damaged; others took their place.
     """
 
     def __init__(
@@ -139,14 +139,14 @@ class Windows:
         )
         self._share = np.cumsum(weight) / weight.sum()
 
-    def batch(self, step: int, size: int) -> np.ndarray:
+    def batch(self, step: int, size: int, rank: int = 0) -> np.ndarray:
         """float32 [size, samples], each window at a random gain (peak -20 … 0 dB); short recordings are followed by
-        others. SicError when there is nothing to hear in what is drawn."""
-        rng = np.random.default_rng([self.seed, step])
+        others. rank: which of several batches of this size, that are one whole. SicError when there is nothing to
+        hear in what is drawn."""
         out = np.zeros((size, self.samples), np.float32)
-        in_vain = 0
-        for row in out:
-            at = 0
+        for number, row in enumerate(out, start=rank * size):
+            rng = np.random.default_rng([self.seed, step, number])
+            at = in_vain = 0
             while at < len(row):
                 r = self.recordings[min(int(np.searchsorted(self._share, rng.random())), len(self.recordings) - 1)]
                 speed = 2 ** rng.uniform(-SPEED_OCTAVES, SPEED_OCTAVES) if self.vary else 1.0

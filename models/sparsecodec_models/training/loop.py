@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_models.errors import WorkerEnded
+from sparsecodec_models.errors import RankLost, WorkerEnded
 
 from .data import Windows
+from .ranks import ALONE, Ranks
 
 LINE_EVERY = 50  # steps
 SAVE_SECONDS = 600.0  # a checkpoint at least so often: some presets take hours for `save_every` steps
@@ -234,12 +235,14 @@ def train(
     checkpoint: dict[str, Any] | None = None,
     about: dict[str, Any] | None = None,
     watch: Watch = UNWATCHED,
+    ranks: Ranks = ALONE,
 ) -> int:
     """Trains until `schedule.steps`, `max_steps`, `max_hours` or `watch.should_stop`, and returns the steps done.
 
     store: where its checkpoints, weights and log are kept. checkpoint: as `load_checkpoint` gives it,
     to go on from; on the CPU the run is then the same, step by step, as one never broken off. about: kept in
-    checkpoints. WorkerEnded when a worker process was ended from outside, after saving.
+    checkpoints. WorkerEnded when a worker process was ended from outside, RankLost when another of `ranks` was lost,
+    after saving. Of several ranks only the first uses `store` and `watch`, but `watch.should_stop` is asked in all.
     """
     parameters = [p for p in task.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
@@ -249,12 +252,17 @@ def train(
         optimizer.load_state_dict(checkpoint["optimizer"])
         _restore_random_state(checkpoint)
         first = done = checkpoint["step"]
-        store.cut_log(first)
+        if ranks.is_first:
+            store.cut_log(first)
     else:
         torch.manual_seed(0)
     last = int(min(schedule.steps, schedule.max_steps))
 
+    losses_of = ranks.shared(task.model, task.loss)
+
     def save() -> None:
+        if not ranks.is_first:
+            return
         store.save_checkpoint(checkpoint_bytes(task, optimizer, done, about or {}))
         store.save_weights(task.export())
 
@@ -277,21 +285,32 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             task.model.train()
-            losses = task.loss(batch, done)
+            ranks.seed(done)
             optimizer.zero_grad(set_to_none=True)
-            losses["total"].backward()
-            norm = nn.utils.clip_grad_norm_(parameters, schedule.clip)
-            good = bool(torch.isfinite(norm))
-            if good:  # one bad batch must not end a night's run
-                optimizer.step()
-            done += 1
-            values = {name: float(value.detach()) for name, value in losses.items()}
+            try:
+                with ranks.lost(done):
+                    losses = losses_of(batch, done)
+                    losses["total"].backward()
+                norm = nn.utils.clip_grad_norm_(parameters, schedule.clip)
+                good = bool(torch.isfinite(norm))
+                if good:  # one bad batch must not end a night's run
+                    optimizer.step()
+                done += 1
+                values = {name: float(value.detach()) for name, value in losses.items()}
+                if ranks.is_first:
+                    watch.step(done, values)
+                with ranks.lost(done):
+                    values, asked = ranks.agree(values, watch.should_stop(), time.monotonic() > deadline)
+            except RankLost:
+                save()
+                if watch.should_stop():  # what ended the other was meant for all of us
+                    break
+                raise
             means.add(values, good)
-            watch.step(done, values)
-            stopped = watch.should_stop()
-            ends = done == last or time.monotonic() > deadline
-            samples = schedule.samples_at(done) and not stopped
-            if done % LINE_EVERY == 0 or stopped or ends or samples:
+            stopped, is_over = asked
+            ends = done == last or is_over
+            samples = ranks.is_first and schedule.samples_at(done) and not stopped
+            if ranks.is_first and (done % LINE_EVERY == 0 or stopped or ends or samples):
                 line = {"step": done, "lr": rate, **means.line()}
                 if task.windows.unreadable:
                     line["unreadable"] = len(task.windows.unreadable)

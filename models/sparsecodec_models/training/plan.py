@@ -71,10 +71,14 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class RunWindows:
-    """Windows of a corpus as a run draws them; samples at a rate in Hz."""
+    """Windows of a corpus as a run draws them; samples at a rate in Hz.
+
+    rank: of the process, where several train one model; each draws other windows.
+    """
 
     corpus: Corpus
     plan: TrainingPlan
+    rank: int = 0
 
     def to_train_on(self, samples: int, sample_rate: int) -> Windows:
         weight = dict.fromkeys(self.plan.half_weight, 0.5)

@@ -28,12 +28,15 @@ VALIDATION_NOISE = 2**63  # far from any step, so that no batch has heard it
 class ReferenceTask:
     """Holds the model under training and turns batches of windows into losses."""
 
-    def __init__(self, model: ReferenceModel, train: Windows, valid: np.ndarray, *, batch_size: int) -> None:
-        """train: of windows as long as the model's; valid: float32 [n, window], kept out of training."""
+    def __init__(
+        self, model: ReferenceModel, train: Windows, valid: np.ndarray, *, batch_size: int, rank: int = 0
+    ) -> None:
+        """train: of windows as long as the model's; valid: float32 [n, window], kept out of training; rank: as for
+        `Windows.batch`."""
         if train.samples != model.config.window or valid.shape[1:] != (model.config.window,):
             raise ValueError(f"windows of {model.config.window} samples are needed")
         self.model: ReferenceModel = model
-        self.config, self.windows, self.batch_size = model.config, train, batch_size
+        self.config, self.windows, self.batch_size, self.rank = model.config, train, batch_size, rank
         self._valid = valid
 
     def __getstate__(self) -> dict[str, Any]:
@@ -42,11 +45,13 @@ class ReferenceTask:
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Windows float32 [batch, window] and noise float32 [batch, n_events, envelope_samples]."""
-        return self.windows.batch(step, self.batch_size), self._noise(step, self.batch_size)
+        noise = self._noise(step, self.batch_size, self.rank)
+        return self.windows.batch(step, self.batch_size, self.rank), noise
 
-    def _noise(self, seed: int, batch_size: int) -> np.ndarray:
+    def _noise(self, seed: int, batch_size: int, rank: int = 0) -> np.ndarray:
         n = self.config.events_per_window
-        noise = draw_noise(seed, range(batch_size * n), self.config.envelope_samples)
+        numbers = range(rank * batch_size * n, (rank + 1) * batch_size * n)
+        noise = draw_noise(seed, numbers, self.config.envelope_samples)
         return noise.reshape(batch_size, n, -1)
 
     def state(self) -> dict[str, Any]:
@@ -105,7 +110,7 @@ class ReferenceTraining(PresetTraining):
     ) -> ReferenceTask:
         window, rate = model.config.window, model.config.sample_rate
         valid = windows.to_validate_on(VALIDATION_WINDOWS, window, rate)
-        return ReferenceTask(model, windows.to_train_on(window, rate), valid, batch_size=plan.batch)
+        return ReferenceTask(model, windows.to_train_on(window, rate), valid, batch_size=plan.batch, rank=windows.rank)
 
     def schedule(self, plan: TrainingPlan) -> Schedule:
         return Schedule(plan.steps, LEARNING_RATE, LEARNING_RATE, warmup=10)

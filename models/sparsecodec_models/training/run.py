@@ -13,6 +13,7 @@ from sparsecodec_models.presets import PRESETS
 from .corpus import Corpus
 from .loop import UNWATCHED, RunStore, Task, Watch, train
 from .plan import RunWindows, TrainingPlan
+from .ranks import ALONE, Ranks
 
 
 class Training:
@@ -29,13 +30,15 @@ class Training:
         weights: bytes | None = None,
         checkpoint: dict[str, Any] | None = None,
         device: str = "cpu",
+        ranks: Ranks = ALONE,
     ) -> None:
         """weights: a weights file to begin from; checkpoint: as `load_checkpoint` gives it, of a run of this plan.
+        ranks: the processes that train together; the batch of the plan is that of each.
 
         SicError when the weights are of another preset, the checkpoint was made with other recordings, or no
         recording lies in a folder of `half_weight`.
         """
-        self.plan, self.corpus, self._checkpoint = plan, corpus, checkpoint
+        self.plan, self.corpus, self._checkpoint, self._ranks = plan, corpus, checkpoint, ranks
         self.first_step = 0 if checkpoint is None else int(checkpoint["step"])
         on_path = {part for r in corpus.train for part in r.path.parent.parts}
         for folder in plan.half_weight:
@@ -53,7 +56,7 @@ class Training:
         except SicError as error:
             raise WeightsOfAnotherPreset(f"{plan.weights}: {error}", plan.preset) from error
         self._config = asdict(model.config)
-        self.task: Task = training.task(model, plan, RunWindows(corpus, plan), state)
+        self.task: Task = training.task(model, plan, RunWindows(corpus, plan, ranks.rank), state)
         self.task.model.to(device)
         self._schedule = training.schedule(plan)
 
@@ -70,7 +73,16 @@ class Training:
         """Train (see `loop.train`); returns the steps done, of `plan.steps`."""
         about = {"plan": asdict(self.plan), "corpus": self.corpus.fingerprint, "config": self._config}
         schedule = replace(self._schedule, max_steps=max_steps, max_hours=max_hours, sample_every=sample_every)
-        return train(self.task, schedule, store, workers=workers, checkpoint=self._checkpoint, about=about, watch=watch)
+        return train(
+            self.task,
+            schedule,
+            store,
+            workers=workers,
+            checkpoint=self._checkpoint,
+            about=about,
+            watch=watch,
+            ranks=self._ranks,
+        )
 
     @property
     def parameters(self) -> int:

@@ -119,12 +119,13 @@ class SpeechTask:
         imitation_steps: int,
         map_windows: int = 256,
         klt: Klt | None = None,
+        rank: int = 0,
     ) -> None:
         """train: where batches come from; valid: windows float32 [b, n] of other speakers; imitation_steps: steps
         before the sound counts; map_windows: how many windows the decoder's map is made from; klt: that map, where a
-        run resumes.
+        run resumes; rank: as for `Windows.batch`.
         """
-        self.model, self.windows, self.batch_size = model, train, batch_size
+        self.model, self.windows, self.batch_size, self.rank = model, train, batch_size, rank
         self.imitation_steps = imitation_steps
         self.klt = klt or first_map(train.batch(2**31, map_windows), model.decoder)
         parts = self.klt.mean, self.klt.basis, self.klt.analysis
@@ -137,7 +138,7 @@ class SpeechTask:
         return {**self.__dict__, "model": None, "_valid": None}
 
     def batch(self, step: int) -> tuple[np.ndarray, Lesson]:
-        windows = self.windows.batch(step, self.batch_size)
+        windows = self.windows.batch(step, self.batch_size, self.rank)
         return windows, teach(windows, self.klt, self._decoder)
 
     def state(self) -> dict[str, Any]:
@@ -286,6 +287,7 @@ class SpeechTraining(PresetTraining):
             batch_size=plan.batch,
             imitation_steps=plan.imitation_steps,
             klt=klt,
+            rank=windows.rank,
         )
 
     def schedule(self, plan: TrainingPlan) -> Schedule:

@@ -1,4 +1,4 @@
-"""First look at a stream: what could be an event. Windows slide by half; candidates come from each first half.
+"""First look at a stream: what could be an event. Half windows go by, each heard with what is beside it.
 
 After Vinyard 2025 (arXiv 2505.05654), with one look instead of one an event. The encoder says for every
 frame what an event there would be; maxima of the switch say where voices begin and end. Which of the candidates
@@ -23,6 +23,7 @@ from sparsecodec_models.speech.network.encoder import Proposals
 from .proposals import BEGINS, LEVEL, measure_pitch, pick_frames, track_pitch, vectors_at
 
 WINDOW = 2**17  # samples, as the reference
+LOOK_AHEAD = 2**14  # samples that the course of the pitch is known ahead of where it is taken: 0.74 s
 SILENCE = 2.0**-16  # a window that stays below (half a 16-bit step) holds no event
 INAUDIBLE_DB = 50.0  # a candidate so far below the loudest frame is no event
 
@@ -85,11 +86,11 @@ class CandidateFinder:
         self, model: SpeechModel, device: torch.device, stop: Stop | None = None, places: Places | None = None
     ) -> None:
         """stop: a rule by which fewer of a half window's candidates are heard. places: where to look anew, and with how
-        much of what follows; default: every half window, with as much again and the encoder's reach."""
+        much of what follows; default: every half window, with LOOK_AHEAD and the encoder's reach."""
         self._model, self._stop = model, stop
         # seen before a window, so that what is proposed does not depend on where windows begin
         context = (model.encoder.reach_frames + 4) * model.config.hop
-        self._places = Places(itertools.count(WINDOW // 2, WINDOW // 2), context, WINDOW // 2 + context)
+        self._places = Places(itertools.count(WINDOW // 2, WINDOW // 2), context, LOOK_AHEAD + context)
         self._places = self._places if places is None else places
         self._next = next(self._places.untils)
         self._stream = SampleBuffer(device)
@@ -119,7 +120,8 @@ class CandidateFinder:
         """Candidates whose frame is centred in samples start … until, of which all up to `end` is heard."""
         config = self._model.config
         begin = max(0, start - self._places.behind)
-        samples = self._stream.between(begin, end)
+        silent_from = -(-self._stream.end // config.hop) * config.hop + self._places.behind
+        samples = self._stream.between(begin, min(end, silent_from))
         if float(samples.abs().max()) < SILENCE:
             self._loudest_db = -120.0
             return Candidates.joined([], config.vector_dims)

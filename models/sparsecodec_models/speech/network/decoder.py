@@ -25,7 +25,9 @@ class SpeechDecoder(nn.Module):
         self.config = config
         generator = torch.Generator().manual_seed(0)
         self.shape_mean = nn.Parameter(torch.zeros(config.outputs))
-        self.shape_basis = nn.Parameter(torch.randn(config.coefficients, config.outputs, generator=generator))
+        # on the CPU, also where the model is but planned: else torch would import a compiler
+        shape_basis = torch.randn(config.coefficients, config.outputs, generator=generator, device="cpu")
+        self.shape_basis = nn.Parameter(shape_basis)
         for name, table in fixed_tables(config).items():
             self.register_buffer(name, torch.from_numpy(table.copy()), persistent=False)
 

@@ -58,8 +58,8 @@ class SpeechEncoder(nn.Module):
         coefficients = config.vector_dims - config.named_dims
         self.sizes = (1, config.named_dims, config.pitch_bins, coefficients)
         self.leave = nn.Conv1d(config.channels, sum(self.sizes), 1)
-        nn.init.normal_(self.leave.weight, std=0.01)
-        nn.init.constant_(self.leave.bias, 0.0)  # type: ignore[arg-type]  # it has a bias
+        nn.init.uniform_(self.leave.weight, -0.017, 0.017)  # not normal_: see `SpeechFeatures`
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]  # it has a bias
         # pitch is nearly read off the salience: the network has only to choose among its maxima
         self.salience_gain = nn.Parameter(torch.tensor(12.0))
 

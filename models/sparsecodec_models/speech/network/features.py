@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsecodec_models.dsp.mel import mel_filters
-from sparsecodec_models.dsp.stft import stft
+from sparsecodec_models.dsp.stft import hann, stft
 from sparsecodec_models.speech.config import SpeechConfig
 
 
@@ -28,24 +28,25 @@ class SpeechFeatures(nn.Module):
         super().__init__()
         self.config = config
         self.fft_size = 2 * config.window  # zero-padded, so that its power spectrum holds the whole autocorrelation
-        window = torch.hann_window(config.window)
-        self.register_buffer("window", window, persistent=False)
-        mel = mel_filters(config.mels, self.fft_size, config.sample_rate)
-        self.register_buffer("mel", torch.tensor(mel, dtype=torch.float32), persistent=False)
-        hz = torch.arange(self.fft_size // 2 + 1) * (config.sample_rate / self.fft_size)
-        self.register_buffer("lowpass", (hz > 40) / (1.0 + (hz / 1000.0) ** 4), persistent=False)
-        own = torch.fft.irfft(torch.fft.rfft(window, self.fft_size).abs() ** 2)
+        # all of it with numpy: where a model is but planned, on torch's device "meta", torch would import a compiler
+        window = hann(config.window)
+        hz = np.arange(self.fft_size // 2 + 1) * (config.sample_rate / self.fft_size)
+        own = np.fft.irfft(np.abs(np.fft.rfft(window, self.fft_size)) ** 2)
         lag = config.sample_rate / pitch_candidates_hz(config)
         low = np.floor(lag).astype(int)
-        share = torch.tensor(lag - low, dtype=torch.float32)
+        share = lag - low
+        tables = {
+            "window": window,
+            "mel": mel_filters(config.mels, self.fft_size, config.sample_rate),
+            "lowpass": (hz > 40) / (1.0 + (hz / 1000.0) ** 4),
+            "lag_share": share,
+            "lag_gain": own[0] / (own[low] * (1 - share) + own[low + 1] * share),
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, torch.tensor(table, dtype=torch.float32), persistent=False)
         self.register_buffer("lag_low", torch.tensor(low), persistent=False)
-        self.register_buffer("lag_share", share, persistent=False)
-        at_lag = own[low] * (1 - share) + own[low + 1] * share
-        self.register_buffer("lag_gain", own[0] / at_lag, persistent=False)
-        energy = (
-            torch.hann_window(config.window, device="cpu") ** 2
-        ).sum()  # a number, also where a model is but planned
-        self.power_scale = float(2.0 / energy / self.fft_size)  # bins sum to the frame's mean square
+        energy = float(np.square(window, dtype=np.float64).sum())
+        self.power_scale = 2.0 / energy / self.fft_size  # bins sum to the frame's mean square
 
     def spectrogram(self, samples: Tensor) -> Tensor:
         """Samples float32 [..., n] at the model's rate → magnitudes float32 [..., bins, t], t = n // hop + 1, frame i
