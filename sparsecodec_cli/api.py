@@ -288,7 +288,7 @@ def coded_share(
 ) -> CodedShare | None:
     """How much of a recording's energy comes back when its events are decoded, in its loudest seconds.
 
-    source: what was encoded; it is read once, from its start. events: its, as for `decode`; a file must be able to seek.
+    source: what was encoded; it is read once, from its start. events: its, as for `decode`; of a file that can seek.
     model: that they were encoded with, as for `encode`. None for what is too short or too soft to tell.
     """
     from .coded_share import coded_share
