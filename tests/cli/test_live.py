@@ -230,3 +230,8 @@ def test_parts_of_a_whole_recording_are_its_file(tmp_path: Path) -> None:
 def test_no_parts_are_no_file() -> None:
     with pytest.raises(api.SicError, match="no events to write"):
         api.write_parts([], io.BytesIO())
+
+
+def test_live_is_for_one_input(tmp_path: Path) -> None:
+    refused = sic("encode", DATA, DATA, "--live", "--out-dir", tmp_path)
+    assert_refused(refused, "--live is for one file alone", exit_code=2)
