@@ -21,7 +21,7 @@ from sparsecodec_models.speech.synthesis.samples import render
 from .candidates import WINDOW
 from .fit import Events, events_of, fit, levelled, settle
 from .operating_points import Point
-from .proposals import tidy
+from .proposals import PHASE, phase_at, tidy
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
@@ -125,6 +125,7 @@ class StreamFitter:
         self.vector = events.vector.clone()
         self._time = events.time.cpu().numpy()
         self.missed: list[float] = []
+        self._phase = 0.0  # of the first event of the context, vector units: it may be in the middle of a voice
         self._done, self._stop = span  # samples whose events are fitted, and are to be
         self._stream = SampleBuffer(events.vector.device, max(0, self._done - MARGIN))
 
@@ -152,7 +153,8 @@ class StreamFitter:
         length = until + MARGIN - begin
         if stop > first or not self._last:
             rows = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
-            before, mine, after = (Events(self.vector[r], self._events.time[r] - begin) for r in rows)
+            before, mine, after = (Events(self.vector[r].clone(), self._events.time[r] - begin) for r in rows)
+            before.vector[:1, PHASE] = self._phase
             config = self._model.config
             target = self._stream.between(begin, begin + length)
             with torch.no_grad():
@@ -177,6 +179,9 @@ class StreamFitter:
                 own = slice(self._done - begin, until - begin)
                 mine = self._settled(before, mine, after, target, noise, own)
             self.vector[first:stop] = mine.vector
+            known = before.then(mine)
+            if len(known) > CONTEXT:
+                self._phase = phase_at(self._model.decoder, known.vector, known.time, len(known) - CONTEXT)
             if not self._last:
                 every = before.then(mine).then(after)
                 missed = self._missed(every, target, noise)
