@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BASE = "encodec"  # what speeds are told against
 CLOCKS = ("cpu_s", "wall_s")
 TASKS = {"encode": "encoding", "decode": "decoding"}
-COLOURS = ("#c1121f", "#8a4f9e", "#0072b2", "#00795a", "#b37400", "#3a9bdc", "#6e7781")
+COLOURS = ("#c1121f", "#8a4f9e", "#0072b2", "#00795a", "#b37400", "#3a9bdc", "#6e7781", "#1f2328")
 
 
 def names_in(runs: Runs, mode: str) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -101,6 +102,24 @@ def _anywhere(job: Job) -> Job:
     """With paths that do not hang on the folder that this program runs in."""
     paths = {name: os.path.abspath(path) for name in ("input", "output", "reference") if (path := getattr(job, name))}
     return replace(job, **paths)
+
+
+@contextmanager
+def silent_core() -> Iterator[None]:
+    """Ray's core writes to the descriptor of stderr, as it likes; inside only what this program says comes there."""
+    if sys.stderr is None:
+        yield
+        return
+    kept = os.dup(2)
+    ours = open(kept, "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors, buffering=1)  # noqa: SIM115
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        with redirect_stderr(ours):
+            yield
+    finally:
+        os.dup2(kept, 2)
+        ours.close()
 
 
 @contextmanager

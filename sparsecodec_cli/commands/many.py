@@ -177,7 +177,7 @@ class _Many:
         """Do all files, and exit with 1 if one failed. UsageError and CliError for what cannot be, before any is
         done."""
         self._check()
-        from sparsecodec_cli.batch import plan, results
+        from sparsecodec_cli.batch import plan, ray_workers, results
         from sparsecodec_cli.io.files import open_output
         from sparsecodec_cli.io.progress import bar
 
@@ -193,6 +193,8 @@ class _Many:
                 inputs = [job.input for job in jobs]
                 report = opened.enter_context(open_output(self.report_path, force=self.force, input_paths=inputs))
             opened.enter_context(plan.folders_for(jobs))
+            if self.ray_address is not None:
+                opened.enter_context(ray_workers.silent_core())
             draw = opened.enter_context(bar(f"0 of {len(jobs)} files", quiet=quiet))
             told = Told(jobs, in_order=self.how.writes is None, quiet=quiet, draw=draw)
             self._work(jobs, order, work, told)

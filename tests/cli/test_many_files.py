@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fake_codec
@@ -28,6 +30,10 @@ from cli_support import (
 )
 
 from sparsecodec_cli import __version__
+from sparsecodec_cli.batch.results import Job, Outcome
+from sparsecodec_cli.batch.workers import run_beside
+from sparsecodec_cli.commands.told import Told
+from sparsecodec_cli.io.progress import progress_bar
 
 pytestmark = pytest.mark.usefixtures("fake")
 
@@ -417,3 +423,48 @@ def test_a_signal_ends_all_and_leaves_nothing_half_written(number: int, tmp_path
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+# What is told meanwhile
+
+
+def test_one_bar_moves_by_what_is_done_of_all_files() -> None:
+    drawn: list[tuple[float, str]] = []
+    jobs = [Job("long.wav", "long.sic", n_bytes=300), Job("short.wav", "short.sic", n_bytes=100)]
+    told = Told(jobs, in_order=False, quiet=True, draw=lambda share, words: drawn.append((share, words)))
+    told.of_progress(0, 0.5)
+    told.of_progress(0, 0.25)  # a second part of the work begins anew
+    told.of_outcome(1, Outcome("done"))
+    told.of_outcome(0, Outcome("failed", error="long.wav: is no audio"))
+    assert drawn == [
+        (0.375, "0 of 2 files"),
+        (0.375, "0 of 2 files"),
+        (0.625, "1 of 2 files"),
+        (1.0, "2 of 2 files"),
+    ]
+
+
+def test_progress_comes_from_processes_too(songs: Path, tmp_path: Path) -> None:
+    """The function of a command gets the listener in place of a bar of its own, here and in a worker."""
+    shares: dict[int, list[float]] = {0: [], 1: []}
+    jobs = [Job(str(songs / "a.wav"), str(tmp_path / "a.sic")), Job(str(songs / "b.WAV"), str(tmp_path / "b.sic"))]
+    outcomes: dict[int, Outcome] = {}
+    run_beside(jobs, [1, 0], Counts(), 2, outcomes.__setitem__, lambda number, share: shares[number].append(share))
+    assert shares == {0: [0.25, 0.5], 1: [0.25, 0.5]}
+    assert {number: outcome.printed for number, outcome in outcomes.items()} == {0: jobs[0].input, 1: jobs[1].input}
+
+
+class Counts:
+    """Work that tells how far it is."""
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[[Job, bool], Outcome]]:
+        yield self.do
+
+    @staticmethod
+    def do(job: Job, is_again: bool) -> Outcome:
+        with progress_bar("counting", quiet=True) as progress:
+            assert progress is not None and not is_again
+            for share in (0.25, 0.5, 0.501):  # the last is too near to be worth a word
+                progress(share)
+        return Outcome("done", printed=job.input)

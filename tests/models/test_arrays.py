@@ -182,6 +182,7 @@ def test_parts(xp: Library, like: Any) -> None:
     check(xp, xp.as_real(pairs.T), np.float32([[1, -1, 3, -3, 2, -2], [5, -5, -2, 2, 4, -4]]))
     check(xp, xp.scaled(f + 0, 1, xp.asarray(np.float32([2, 3]), like)), np.float32([0.25, 2, 6, 4]))
     check(xp, xp.scaled(f + 0, 4, f[:0]), F)
+    check(xp, xp.added(f + 0, 1, f[:2]), np.float32([0.25, 1.25, 3, 4]))
     check(xp, xp.with_parts(f + 0, [2, 0], [f[:2], f[1:]]), np.float32([1.25, 3, 6.25, 5]))
     check(xp, xp.with_parts(f + 0, [], []), F)
 

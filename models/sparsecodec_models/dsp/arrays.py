@@ -182,6 +182,11 @@ class Library:
         x[start : start + len(factor)] *= factor
         return x
 
+    def added(self, x: Array, start: int, part: Array) -> Array:
+        """x [n] plus a part, from `start` on."""
+        x[start : start + len(part)] += part
+        return x
+
     def with_parts(self, x: Array, places: Sequence[int], parts: Sequence[Array]) -> Array:
         """x [n] plus parts, each from its place on."""
         for place, part in zip(places, parts, strict=True):
@@ -288,6 +293,11 @@ class _Torch(Library):
         end = start + len(factor)
         before, part, after = x.split([start, len(factor), len(x) - end])
         return self._module.cat([before, part * factor, after])
+
+    def added(self, x: Array, start: int, part: Array) -> Array:
+        end = start + len(part)
+        before, plain, after = x.split([start, len(part), len(x) - end])
+        return self._module.cat([before, plain + part, after])
 
     def with_parts(self, x: Array, places: Sequence[int], parts: Sequence[Array]) -> Array:
         from ._torch_parts import WithParts

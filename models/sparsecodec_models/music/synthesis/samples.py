@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_models.dsp.arrays import Array, Library, library_of
+from sparsecodec_models.dsp.arrays import Array, library_of
 from sparsecodec_models.dsp.room import convolve, room_response
 
 from .controls import MusicDecoder
@@ -18,6 +19,21 @@ from .sinusoids import BLOCK, Waves, read, sinusoids
 
 PARTIALS_AT_ONCE = 2**11  # of all events that are rendered together, so that they stay in a processor's cache
 PARTIALS_HELD = 2**16  # of all events, up to which they are kept from span to span
+
+
+_Line = tuple[Array, Array]
+"""What it grows by from sample to sample, and its value at the first: float32, or Python numbers."""
+
+
+@dataclass(frozen=True)
+class _Fades:
+    """Of one event: its attack, from its first sample that is heard on; the sample from which its release acts; and the
+    exponents of the fall of its noise, from the first sample on, and of its release, from where it acts."""
+
+    attack: _Line
+    level: int
+    noise: _Line
+    release: _Line
 
 
 class NoteSound:
@@ -142,7 +158,8 @@ class NoteSound:
             noisy = some[hissing[some] > lows[some]]
             gains = xp.taken(self._band_gain, xp.asarray(noisy, like))
             hiss = dict(zip(noisy.tolist(), noise.filtered(gains, lows[noisy], hissing[noisy]), strict=True))
-            sounds = [self._event(row, wave, begin + at[row], hiss.get(row)) for row, wave in waves.items()]
+            fades = dict(zip(some.tolist(), self._fades(some, lows[some], highs[some]), strict=True))
+            sounds = [self._event(row, wave, begin + at[row], hiss.get(row), fades[row]) for row, wave in waves.items()]
             dry = xp.with_parts(dry, list(at.values()), sounds)
             if has_room:
                 sends, room = self._sends, self._controls.room_gain
@@ -150,38 +167,58 @@ class NoteSound:
                 wet = xp.with_parts(wet, [place for place, _ in sent], [sound for _, sound in sent])
         return (dry + convolve(wet, response) if has_room else dry)[start - begin :]
 
-    def _event(self, row: int, sound: Array, low: int, hiss: Array | None) -> Array:
+    def _fades(self, rows: Rows, lows: Rows, highs: Rows) -> list[_Fades]:
+        """Of events that are heard from lows to highs."""
+        notes, xp, like, rate = self._notes, self._xp, self._controls.level_db, self._config.sample_rate
+        ends = notes.after[rows] < 0
+        levels = np.where(ends, np.maximum(lows, np.floor(np.where(ends, self._released[rows], 0.0))), highs)
+        index, first = xp.asarray(rows, like), xp.asarray(notes.first[rows], like)
+
+        def lines(begin: NDArray[np.generic], origin: Array, slope: Array) -> list[_Line]:
+            """From the samples `begin` on slope times the samples after an origin; flat where no fade is."""
+            begins = xp.asarray(begin.astype(np.float64), like)
+            slope = xp.astype(slope, "float64")
+            start = slope * (begins - xp.where(xp.asarray(ends, like), origin, begins))
+            return list(zip(xp.astype(slope, "float32"), xp.astype(start, "float32"), strict=True))
+
+        falls = (
+            lines(begin, xp.taken(origin, index), (-NEPERS / rate) / xp.taken(t60_s, index))
+            for begin, origin, t60_s in (
+                (lows, notes.damped, self._controls.noise_decay_s),
+                (levels, notes.released, self._controls.release_s),
+            )
+        )
+        grows = xp.astype(1.0 / (xp.taken(self._controls.attack_s, first) * rate), "float32")
+        since = xp.asarray((lows - self._time[notes.first[rows]]).astype(np.float32), like)
+        attack = list(zip(grows, grows * since, strict=True))
+        return list(map(_Fades, attack, levels.astype(np.int64).tolist(), *falls))
+
+    def _event(self, row: int, sound: Array, low: int, hiss: Array | None, fades: _Fades) -> Array:
         """An event from its partials and its noise at full level: float32 [l], from sample `low` on; the noise as far
         as it is heard."""
-        notes, controls, rate, xp = self._notes, self._controls, self._config.sample_rate, self._xp
+        notes, xp = self._notes, self._xp
         time, high = int(self._time[row]), low + len(sound)
         ends = notes.after[row] < 0
 
-        def line(begin: int, end: int, origin: Array, slope: Array) -> Array:
-            """slope times the samples after an origin, of begin … end - 1: float32."""
-            return self._ramp[: end - begin] * _single(xp, slope) + _single(xp, slope * (begin - origin))
-
-        def fall(begin: int, end: int, origin: Array, t60_s: Array) -> Array:
-            return xp.exp(xp.clip(line(begin, end, origin, (-NEPERS / rate) / t60_s), None, 0.0))
+        def line(count: int, of: _Line) -> Array:
+            return self._ramp[:count] * of[0] + of[1]
 
         if hiss is not None:
             if ends:
-                hiss = hiss * fall(low, low + len(hiss), notes.damped[row], controls.noise_decay_s[row])
-            sound = xp.with_parts(sound, [0], [hiss])
-        rising = min(high, math.ceil(self._full[row]))
-        if rising > low:
-            first = int(notes.first[row])
-            attack = line(low, rising, self._time[first], 1.0 / (controls.attack_s[first] * rate))
-            sound = xp.scaled(sound, 0, xp.clip(attack, None, 1.0))
-        level = max(low, math.floor(self._released[row])) if ends else high
-        if level < high:
-            sound = xp.scaled(sound, level - low, fall(level, high, notes.released[row], controls.release_s[row]))
+                hiss = hiss * xp.exp(xp.clip(line(len(hiss), fades.noise), None, 0.0))
+            sound = xp.added(sound, 0, hiss)
+        rising = min(high, math.ceil(self._full[row])) - low
+        if rising > 0:
+            sound = xp.scaled(sound, 0, xp.clip(line(rising, fades.attack), None, 1.0))
+        if fades.level < high:
+            falling = line(high - fades.level, fades.release)
+            sound = xp.scaled(sound, fades.level - low, xp.exp(xp.clip(falling, None, 0.0)))
         if notes.before[row] >= 0 and low < time:
-            before = int(self._start[row])
-            sound = xp.scaled(sound, 0, line(low, min(high, time), before, xp.asarray(1.0 / (time - before), sound)))
+            gap = time - int(self._start[row])
+            sound = xp.scaled(sound, 0, line(min(high, time) - low, (1.0 / gap, 1.0 - (time - low) / gap)))
         if not ends and high > time:
-            after, begin = int(self._stop[row]), max(low, time)
-            sound = xp.scaled(sound, begin - low, line(begin, high, after, xp.asarray(-1.0 / (after - time), sound)))
+            begin, gap = max(low, time), int(self._stop[row]) - time
+            sound = xp.scaled(sound, begin - low, line(high - begin, (-1.0 / gap, 1.0 - (begin - time) / gap)))
         amplitude = 1.0 if self._amplitude is None else float(self._amplitude[row])
         return sound if amplitude == 1.0 else sound * amplitude
 
@@ -248,11 +285,6 @@ class NoteSound:
             stop = max(int(self._stop[last]), math.ceil(self._damped[last]) + 1)
             self._clocks[first] = Clock(self._controls, self._time, run, stop, self._config)
         return self._clocks[first]
-
-
-def _single(xp: Library, value: Array) -> Array:
-    """A float64 number as float32."""
-    return xp.astype(value, "float32")
 
 
 def render(
