@@ -24,6 +24,7 @@ from .operating_points import Point
 from .proposals import PHASE, phase_at, tidy
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
+LEVELLED_TIMES = 2  # what a step of an event's level is of the energy is only about known beforehand
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
 
 
@@ -197,10 +198,12 @@ class StreamFitter:
         """Events on the quantiser's grid, as loud together as the target is in `own`, samples."""
         decoder, step = self._model.decoder, self._quantiser_step
         settled = Events(settle(decoder, before, events, after, step), events.time)
-        every = before.then(settled).then(after)
-        sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=noise)
-        vector = levelled(decoder, events, settled, target[own], sound[own], step)
-        return Events(settle(decoder, before, Events(vector, events.time), after, step), events.time)
+        for _ in range(LEVELLED_TIMES):
+            every = before.then(settled).then(after)
+            sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=noise)
+            vector = levelled(decoder, events, settled, target[own], sound[own], step)
+            settled = Events(settle(decoder, before, Events(vector, events.time), after, step), events.time)
+        return settled
 
     @torch.no_grad()
     def _missed(self, events: Events, target: Tensor, noise: Tensor) -> Tensor:
