@@ -50,5 +50,5 @@ def test_other_figures(codec: SpeechCodec) -> None:
     context_s = (codec.model.encoder.reach_frames + 4) * config.hop / config.sample_rate
     ahead_s = context_s + LOOK_AHEAD / config.sample_rate
     assert WINDOW // 2 == 2**16
-    assert f"windows of 2¹⁶ samples, with {context_s:.1f} s before them and {ahead_s:.1f} s after" in WORDS
+    assert f"windows of 2¹⁶ samples with {context_s:.1f} s before them and {ahead_s:.1f} s after" in WORDS
     assert f"network of {codec.parameters()[1] / 1e6:.1f} M parameters" in WORDS
