@@ -13,13 +13,17 @@ from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.prior import EventPrior
-from sparsecodec_models.speech.synthesis.samples import render
-from sparsecodec_models.speech.synthesis.voices import plan_frames
 
-from .proposals import BEGINS, LEVEL, LONGEST_GAP_S, PHASE, tidy, unheard
+from .frame_spectra import SteadyVoices
+from .proposals import BEGINS, F0, GLIDE, LEVEL, LONGEST_GAP_S, PHASE, on_the_path, tidy, unheard
 
 LEARNING_RATE = 0.3  # quantiser steps an iteration
-ENVELOPE_WEIGHT = 0.7  # of the correlation of envelopes in the distance, beside spectra
+PITCH = [F0, GLIDE]
+STEADY = [*PITCH, PHASE, BEGINS]  # pitch is measured, and known better than a distance of spectra tells
+TURNS = (0, 1), (1, 3), (1, 2), (1, 3)  # resolutions of the distance in each step
+PLANNED_AGAIN = 7  # iterations after which voices are planned anew
+MARGIN = 2.0  # by which fades may grow until then
+ENVELOPE_WEIGHT = 1.0  # of the correlation of envelopes in the distance, beside spectra
 MOST_LEVELLED_DB = 1.5  # more is no bias of the fit: the rest of the sound is not coded at all
 LEVELLED_FROM = 1e-8  # mean square, -80 dB re full scale: softer sounds have no level to keep
 
@@ -65,7 +69,7 @@ def fit(
     last: bool = True,
 ) -> Tensor:
     """Vectors of `events`, fitted so that all events together sound like the target; on the quantiser's grid, if it is
-    the last fit.
+    the last fit. Pitches, phases and links stay.
 
     target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
     are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
@@ -77,24 +81,28 @@ def fit(
         distance = SoundDistance(target[None], decoder.config.sample_rate, envelope_weight=ENVELOPE_WEIGHT)
         generator = torch.Generator().manual_seed(seed + 1)
         free = ~unheard(decoder, vector, events.time)
-        free[:, [PHASE, BEGINS]] = False
+        free[:, STEADY] = False
         known, begins = torch.ones_like(before.vector, dtype=torch.bool), vector[:, BEGINS] > 0.5
         heard = torch.cat([known, free])
         begins = torch.cat([known[:, BEGINS], begins])
         time = torch.cat([before.time, events.time, after.time])
+        all_events = before.then(events).then(after)
+        vector[:, F0] = on_the_path(decoder, all_events.vector, all_events.time)[len(before) :][: len(events), F0]
         with torch.enable_grad():
             vector.requires_grad_(True)
             optimizer = Adam(vector)
-            plan = None
             for i in range(iterations):
+                if i % PLANNED_AGAIN == 0:  # fades move slowly, and few events become voiced
+                    told = torch.cat([before.vector, vector, after.vector]).detach()
+                    # as it will be decoded: phases are the pitch's sum, and another pitch has quite others
+                    told[:, PITCH] = torch.round(told[:, PITCH] / quantiser_step[PITCH]) * quantiser_step[PITCH]
+                    voices = SteadyVoices(decoder.tables, told, time, len(target), noise, MARGIN)
                 jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
                 rounded = vector + jitter * quantiser_step * free
                 every = torch.cat([before.vector, rounded, after.vector])
-                if i % 10 == 0:  # fades move slowly
-                    plan = plan_frames(decoder.controls(every.detach()), time, decoder.config, margin=1.05)
-                sound = render(decoder.tables, every, time, seed, len(target), plan=plan, noise=noise)
+                sound = voices.sound(every)
                 bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
-                loss = distance(sound[None]) + bit_weight * bits.sum(1).mean()
+                loss = distance(sound[None], TURNS[i % len(TURNS)]) + bit_weight * bits.sum(1).mean()
                 (gradient,) = torch.autograd.grad(loss, vector)
                 optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / iterations))
         vector = vector.detach()

@@ -13,7 +13,7 @@ from sparsecodec_models.dsp.pitch_path import best_path
 from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
 from sparsecodec_models.speech.synthesis.controls import F0_REFERENCE_HZ, NAMED
-from sparsecodec_models.speech.synthesis.voices import voice_begins
+from sparsecodec_models.speech.synthesis.voices import follow, plan_frames, voice_begins
 
 SWITCH_THRESHOLD = -0.7  # logit; chosen on validation, see docs/experiments.md
 LEVEL, ATTACK, DECAY, F0, GLIDE, PHASE, BEGINS, ROOM = range(len(NAMED))
@@ -115,6 +115,38 @@ def tidy(decoder: SpeechDecoder, vector: Tensor, time: Tensor, step: Tensor | No
     return torch.where(silent, cheapest, vector)
 
 
+@torch.no_grad()
+def on_the_path(decoder: SpeechDecoder, vector: Tensor, time: Tensor) -> Tensor:
+    """Vectors with the pitch of unvoiced events on the line between the voiced ones about them in their voice, where
+    the decoder has it, so that it stays there should they become voiced. As for `tidy`."""
+    controls = decoder.controls(vector)
+    voiced = controls.voiced
+    rows = torch.arange(len(vector), device=vector.device)
+    voice = torch.cumsum(voice_begins(controls, time, decoder.config), 0)
+    last = torch.where(voiced, rows, -1).cummax(0).values
+    coming = torch.where(voiced, rows, len(vector)).flip(0).cummin(0).values.flip(0)
+    has_last = (last >= 0) & (voice[last.clamp_min(0)] == voice)
+    has_next = (coming < len(vector)) & (voice[coming.clamp_max(len(vector) - 1)] == voice)
+    low = torch.where(has_last, last, torch.where(has_next, coming, rows))
+    high = torch.where(has_next, coming, low)
+    share = ((time - time[low]).double() / (time[high] - time[low]).clamp_min(1)).clamp(0.0, 1.0).float()
+    out = vector.clone()
+    out[:, F0] = vector[low, F0] + share * (vector[high, F0] - vector[low, F0])
+    return out
+
+
+@torch.no_grad()
+def phase_at(decoder: SpeechDecoder, vector: Tensor, time: Tensor, row: int) -> float:
+    """Phase of the fundamental at the time of an event, in vector units; as for `tidy`."""
+    config, controls = decoder.config, decoder.controls(vector)
+    plan = plan_frames(controls, time, config)
+    tracks = follow(controls, time, plan, config)
+    own = torch.nonzero(plan.before == row)[:1, 0]
+    late_s = (plan.frame[own] * config.frame_hop - time[row]) / config.sample_rate
+    cycles = torch.remainder(tracks.cycles[own] - tracks.f0_hz[own] * late_s, 1.0)
+    return float((cycles.sum() - decoder.offset[PHASE]) / decoder.scale[PHASE])
+
+
 DECIMATION = 3  # the samples of a pitch measurement: nothing above 3 kHz is looked at
 HIGHEST_HZ = 3000.0
 SPECTRUM = 2048  # of a pitch measurement, padded with zeros: 3.6 Hz from bin to bin
@@ -155,16 +187,20 @@ def measure_pitch(decoder: SpeechDecoder, vector: Tensor, time: Tensor, samples:
     power = spectrum.real**2 + spectrum.imag**2
 
     steps = torch.linspace(-1.0, 1.0, TRIALS, device=f0.device)
-    trials = f0[:, None] * (NEAR_SHARE * steps).exp()  # [n, TRIALS]
-    hz = trials[..., None] * torch.arange(1, harmonics + 1, device=f0.device)
+    hz = (f0[:, None] * (NEAR_SHARE * steps).exp())[..., None] * torch.arange(1, harmonics + 1, device=f0.device)
     bins = (hz * (SPECTRUM * DECIMATION / rate)).clamp_max(SPECTRUM // 2 - 1)
     below = bins.floor()
     index, share = below.long().flatten(1), (bins - below).flatten(1)
     energy = power.gather(1, index) * (1 - share) + power.gather(1, index + 1) * share
     found = (energy.view_as(hz) * (hz < HIGHEST_HZ)).sum(2)
     # stay near the proposal unless the samples clearly say otherwise
-    found = found * (1.0 - NEAR_LOSS * steps.abs())
-    best = trials.gather(1, found.argmax(1)[:, None])[:, 0]
+    best = (found * (1.0 - NEAR_LOSS * steps.abs())).argmax(1)
+    # the top of a parabola through the best and those beside it
+    beside = (best.clamp(1, TRIALS - 2)[:, None] + torch.arange(-1, 2, device=f0.device)).long()
+    low, middle, high = found.gather(1, beside).unbind(1)
+    shift = 0.5 * (low - high) / (low - 2 * middle + high).clamp_max(-1e-20)
+    step = 2 * NEAR_SHARE / (TRIALS - 1)
+    best = f0 * ((beside[:, 1] - TRIALS // 2 + shift.clamp(-1.0, 1.0)) * step).exp()
     out = vector.clone()
     out[voiced, F0] = (12 * torch.log2(best / F0_REFERENCE_HZ) - decoder.offset[F0]) / decoder.scale[F0]
     return out

@@ -21,9 +21,10 @@ from sparsecodec_models.speech.synthesis.samples import render
 from .candidates import WINDOW
 from .fit import Events, events_of, fit, levelled, settle
 from .operating_points import Point
-from .proposals import tidy
+from .proposals import PHASE, phase_at, tidy
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
+LEVELLED_TIMES = 2  # what a step of an event's level is of the energy is only about known beforehand
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
 
 
@@ -125,6 +126,7 @@ class StreamFitter:
         self.vector = events.vector.clone()
         self._time = events.time.cpu().numpy()
         self.missed: list[float] = []
+        self._phase = 0.0  # of the first event of the context, vector units: it may be in the middle of a voice
         self._done, self._stop = span  # samples whose events are fitted, and are to be
         self._stream = SampleBuffer(events.vector.device, max(0, self._done - MARGIN))
 
@@ -152,7 +154,8 @@ class StreamFitter:
         length = until + MARGIN - begin
         if stop > first or not self._last:
             rows = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
-            before, mine, after = (Events(self.vector[r], self._events.time[r] - begin) for r in rows)
+            before, mine, after = (Events(self.vector[r].clone(), self._events.time[r] - begin) for r in rows)
+            before.vector[:1, PHASE] = self._phase
             config = self._model.config
             target = self._stream.between(begin, begin + length)
             with torch.no_grad():
@@ -177,6 +180,9 @@ class StreamFitter:
                 own = slice(self._done - begin, until - begin)
                 mine = self._settled(before, mine, after, target, noise, own)
             self.vector[first:stop] = mine.vector
+            known = before.then(mine)
+            if len(known) > CONTEXT:
+                self._phase = phase_at(self._model.decoder, known.vector, known.time, len(known) - CONTEXT)
             if not self._last:
                 every = before.then(mine).then(after)
                 missed = self._missed(every, target, noise)
@@ -192,10 +198,12 @@ class StreamFitter:
         """Events on the quantiser's grid, as loud together as the target is in `own`, samples."""
         decoder, step = self._model.decoder, self._quantiser_step
         settled = Events(settle(decoder, before, events, after, step), events.time)
-        every = before.then(settled).then(after)
-        sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=noise)
-        vector = levelled(decoder, events, settled, target[own], sound[own], step)
-        return Events(settle(decoder, before, Events(vector, events.time), after, step), events.time)
+        for _ in range(LEVELLED_TIMES):
+            every = before.then(settled).then(after)
+            sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=noise)
+            vector = levelled(decoder, events, settled, target[own], sound[own], step)
+            settled = Events(settle(decoder, before, Events(vector, events.time), after, step), events.time)
+        return settled
 
     @torch.no_grad()
     def _missed(self, events: Events, target: Tensor, noise: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from .controls import SpeechControls, SpeechTables
 from .voices import FramePlan, Tracks
 
 _HARRIS = (0.35875, 0.48829, 0.14128, 0.01168)  # Harris 1978, 4-term Blackman-Harris, -92 dB side lobes
-_REACH = 4  # half width of its main lobe, bins
+REACH = 4  # half width of a lobe, bins
 _STEPS = 512  # table entries per bin
 _LOG2_OF_DB = math.log2(10.0) / 10  # decibels of power → octaves of it
 
@@ -39,9 +39,9 @@ def _harris(n: NDArray[np.int64], size: int) -> NDArray[np.float64]:
 
 @functools.lru_cache(maxsize=4)
 def _lobe_rows(size: int) -> NDArray[np.float32]:
-    """The transform of the centred window where a lobe meets the bins about it: float32 [_STEPS + 1, 2 · _REACH], row
+    """The transform of the centred window where a lobe meets the bins about it: float32 [_STEPS + 1, 2 · REACH], row
     i of a lobe that lies i / _STEPS above a bin, on the bins from 3 below that one to 4 above it."""
-    near = np.arange(1 - _REACH, _REACH + 1)
+    near = np.arange(1 - REACH, REACH + 1)
     delta = near - np.arange(_STEPS + 1)[:, None] / _STEPS
     lobe = np.zeros_like(delta)
     for m, a in enumerate(_HARRIS):
@@ -52,7 +52,7 @@ def _lobe_rows(size: int) -> NDArray[np.float32]:
 
 
 @functools.lru_cache(maxsize=4)
-def _frame_window(size: int) -> NDArray[np.float32]:
+def frame_window(size: int) -> NDArray[np.float32]:
     """Undoes the Blackman-Harris window over the middle half and applies a triangle that overlap-adds to 1: [size //
     2]."""
     n = np.arange(-size // 4, size // 4)
@@ -114,15 +114,29 @@ def render_frames(
 
     spectrum = noise[plan.frame - first] * mixed(table.noise) + _harmonics(xp, config, tracks, mixed(table.harmonic))
     samples = xp.irfft(spectrum, size)[:, size // 4 : -size // 4]
-    return samples * xp.asarray(_frame_window(size), samples)
+    return samples * xp.asarray(frame_window(size), samples)
 
 
-def _harmonics(xp: Library, config: SpeechConfig, tracks: Tracks, amplitude: Array) -> Array:
-    """Spectrum of the harmonic part, complex64 [m, bins], for amplitudes per bin float32 [m, bins]."""
-    bins, bin_hz = config.frame_size // 2 + 1, config.sample_rate / config.frame_size
+@dataclass(frozen=True)
+class Lobes:
+    """The k harmonics of some frames, frame by frame.
+
+    frame int64 [k]; near int64 [k]: the bin below its place; share float32 [k], 0 … 1: how far it lies above that;
+    wave complex64 [k]: at amplitude 1; shape float32 [k, 2 · REACH]: its lobe on the bins from near - 3 to near + 4.
+    """
+
+    frame: Array
+    near: Array
+    share: Array
+    wave: Array
+    shape: Array
+
+
+def lobes(config: SpeechConfig, tracks: Tracks, heard: Array) -> Lobes:
+    """The harmonics below the highest pitch that is heard, of frames that are heard (bool [m])."""
+    xp, bin_hz = library_of(tracks.cycles), config.sample_rate / config.frame_size
     f0, cycles = tracks.f0_hz, tracks.cycles
-    top_hz = 0.5 * config.sample_rate - _REACH * bin_hz
-    heard = xp.max(xp.detach(amplitude), 1) > 1e-7
+    top_hz = 0.5 * config.sample_rate - REACH * bin_hz
     # of each frame that is heard, all harmonics below the top, one after the other
     count = xp.astype(xp.ceil(top_hz / xp.detach(f0)), "int64") - 1
     count = xp.where(heard, count, 0)
@@ -135,11 +149,7 @@ def _harmonics(xp: Library, config: SpeechConfig, tracks: Tracks, amplitude: Arr
     share = place - near
     turned = cycles[frame] * order + 0.5 * near  # every other bin: see `noise_spectrum`
     angle = 2 * math.pi * (turned - xp.floor(xp.detach(turned)))
-    near = xp.astype(near, "int64")
-    flat = amplitude.reshape(-1)
-    index = frame * bins + near
-    low = flat[index]
-    height = (low + (flat[index + 1] - low) * share) * xp.sqrt(2.0 / bin_hz * f0)[frame]
+    height = xp.sqrt(2.0 / bin_hz * f0)[frame]
     wave = xp.complex(height * xp.cos(angle), height * xp.sin(angle))
 
     rows = xp.asarray(_lobe_rows(config.frame_size), f0)
@@ -147,11 +157,24 @@ def _harmonics(xp: Library, config: SpeechConfig, tracks: Tracks, amplitude: Arr
     row = xp.floor(xp.detach(offset))
     between = (offset - row)[:, None]
     row = xp.astype(row, "int64")
-    lobe = rows[row] * (1.0 - between) + rows[row + 1] * between
-    width = bins + 2 * _REACH
-    target = (frame * width + near)[:, None] + xp.arange(1, 2 * _REACH + 1, f0)  # bins under it, from -3 on
-    padded = xp.added_at(target.reshape(-1), (wave[:, None] * lobe).reshape(-1), len(f0) * width).reshape(-1, width)
+    shape = rows[row] * (1.0 - between) + rows[row + 1] * between
+    return Lobes(frame, xp.astype(near, "int64"), share, wave, shape)
+
+
+def _harmonics(xp: Library, config: SpeechConfig, tracks: Tracks, amplitude: Array) -> Array:
+    """Spectrum of the harmonic part, complex64 [m, bins], for amplitudes per bin float32 [m, bins]."""
+    bins = config.frame_size // 2 + 1
+    heard = xp.max(xp.detach(amplitude), 1) > 1e-7
+    every = lobes(config, tracks, heard)
+    flat = amplitude.reshape(-1)
+    index = every.frame * bins + every.near
+    low = flat[index]
+    wave = every.wave * (low + (flat[index + 1] - low) * every.share)
+    width = bins + 2 * REACH
+    target = (every.frame * width + every.near)[:, None] + xp.arange(1, 2 * REACH + 1, amplitude)  # from -3 on
+    padded = xp.added_at(target.reshape(-1), (wave[:, None] * every.shape).reshape(-1), len(amplitude) * width)
+    padded = padded.reshape(-1, width)
     # the conjugate half reaches over 0 Hz
-    mirrored = xp.conj(xp.flip(padded[:, : _REACH + 1], 1))
-    spectrum = padded[:, _REACH : _REACH + bins]
-    return xp.concatenate([spectrum[:, : _REACH + 1] + mirrored, spectrum[:, _REACH + 1 :]], 1)
+    mirrored = xp.conj(xp.flip(padded[:, : REACH + 1], 1))
+    spectrum = padded[:, REACH : REACH + bins]
+    return xp.concatenate([spectrum[:, : REACH + 1] + mirrored, spectrum[:, REACH + 1 :]], 1)

@@ -1,0 +1,167 @@
+"""The sound of events whose times and pitches stay, rendered again and again while the rest of them is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparsecodec_models.dsp.room import convolve, room_response
+from sparsecodec_models.speech.config import SpeechConfig
+from sparsecodec_models.speech.synthesis.controls import SpeechTables
+from sparsecodec_models.speech.synthesis.frames import REACH, frame_window, lobes, spectra
+from sparsecodec_models.speech.synthesis.voices import FramePlan, Tracks, fades, follow, plan_frames
+
+Pair = tuple[Tensor, Tensor]
+"""Real and imaginary part."""
+
+
+class SteadyVoices:
+    """A few events of one channel, as `samples.render` makes them.
+
+    A frame's spectrum is linear in its amplitudes per bin: those of the noise are times a spectrum that stays, those of
+    the harmonics go through a band matrix that stays. So a step costs one inverse FFT of all frames and little else,
+    and its gradient as much.
+    """
+
+    def __init__(
+        self, tables: SpeechTables, vector: Tensor, time: Tensor, length: int, noise: Tensor, margin: float
+    ) -> None:
+        """vector float32 [n, 32], n > 0, whose pitches and links stay; time: int64 [n], samples; length: samples of the
+        sound; noise: complex64 [length // frame_hop + 2, bins], as `noise_spectrum` gives it; margin: as for
+        `plan_frames`."""
+        config = tables.config
+        controls = tables.controls(vector.detach())
+        plan = plan_frames(controls, time, config, margin)
+        tracks = follow(controls, time, plan, config)
+        rows = plan.between(0, len(noise))
+        self._tables, self._time, self._length = tables, time, length
+        self._plan: FramePlan = plan[rows]
+        self._frames = _Frames(
+            frame=self._plan.frame,
+            count=len(noise),
+            before=self._plan.before.clamp_min(0),
+            after=self._plan.after.clamp_min(0),
+            band=_band(config, tracks[rows]),
+            noise=_pair(noise[self._plan.frame]),
+            window=torch.as_tensor(frame_window(config.frame_size), device=vector.device),
+        )
+
+    def sound(self, vector: Tensor) -> Tensor:
+        """Samples for these vectors, float32 [n, 32] → [length]. Differentiable in all numbers but pitch, glide, phase
+        and `begins`."""
+        config = self._tables.config
+        controls = self._tables.controls(vector)
+        amplitudes = spectra(self._tables, controls)
+        table = torch.cat([amplitudes.harmonic, amplitudes.noise], 1)
+        shares = fades(controls, self._time, self._plan, config)
+        dry = self._rendered(table, *shares)
+        if not bool((controls.room_gain.detach() > 0).any()):
+            return dry
+        wet = self._rendered(table * controls.room_gain[:, None], *shares)
+        return dry + convolve(wet, room_response(config.sample_rate, config.room_seconds))
+
+    def _rendered(self, table: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        sound: Tensor = _Rendered.apply(table, before, after, self._frames)
+        return sound[: self._length]
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """What stays of m frames: frame int64 [m], of `count` in time; before, after int64 [m], rows of events; band:
+    float32 [diagonals, m, bins] (`_band`); noise float32 [m, bins]; window float32 [frame_size / 2]."""
+
+    frame: Tensor
+    count: int
+    before: Tensor
+    after: Tensor
+    band: Pair
+    noise: Pair
+    window: Tensor
+
+
+class _Rendered(torch.autograd.Function):
+    """Amplitudes of events, float32 [n, 2 · bins], of harmonics, then of noise, and their shares at each frame, float32
+    [m], → samples. Linear in either, with its adjoint."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, share_before: Tensor, share_after: Tensor, frames: _Frames) -> Tensor:
+        low, high = table[frames.before], table[frames.after]
+        amplitude = (low * share_before[:, None]).addcmul_(high, share_after[:, None])
+        ctx.frames, ctx.low, ctx.high, ctx.n = frames, low, high, len(table)
+        ctx.shares = share_before, share_after
+        harmonic, hiss = amplitude.chunk(2, 1)
+        bins = harmonic.shape[1]
+        padded = torch.nn.functional.pad(harmonic, (REACH, REACH))
+        real, imaginary = frames.noise[0] * hiss, frames.noise[1] * hiss
+        for d in range(2 * REACH + 1):
+            real.addcmul_(frames.band[0][d], padded[:, d : d + bins])
+            imaginary.addcmul_(frames.band[1][d], padded[:, d : d + bins])
+        spectrum = torch.complex(real, imaginary)
+        spectrum = spectrum.new_zeros(frames.count, bins).index_add_(0, frames.frame, spectrum)
+        size = 2 * len(frames.window)
+        hop = size // 4
+        block = torch.fft.irfft(spectrum, n=size)
+        window = frames.window
+        sound = block[:-1, size // 2 : -hop] * window[hop:]
+        return sound.addcmul_(block[1:, hop : size // 2], window[:hop]).flatten()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        frames: _Frames = ctx.frames
+        size = 2 * len(frames.window)
+        hop = size // 4
+        gradient = gradient.reshape(-1, hop)
+        block = gradient.new_zeros(frames.count, size)
+        torch.mul(gradient, frames.window[hop:], out=block[:-1, size // 2 : -hop])
+        torch.mul(gradient, frames.window[:hop], out=block[1:, hop : size // 2])
+        spectrum = torch.fft.rfft(block)
+        real, imaginary = (part[frames.frame] * (2.0 / size) for part in (spectrum.real, spectrum.imag))
+        for part in (real, imaginary):  # the other bins stand for two each
+            part[:, 0] *= 0.5
+            part[:, -1] *= 0.5
+        bins = real.shape[1]
+        padded = real.new_zeros(len(real), bins + 2 * REACH)
+        for d in range(2 * REACH + 1):
+            padded[:, d : d + bins].addcmul_(frames.band[0][d], real).addcmul_(frames.band[1][d], imaginary)
+        hiss = (frames.noise[0] * real).addcmul_(frames.noise[1], imaginary)
+        amplitude = torch.cat([padded[:, REACH : REACH + bins], hiss], 1)
+        share_before, share_after = ((amplitude * of_events).sum(1) for of_events in (ctx.low, ctx.high))
+        table = amplitude.new_zeros(ctx.n, amplitude.shape[1])
+        table.index_add_(0, frames.before, amplitude * ctx.shares[0][:, None])
+        table.index_add_(0, frames.after, amplitude * ctx.shares[1][:, None])
+        return table, share_before, share_after, None
+
+
+def _band(config: SpeechConfig, tracks: Tracks) -> Pair:
+    """The matrix from a frame's amplitudes per bin to the spectrum of its harmonics, by diagonals: [d, frame, bin] is
+    what the amplitude d - REACH bins above adds to a bin, float32 [2 · REACH + 1, m, bins] both."""
+    count, bins = len(tracks.f0_hz), config.frame_size // 2 + 1
+    every = lobes(config, tracks, torch.ones_like(tracks.f0_hz, dtype=torch.bool))
+    # a harmonic's amplitude is read between the bins `near` and `near` + 1; lobe's number `step` is on bin near - 3 +
+    # step
+    width = bins + 2 * REACH  # there are lobes that reach beyond either end
+    step = torch.arange(2 * REACH, device=every.near.device)
+    diagonal = 2 * REACH - 1 - step
+    place = (every.frame * width + every.near + 1)[:, None] + step + diagonal * (count * width)
+    # the conjugate half reaches over 0 Hz
+    low = torch.nonzero(every.near < REACH)[:, 0]
+    across = (every.near[low, None] + step - REACH + 1).clamp_max(1)  # 1: not over it
+    mirror = (every.frame[low] * width)[:, None] + REACH - across
+    mirror = mirror + (every.near[low, None] + across + REACH).clamp(0, 2 * REACH - 1) * (count * width)
+    out = []
+    for part, sign in ((every.wave.real, 1.0), (every.wave.imag, -1.0)):
+        value = part[:, None] * every.shape
+        upper = value * every.share[:, None]
+        band = value.new_zeros((2 * REACH + 1) * count * width)
+        for share, shift in ((value - upper, 0), (upper, count * width)):
+            band.index_add_(0, (place + shift).flatten(), share.flatten())
+            band.index_add_(0, (mirror + shift).flatten(), (sign * (across <= 0) * share[low]).flatten())
+        out.append(band.view(2 * REACH + 1, count, width)[:, :, REACH : REACH + bins].contiguous())
+    return out[0], out[1]
+
+
+def _pair(spectrum: Tensor) -> Pair:
+    return spectrum.real.contiguous(), spectrum.imag.contiguous()
