@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         decode,
         decode_blocks,
         encode,
+        encode_live,
+        encode_parts,
         export,
         read,
         read_tags,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         salvage,
         verify,
         write,
+        write_parts,
     )
     from .io.sounds import InputSound
 
@@ -44,6 +47,8 @@ __all__ = [
     "decode",
     "decode_blocks",
     "encode",
+    "encode_live",
+    "encode_parts",
     "export",
     "read",
     "read_tags",
@@ -53,6 +58,7 @@ __all__ = [
     "salvage",
     "verify",
     "write",
+    "write_parts",
 ]
 
 # Lazy (PEP 562): `sic --help` must not pay for numpy, nor `sic inspect` for torch.
@@ -67,6 +73,8 @@ _HOME = {
             "decode",
             "decode_blocks",
             "encode",
+            "encode_live",
+            "encode_parts",
             "export",
             "read",
             "read_tags",
@@ -76,6 +84,7 @@ _HOME = {
             "salvage",
             "verify",
             "write",
+            "write_parts",
         ],
         "sparsecodec_cli.api",
     ),

@@ -16,6 +16,8 @@ from .coding import (
     decode_blocks,
     decode_within_full_scale,
     encode,
+    encode_live,
+    encode_parts,
     kept_codecs,
     least_bitrate_kbps,
     load_codec,
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
     import os
 
     from sparsecodec_formats import Reader, Salvage
+    from sparsecodec_formats.container import Written
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
     from .coded_share import CodedShare
-    from .coding import Model, Sound
+    from .coding import Events, Model, Sound
     from .inspect.inspection import Inspection
     from .io.progress import Progress
     from .io.python_files import AnyFile
@@ -48,6 +51,8 @@ __all__ = [
     "decode_blocks",
     "decode_within_full_scale",
     "encode",
+    "encode_live",
+    "encode_parts",
     "export",
     "inspect",
     "kept_codecs",
@@ -65,6 +70,7 @@ __all__ = [
     "transform",
     "verify",
     "write",
+    "write_parts",
 ]
 
 
@@ -129,6 +135,21 @@ def write(table: EventTable, file: AnyFile) -> None:
     check_table(table)
     with open_to_write(file) as opened:
         write_table(table, opened)
+
+
+def write_parts(parts: Iterable[EventTable], file: AnyFile, *, live: bool = False) -> Written:
+    """Write a .sic file of tables that follow each other in time, as `encode_parts` gives them, so that memory does not
+    grow with its length; what was written: `header`, `n_events`, `n_bytes`.
+
+    file: as for `write`. live: of `encode_live`: a file object gets each part as soon as it is there, and what it has
+    if writing breaks off is readable but for its end.
+    """
+    from sparsecodec_formats import container
+
+    from .io.python_files import open_to_write
+
+    with open_to_write(file) as opened:
+        return container.write_parts(parts, opened, live=live)
 
 
 def read_tags(file: AnyFile) -> dict[str, str]:
@@ -263,17 +284,19 @@ def export(table: EventTable | AnyFile, file: AnyFile, *, tempo_bpm: float = 120
 
 
 def coded_share(
-    source: AudioSource, table: EventTable, *, model: Model | None = None, device: str = "cpu"
+    source: AudioSource, events: Events, *, model: Model | None = None, device: str = "cpu"
 ) -> CodedShare | None:
     """How much of a recording's energy comes back when its events are decoded, in its loudest seconds.
 
-    source: what was encoded; it is read once, from its start. table: its events. model: that they were encoded with, as
-    for `encode`. None for what is too short or too soft to tell.
+    source: what was encoded; it is read once, from its start. events: its, as for `decode`; of a file that can seek.
+    model: that they were encoded with, as for `encode`. None for what is too short or too soft to tell.
     """
     from .coded_share import coded_share
+    from .io.python_files import open_events
 
-    path_or_codec = None if model == AUTO or (isinstance(model, str) and model == table.header.model) else model
-    return coded_share(source, table, model=codec_for(table, path_or_codec, device=device))
+    with open_events(events) as opened:
+        path_or_codec = None if model == AUTO or (isinstance(model, str) and model == opened.header.model) else model
+        return coded_share(source, opened, model=codec_for(opened, path_or_codec, device=device))
 
 
 def compare(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_formats.container import Reader
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import AudioSource, Renderer
@@ -30,16 +31,16 @@ class CodedShare:
     highest_hz: float
 
 
-def coded_share(source: AudioSource, table: EventTable, *, model: Renderer) -> CodedShare | None:
+def coded_share(source: AudioSource, events: EventTable | Reader, *, model: Renderer) -> CodedShare | None:
     """Compare a source with what its events sound like: in the loudest 2 s of each third, or in all of up to 6 s, so
     that it takes no longer for a long recording than for a short one. None: it is too short or too soft to tell.
 
     The source is read once, from its start.
     """
-    rate, highest_hz = source.sample_rate, LAYOUTS[table.header.model].sample_rate / 2
+    rate, highest_hz = source.sample_rate, LAYOUTS[events.header.model].sample_rate / 2
     energy, coded, missing_above, n_samples = 0.0, 0.0, 0.0, 0
     for start, wanted in _loudest(source):
-        heard, _ = decode(table, start_s=start / rate, end_s=(start + len(wanted)) / rate, model=model)
+        heard, _ = decode(events, start_s=start / rate, end_s=(start + len(wanted)) / rate, model=model)
         bands_hz, in_wanted = _octaves(wanted, rate, highest_hz)
         in_heard = _octaves(heard, rate, highest_hz)[1]
         kept = np.minimum(in_wanted, in_heard)

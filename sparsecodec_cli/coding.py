@@ -66,7 +66,47 @@ def encode(
 
     Raises SicError when the audio, the model or an option cannot be used, and when at this bitrate not one event fits.
     """
+    from sparsecodec_formats.table import EventTable
+
+    parts = list(
+        encode_parts(
+            audio,
+            sample_rate,
+            model=model,
+            effort=effort,
+            bitrate_kbps=bitrate_kbps,
+            events_per_second=events_per_second,
+            snr_stop_db=snr_stop_db,
+            seed=seed,
+            tags=tags,
+            device=device,
+            progress=progress,
+        )
+    )
+    return EventTable.joined(parts[-1].header, parts)
+
+
+def encode_parts(
+    audio: Sound,
+    sample_rate: int | None = None,
+    *,
+    model: Model = AUTO,
+    effort: int | None = None,
+    bitrate_kbps: float | None = None,
+    events_per_second: float | None = None,
+    snr_stop_db: float | None = None,
+    seed: int = 0,
+    tags: Mapping[str, str] | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Iterator[EventTable]:
+    """As `encode`, in parts of about two minutes, so that memory does not grow with the audio (of `speech`; other
+    presets give one part). All parts have the same header, and follow each other in time; there is one at least.
+
+    Raises its errors when the first part is asked for, and what is met on the way.
+    """
     from sparsecodec_formats.errors import SicError
+    from sparsecodec_formats.table import EventTable
     from sparsecodec_models import choose_preset
     from sparsecodec_models.presets import DEFAULT_PRESET
 
@@ -76,7 +116,7 @@ def encode(
         if isinstance(model, str) and model == AUTO:
             model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(source, resolve_device(device))
         codec = load_codec(model, device=device)
-        table = codec.encode(
+        parts = codec.encode_parts(
             source,
             effort=effort,
             bitrate_kbps=bitrate_kbps,
@@ -86,9 +126,61 @@ def encode(
             tags=tags,
             progress=progress,
         )
-        if bitrate_kbps is not None and not len(table) and len(codec.encode(source, effort=0)):
-            _refuse_silence(table, bitrate_kbps)
-        return table
+        n_events, header = 0, None
+        for part in parts:
+            n_events, header = n_events + len(part), part.header
+            yield part
+        if bitrate_kbps is None or n_events or header is None:
+            return
+        if any(len(part) for part in codec.encode_parts(source, effort=0)):
+            _refuse_silence(EventTable.empty(header), bitrate_kbps)
+
+
+def encode_live(
+    blocks: Iterable[ArrayLike],
+    sample_rate: int,
+    *,
+    model: Model = AUTO,
+    effort: int | None = None,
+    bitrate_kbps: float | None = None,
+    events_per_second: float | None = None,
+    snr_stop_db: float | None = None,
+    seed: int = 0,
+    tags: Mapping[str, str] | None = None,
+    device: str = "cpu",
+) -> Iterator[EventTable]:
+    """Encode audio while it comes: a part with the events of each 2.5 s, at most 8 s after their sound has come.
+
+    Args:
+        blocks: samples [m] or [m, channels], of any m, as arrays or what else `encode` takes; each is asked for when
+            it is needed. The stream ends where they do.
+        sample_rate: of the samples, Hz.
+        model: as for `encode`, but one that codes live: `speech`. "auto" looks at the first 4 s.
+        bitrate_kbps, events_per_second: hold from the start on, and over any time but for what 3 s are meant for.
+        effort, snr_stop_db, seed, tags, device: as for `encode`. The effort must leave the encoder faster than the
+            stream.
+
+    Each channel is coded on its own. The headers of parts differ in n_samples, which counts the samples so far; that of
+    the last is the length. `write_parts` writes them. Raises as `encode_parts` does.
+    """
+    from sparsecodec_models import choose_preset
+    from sparsecodec_models.live_audio import LiveAudio
+    from sparsecodec_models.presets import DEFAULT_PRESET
+
+    audio = LiveAudio(blocks, sample_rate)
+    if isinstance(model, str) and model == AUTO:
+        model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(audio.first, resolve_device(device))
+        if not load_codec(model, device=device).codes_live:
+            model = DEFAULT_PRESET
+    yield from load_codec(model, device=device).encode_live(
+        audio,
+        effort=effort,
+        bitrate_kbps=bitrate_kbps,
+        events_per_second=events_per_second,
+        snr_stop_db=snr_stop_db,
+        seed=seed,
+        tags=tags,
+    )
 
 
 def _refuse_silence(table: EventTable, bitrate_kbps: float) -> NoReturn:

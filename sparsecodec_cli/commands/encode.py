@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,10 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sparsecodec_cli.batch.results import Job
+    from sparsecodec_formats.container import Written
 
 LEAST_CODED = 0.5  # share of the energy; of speech and music it is 0.7 and more
 
@@ -49,6 +52,7 @@ def _refuse_name_of_recording(ctx: click.Context, path: str) -> None:
         writes=lambda options: ".sic",
         is_whole=_is_whole,
         check_output=_refuse_name_of_recording,
+        of_one=("live",),
     )
 )
 @click.option(
@@ -79,6 +83,12 @@ def _refuse_name_of_recording(ctx: click.Context, path: str) -> None:
     help="How long to search for better events: 0 is the network alone, 9 the longest search. [default: the model's]",
 )
 @raw_options
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Write events while their sound comes, at most 8 s later, as of a pipe without an end. IN in a pipe is WAV or"
+    " has --raw-rate.",
+)
 @model_option(
     "Encode with this model: a name that 'sic models' lists, or a file of weights; 'auto' is speech or music, whichever"
     " fits IN better.",
@@ -107,6 +117,7 @@ def command(
     raw_rate: int | None,
     raw_channels: int | None,
     raw_coding: str | None,
+    live: bool,
     model: str,
     tags: dict[str, str] | None,
     no_tags: bool,
@@ -126,12 +137,14 @@ def command(
       sic encode talk.wav --tag title=Talk --tag speaker=Ann
       arecord -f cd -d 60 | sic encode - talk.sic
       sic encode call.pcm --raw-rate 8000 --raw-format mulaw
+      arecord -f cd | sic encode - - --live | nc host 1234
       sic encode -r songs --out-dir coded --jobs 2   # every recording below songs
 
     IN is any audio that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, ...), at any sample rate and of any length. With
     pip install 'sparsecodec[media]', IN is also what FFmpeg reads: m4a, WebM, WMA, videos, ... Channels that are
     nearly the same, but for level or polarity, are encoded once, others by themselves. Without OUT, the output is IN
-    with the extension .sic. Of several IN, each output is in the folder DIR of --out-dir.
+    with the extension .sic. With --live, OUT grows from the start, and Ctrl-C ends it well. Of several IN, each output
+    is in the folder DIR of --out-dir.
     """
     raw = raw_format_of(raw_rate, raw_channels, raw_coding)
     wishes = {"--bitrate": bitrate_kbps, "--events-per-second": events_per_second, "--snr-stop": snr_stop_db}
@@ -140,43 +153,64 @@ def command(
         raise click.UsageError(f"Give {' or '.join(given)}, not both.")
 
     from sparsecodec_cli.io import audio_tags, files
+    from sparsecodec_cli.io.live_input import open_live
     from sparsecodec_cli.io.progress import note, progress_bar
-    from sparsecodec_cli.io.sic_files import write_table
     from sparsecodec_cli.io.sounds import open_recording, warnings_of
 
     from . import summary
 
     output_path = output_path or files.default_output(input_path, ".sic")
+    options: dict[str, Any] = {
+        "model": model,
+        "effort": effort,
+        "bitrate_kbps": bitrate_kbps,
+        "events_per_second": events_per_second,
+        "snr_stop_db": snr_stop_db,
+        "seed": seed,
+        "device": device,
+    }
+    if live:
+        with (
+            open_live(input_path, raw) as sound,
+            files.open_output(output_path, force=force, input_paths=[input_path], growing=True) as out,
+        ):
+            tags, cut = audio_tags.kept({} if no_tags else sound.tags, tags or {})
+            parts = api.encode_live(sound.blocks, sound.sample_rate, tags=tags, **options)
+            written = api.write_parts(parts, out, live=True)
+        _tell(output_path, written, cut, quiet)
+        return
     with (
         open_recording(input_path, raw) as source,
         files.open_output(output_path, force=force, input_paths=[input_path]) as out,
+        files.readable_again(out) as file,
     ):
         for line in warnings_of(source):
             note(line, quiet=quiet)
         tags, cut = audio_tags.kept({} if no_tags else source.tags, tags or {})
         with progress_bar("encoding", quiet=quiet) as progress:
-            table = api.encode(
-                source,
-                model=model,
-                effort=effort,
-                bitrate_kbps=bitrate_kbps,
-                events_per_second=events_per_second,
-                snr_stop_db=snr_stop_db,
-                seed=seed,
-                tags=tags,
-                device=device,
-                progress=progress,
-            )
-        n_bytes = write_table(table, out)
-        coded = None if quiet else api.coded_share(source, table, model=model, device=device)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
-    if cut:
-        note(summary.of_cut_tags(output_path, cut), quiet=quiet)
+            parts = api.encode_parts(source, tags=tags, progress=progress, **options)
+            written = api.write_parts(parts, file)
+        header = written.header
+        coded = None
+        if not quiet:
+            file.seek(0)
+            coded = api.coded_share(source, file, model=model, device=device)
+    _tell(output_path, written, cut, quiet)
     if bitrate_kbps is not None:
-        least_kbps = api.least_bitrate_kbps(table.header.model)
-        told = summary.of_bitrate(output_path, table, n_bytes, bitrate_kbps, least_kbps)
+        told = summary.of_bitrate(output_path, written, bitrate_kbps, api.least_bitrate_kbps(header.model))
         if told is not None:
             note(told, quiet=quiet)
     if coded is not None and coded.share < LEAST_CODED:
         limit = given[0] if given else "--bitrate"
-        note(summary.of_uncoded(output_path, coded, table.header.model, limit), quiet=quiet)
+        note(summary.of_uncoded(output_path, coded, header.model, limit), quiet=quiet)
+
+
+def _tell(output_path: str, written: Written, cut: Sequence[str], quiet: bool) -> None:
+    """cut: names of tags that were too long."""
+    from sparsecodec_cli.io.progress import note
+
+    from . import summary
+
+    note(summary.of_written(output_path, written.header, written.n_events, written.n_bytes), quiet=quiet)
+    if cut:
+        note(summary.of_cut_tags(output_path, cut), quiet=quiet)

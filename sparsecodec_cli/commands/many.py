@@ -242,7 +242,7 @@ class _Many:
 
             check_installed("--ray", "ray")
         for name in self.how.of_one:
-            if self.options[name] is not None:
+            if self.options[name] not in (None, False):
                 option = next(param.opts[0] for param in self.ctx.command.params if param.name == name)
                 self._refuse(f"{option} is for one file alone.")
         if self.how.compares and len(self.paths) < 2:

@@ -11,13 +11,19 @@ from sparsecodec_cli.errors import one_line, shown_output
 if TYPE_CHECKING:
     from sparsecodec_cli.coded_share import CodedShare
     from sparsecodec_cli.report.write import PageFacts
+    from sparsecodec_formats.container import Written
+    from sparsecodec_formats.header import Header
     from sparsecodec_formats.table import EventTable
 
 
 def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:
-    duration_s = table.duration_s
-    rates = f" ({len(table) / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s" if duration_s else ""
-    what = f"{duration_s:.2f} s, {n_bytes} bytes, {len(table)} events{rates}, model {one_line(table.header.model)}"
+    return of_written(output_path, table.header, len(table), n_bytes)
+
+
+def of_written(output_path: str, header: Header, n_events: int, n_bytes: int) -> str:
+    duration_s = header.duration_s
+    rates = f" ({n_events / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s" if duration_s else ""
+    what = f"{duration_s:.2f} s, {n_bytes} bytes, {n_events} events{rates}, model {one_line(header.model)}"
     return f"{shown_output(output_path)}: {what}"
 
 
@@ -57,21 +63,22 @@ def of_cut_tags(output_path: str, names: Sequence[str]) -> str:
 MUCH_SMALLER, SOME_EVENTS_BYTES = 0.9, 40  # than asked for; what more events would have taken
 
 
-def of_bitrate(output_path: str, table: EventTable, n_bytes: int, asked_kbps: float, least_kbps: float) -> str | None:
+def of_bitrate(output_path: str, written: Written, asked_kbps: float, least_kbps: float) -> str | None:
     """What a limit for the bitrate has come to, where that is not what was asked for. least_kbps: of the preset."""
-    name, model = shown_output(output_path), one_line(table.header.model)
-    asked_bytes, kbps = 125 * asked_kbps * table.duration_s, 8e-3 * n_bytes / table.duration_s
+    name, model = shown_output(output_path), one_line(written.header.model)
+    n_bytes, duration_s = written.n_bytes, written.header.duration_s
+    asked_bytes, kbps = 125 * asked_kbps * duration_s, 8e-3 * n_bytes / duration_s
     if n_bytes > asked_bytes:  # silence, which is all that is coded above the limit
         return (
             f"sic: warning: {name}: takes {kbps:.2f} kbit/s, more than {asked_kbps:g}: in so short a file the header"
             " alone does"
         )
-    if len(table) and asked_kbps < least_kbps:
+    if written.n_events and asked_kbps < least_kbps:
         return (
             f"sic: warning: {name}: {asked_kbps:g} kbit/s are too few for {model} to tell much; give at least"
             f" {least_kbps:g} (--bitrate)"
         )
-    if len(table) and n_bytes < MUCH_SMALLER * asked_bytes - SOME_EVENTS_BYTES:
+    if written.n_events and n_bytes < MUCH_SMALLER * asked_bytes - SOME_EVENTS_BYTES:
         return f"sic: note: {name}: takes {kbps:.2f} of {asked_kbps:g} kbit/s: {model} has no more to say of this sound"
     return None
 

@@ -100,8 +100,11 @@ def file_state(file: BinaryIO) -> tuple[int, int] | None:
 
 
 @contextmanager
-def open_output(path: str, *, force: bool, input_paths: Sequence[str] = ()) -> Iterator[BinaryIO]:
-    """A file to write, which appears as `path` when the block ends well, else not at all.
+def open_output(
+    path: str, *, force: bool, input_paths: Sequence[str] = (), growing: bool = False
+) -> Iterator[BinaryIO]:
+    """A file to write, which appears as `path` when the block ends well, else not at all; or, if it is to be seen
+    growing, at once, and stays with what was written.
 
     '-' is stdout. Open descriptors (/dev/stdout, /dev/fd/N), devices and named pipes are written straight. Refused
     with a CliError: a terminal, a folder, an existing file without `force`, a file that one of `input_paths` names.
@@ -128,7 +131,7 @@ def open_output(path: str, *, force: bool, input_paths: Sequence[str] = ()) -> I
             raise CliError(f"{shown_output(path)}: is the input too; name another output")
     if mode is not None and not force:
         raise CliError(f"{shown_output(path)}: exists already; use -f to overwrite it")
-    yield from _whole_file(path, target, mode)
+    yield from (_growing_file if growing else _whole_file)(path, target, mode)
 
 
 def refuse_read_only(path: str) -> None:
@@ -188,6 +191,34 @@ def _whole_file(path: str, target: str, mode: int | None) -> Iterator[BinaryIO]:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _growing_file(path: str, target: str, mode: int | None) -> Iterator[BinaryIO]:
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if mode is None else os.O_TRUNC) | getattr(os, "O_BINARY", 0)
+    with about_os(path, always=True):
+        descriptor = os.open(target, flags, 0o666)
+    try:
+        with about_os(path), os.fdopen(descriptor, "wb") as file:
+            yield file
+            bring_to_disk(file)
+    except BaseException:
+        with suppress(OSError):
+            if not os.path.getsize(target):
+                os.unlink(target)
+        raise
+
+
+@contextmanager
+def readable_again(out: BinaryIO) -> Iterator[BinaryIO]:
+    """A file to write and read, whose content is that of `out` when the block ends well: itself, if it can be read, or
+    a temporary one of which it becomes a copy."""
+    if out.readable() and out.seekable():
+        yield out
+        return
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as copy:
+        yield cast(BinaryIO, copy)
+        copy.seek(0)
+        shutil.copyfileobj(copy, out)
 
 
 def bring_to_disk(file: BinaryIO) -> None:

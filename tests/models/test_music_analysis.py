@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from sparsecodec_formats.presets import LAYOUTS
-from sparsecodec_models.music.analysis.fit import refine, sound_distance
+from sparsecodec_models.music.analysis.fit import refine
 from sparsecodec_models.music.analysis.measure import measure
 from sparsecodec_models.music.analysis.measured import MeasuredNotes
+from sparsecodec_models.music.analysis.played import PlayedNotes
+from sparsecodec_models.music.analysis.spectra import SpectralDistance
 from sparsecodec_models.music.analysis.vectors import vectors_of
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.samples import render
@@ -154,11 +156,61 @@ def test_the_vector_sounds_as_what_was_measured(decoder: MusicDecoder) -> None:
     found = measure(sound.numpy(), np.array([0.5]), np.array([1.1]), np.array([49.0]), np.array([False]), decoder)
     vector, time = vectors_of(found, decoder)
     again = render(decoder, vector, time, 0, 2 * RATE)
-    distance = sound_distance(sound, RATE)
-    assert float(distance(again[None])) < 0.35 * float(distance(0 * sound[None]))
+    distance = SpectralDistance(sound, RATE)
+    assert distance(again) < 0.35 * distance(0 * sound)
     controls = decoder.controls(torch.stack([shaped, vector[0]]))
     true, heard = controls.partial_db[:, 5:18]  # 146 Hz … 2.6 kHz, where it has partials
     assert torch.allclose(heard - heard.mean(), true - true.mean(), atol=1.5)
+
+
+def a_few_notes() -> tuple[torch.Tensor, torch.Tensor]:
+    """Notes and a drum, slow and fast attacks, some that end after a second, one with vibrato: vectors, times."""
+    vectors = [
+        note(f0_semitones=-7.3, noise_db=-14.0, duration_log2_s=-0.91),
+        note(f0_semitones=3.21, attack_log2_s=-3.77, noise_db=-20.0, noise_decay_log2_s=1.3, duration_log2_s=-0.7),
+        note(f0_semitones=27.4, inharmonicity_log2=-11.2, duration_log2_s=-4.87, attack_log2_s=-3.91),
+        note(f0_semitones=14.0, vibrato_semitones=0.3, duration_log2_s=-1.13),
+        note(f0_semitones=-11.0, kind=0.0, noise_db=-3.0, duration_log2_s=0.61, decay_low_log2_s=-1.2),
+        note(f0_semitones=40.2, decay_low_log2_s=-2.4, decay_high_log2_s=-3.3, attack_log2_s=-11.0),
+        note(f0_semitones=8.0, level_db=-115.0, noise_db=-40.0),
+    ]
+    vector = torch.stack(vectors)
+    vector[:, 16:] = 0.6 * torch.randn(len(vector), 16, generator=torch.Generator().manual_seed(2))
+    return vector, torch.tensor([0, 1777, 5000, 5003, 9000, 14000, 15000])
+
+
+def test_notes_that_are_fitted_sound_as_the_decoder_makes_them(decoder: MusicDecoder) -> None:
+    vector, time = a_few_notes()
+    expected = render(decoder, vector, time, 5, RATE)
+    assert torch.allclose(PlayedNotes(decoder, vector, time, RATE, 5)(vector), expected, atol=3e-5)
+
+
+def test_the_gradient_that_is_worked_out_by_hand_is_that_of_the_decoder(decoder: MusicDecoder) -> None:
+    vector, time = a_few_notes()
+    by_sample = torch.randn(RATE, generator=torch.Generator().manual_seed(3))
+    vector.requires_grad_(True)
+    (true,) = torch.autograd.grad(render(decoder, vector, time, 5, RATE), vector, by_sample)
+    (found,) = torch.autograd.grad(PlayedNotes(decoder, vector, time, RATE, 5)(vector), vector, by_sample)
+    heard = slice(0, -1)  # of a note that is as good as silent, what is left out of it differs
+    for dim in range(32):
+        error, size = (found - true)[heard, dim].abs().max(), true[heard, dim].abs().max()
+        assert error <= 2e-3 * size, dim
+
+
+@pytest.mark.parametrize("which", [None, [0], [4, 1]])
+def test_the_gradient_of_the_distance_is_its_slope(decoder: MusicDecoder, which: list[int] | None) -> None:
+    vector, time = a_few_notes()
+    target = render(decoder, vector, time, 5, RATE).double().numpy()
+    rng = np.random.default_rng(4)
+    sound = torch.tensor(target + 0.01 * rng.standard_normal(RATE), dtype=torch.float32)
+    way = torch.tensor(rng.standard_normal(RATE) * 1e-5, dtype=torch.float32)
+    distance = SpectralDistance(torch.tensor(target, dtype=torch.float32), RATE)
+    _, gradient = distance.with_gradient(sound, which)
+    there, back = (distance.with_gradient(sound + k * way, which)[0] for k in (1.0, -1.0))
+    assert (there - back) / 2 == pytest.approx(float(gradient @ way), rel=0.03)
+    if which is None:
+        assert distance(sound) == pytest.approx(sum(distance.with_gradient(sound, [k])[0] for k in range(5)) / 5)
+    assert distance(torch.tensor(target, dtype=torch.float32)) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_refining_comes_nearer_and_leaves_what_is_fixed(decoder: MusicDecoder) -> None:
@@ -169,11 +221,11 @@ def test_refining_comes_nearer_and_leaves_what_is_fixed(decoder: MusicDecoder) -
     start = true.clone()
     start[:, 16:21] = 0.0
     start[:, DIMS["level_db"].index] += 2.0
-    distance = sound_distance(target, RATE)
+    distance = SpectralDistance(target, RATE)
     step = torch.full((32,), 0.5)
     for options in ({}, {"quantiser_step": step, "bit_weight": 1e-3}):
         fitted = refine(decoder, start, time, target, iterations=15, **options)
-        before, after = (float(distance(render(decoder, v, time, 0, RATE)[None])) for v in (start, fitted))
+        before, after = (distance(render(decoder, v, time, 0, RATE)) for v in (start, fitted))
         assert after < 0.6 * before
         for name in ("kind", "begins", "room_db", "vibrato_semitones"):
             assert torch.equal(fitted[:, DIMS[name].index], start[:, DIMS[name].index])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from long_tables import repeated
 
-from sparsecodec_formats import LAYOUTS, EventTable, FormatError, Reader, dumps, loads
+from sparsecodec_formats import LAYOUTS, EventTable, FormatError, Reader, Writer, dumps, loads
 from sparsecodec_models.presets import load_renderer
 from sparsecodec_models.renderer import Excerpt
 from sparsecodec_models.speech.renderer import SpeechRenderer
@@ -159,6 +159,18 @@ def test_a_late_part_costs_what_an_early_one_costs(renderer: SpeechRenderer, mon
     sound_of(renderer, reader)
     assert reader.n_decoded == 19
     assert max(held) < 45 * len(CLIP) / CLIP.duration_s  # no more than these seconds are kept
+
+
+def test_streams_that_come_in_turn_within_a_window(renderer: SpeechRenderer) -> None:
+    table = kinds(renderer)["streams"]
+    file = io.BytesIO()
+    with Writer(file, table.header, length_at_end=True) as writer:
+        for second in range(0, 72, 2):  # as of a recording that goes on: blocks of 2 s
+            writer.write(table.select((table.time >= second) & (table.time < second + 2)))
+    sound = sound_of(renderer, Reader(io.BytesIO(file.getvalue())))
+    whole = whole_of(renderer, table)
+    assert sound.shape == whole.shape
+    assert np.abs(sound - whole).max() < SAME
 
 
 def test_damage_at_the_end_of_a_file_is_met_before_the_last_sample(renderer: SpeechRenderer) -> None:

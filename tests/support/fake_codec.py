@@ -117,6 +117,29 @@ class FakeCodec:
         time, vectors, channels = zip(*rows, strict=True)
         return EventTable.from_unsorted(header, time, np.stack(vectors), channels)
 
+    def encode_parts(
+        self,
+        audio: Any,
+        *,
+        effort: int | None = None,
+        bitrate_kbps: float | None = None,
+        events_per_second: float | None = None,
+        snr_stop_db: float | None = None,
+        seed: int = 0,
+        tags: Mapping[str, str] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[EventTable]:
+        yield self.encode(
+            audio,
+            effort=effort,
+            bitrate_kbps=bitrate_kbps,
+            events_per_second=events_per_second,
+            snr_stop_db=snr_stop_db,
+            seed=seed,
+            tags=tags,
+            progress=progress,
+        )
+
     def decode(
         self,
         source: EventTable | Reader,

@@ -18,7 +18,7 @@ from .accounting import Spending, spending
 from .reader import MAX_EVENTS, Block, Reader
 from .retag import retag
 from .salvage import Missing, Salvage, salvage
-from .writer import Writer
+from .writer import Writer, Written, write_parts
 
 __all__ = [
     "MAX_EVENTS",
@@ -28,6 +28,7 @@ __all__ = [
     "Salvage",
     "Spending",
     "Writer",
+    "Written",
     "dumps",
     "loads",
     "read",
@@ -37,6 +38,7 @@ __all__ = [
     "spending",
     "verify",
     "write",
+    "write_parts",
 ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import BinaryIO
 
@@ -19,6 +20,35 @@ from .framing import MAX_BLOCK_EVENTS, Head, pack_end, pack_head, windows_of
 from .header_bytes import pack_header
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a file has come to. header: of its events; n_events; n_bytes."""
+
+    header: Header
+    n_events: int
+    n_bytes: int
+
+
+def write_parts(parts: Iterable[EventTable], fileobj: BinaryIO, *, live: bool = False) -> Written:
+    """Write a whole .sic file of tables that follow each other in time, with the same header.
+
+    live: each is written out as soon as it is there, and the length is that which the last one's header tells. What is
+    there if writing breaks off is then a file that is readable but for its end. SicError where there is no table.
+    """
+    writer, n_events = None, 0
+    for part in parts:
+        writer = Writer(fileobj, part.header, length_at_end=live) if writer is None else writer
+        writer.write(part)
+        n_events += len(part)
+        if live:
+            writer.flush()
+            fileobj.flush()
+    if writer is None:
+        raise SicError("there are no events to write, not even a table of none")
+    writer.close()
+    return Written(writer.header, n_events, writer.n_bytes)
+
+
 class Writer:
     """Writes events in parts; the same bytes come out however they are cut in parts.
 
@@ -30,12 +60,17 @@ class Writer:
         header: the header of every part. Events cannot be written with statistics that are not known here.
         length_at_end: the length is not known yet. Parts may then have any n_samples, and the file lasts as long as the
             last one says.
+
+    Attributes:
+        header: that of the parts; of length_at_end, that of the last one.
+        n_bytes: written so far.
     """
 
     def __init__(self, fileobj: BinaryIO, header: Header, *, length_at_end: bool = False) -> None:
         self.header = header
         self._length_at_end = length_at_end
         self._file = fileobj
+        self.n_bytes = 0
         self._crc = 0
         self._n_events = [0] * header.streams
         self._window = 0
@@ -110,4 +145,5 @@ class Writer:
 
     def _put(self, data: bytes) -> None:
         self._file.write(data)
+        self.n_bytes += len(data)
         self._crc = zlib.crc32(data, self._crc)

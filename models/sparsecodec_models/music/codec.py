@@ -24,7 +24,7 @@ from .config import PRESET
 from .model import MusicModel
 from .renderer import MusicRenderer
 
-EFFORT_ITERATIONS = (0, 4, 8, 16, 30, 42, 60, 80, 110, 150)  # of the fit
+EFFORT_ITERATIONS = (0, 3, 6, 11, 22, 31, 44, 60, 80, 110)  # of the fit
 
 
 class MusicCodec(Codec):

@@ -8,15 +8,15 @@ from torch import Tensor
 
 from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models.dsp.adam import Adam
-from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
-from sparsecodec_models.music.synthesis.noise import NoiseBlocks
-from sparsecodec_models.music.synthesis.samples import render
 
-RESOLUTIONS = ((256, 24), (512, 48), (1024, 80), (2048, 80), (4096, 120))  # (window in samples, mel bands)
-LEARNING_RATE = 0.25  # units of the vector an iteration, times these for some dims: what is heard less moves faster
-FIRST_BETA = 0.85  # of Adam
+from .played import PlayedNotes
+from .spectra import RESOLUTIONS, SpectralDistance
+
+LEARNING_RATE = 0.3  # units of the vector an iteration, times these for some dims: what is heard less moves faster
+FIRST_BETA = 0.3  # of Adam
+_AT_ONCE, _APART = 3, 2  # resolutions that an iteration looks at, and places in their list from one to the other
 _RATES = {
     "attack_log2_s": 2.0,
     "decay_low_log2_s": 1.5,
@@ -26,7 +26,6 @@ _RATES = {
     "noise_db": 2.0,
 }
 _FIXED = ("kind", "begins", "room_db", "phase_cycles")
-DEPTH_DB = 75.0  # levels further below the loudest are not told apart
 MOST_LEVELLED_DB = 0.5  # what a fit is too soft or too loud at most; the rest of the sound is not in the notes at all
 LEVEL = LAYOUTS[PRESET].dims["level_db"]
 
@@ -62,8 +61,8 @@ def refine(
         rate[layout[name].index] = 0.0
     rates = rate.expand_as(vector).clone()
     rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
-    distance = sound_distance(target, decoder.config.sample_rate)
-    noise = NoiseBlocks.drawn(seed, 0, 0, len(target), decoder.config, target)  # once for all iterations
+    distance = SpectralDistance(target, decoder.config.sample_rate)
+    played = PlayedNotes(decoder, vector, time, len(target), seed)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)
@@ -73,13 +72,15 @@ def refine(
             if quantiser_step is not None:
                 jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
                 heard = vector + jitter * quantiser_step * (rates > 0)
-            sound = render(decoder, heard, time, seed, len(target), noise=noise)
-            if beside is not None:
-                sound = sound + beside
-            loss = distance(sound[None])
+            sound = played(heard)
+            which = [(i + _APART * k) % len(RESOLUTIONS) for k in range(_AT_ONCE)]
+            all_heard = sound.detach() if beside is None else sound.detach() + beside
+            _, by_sample = distance.with_gradient(all_heard, which)
+            costs, weights = [sound], [by_sample]
             if bit_weight and quantiser_step is not None:
-                loss = loss + bit_weight * _bits(vector, quantiser_step).sum(1).mean()
-            (gradient,) = torch.autograd.grad(loss, vector)
+                costs.append(bit_weight * _bits(vector, quantiser_step).sum(1).mean())
+                weights.append(torch.ones_like(costs[-1]))
+            (gradient,) = torch.autograd.grad(costs, vector, weights)
             optimizer.step(gradient.nan_to_num_(0.0), 1.0 - 0.9 * i / iterations)
     return vector.detach()
 
@@ -92,7 +93,7 @@ def levelled(
     as far as that is a matter of the fit: else a recording that is coded again and again would fade, or grow."""
     if not len(vector):
         return vector
-    sound = render(decoder, vector, time, seed, len(target)).double()
+    sound = PlayedNotes(decoder, vector, time, len(target), seed)(vector).double()
     other = torch.zeros_like(sound) if beside is None else beside.double()
     own, both = float(sound.square().sum()), float((sound * other).sum())
     missing = float(target.double().square().sum() - other.square().sum())
@@ -104,18 +105,6 @@ def levelled(
     out = vector.clone()
     out[:, LEVEL.index] += 20 * float(np.log10(np.clip(gain, 1 / most, most))) / LEVEL.scale
     return out
-
-
-def sound_distance(target: Tensor, sample_rate: int) -> SoundDistance:
-    """The distance that notes are fitted by, to a target float32 [n]."""
-    loudest = SoundDistance(target[None], sample_rate, envelope_weight=0.0, resolutions=RESOLUTIONS).loudest_db()
-    return SoundDistance(
-        target[None],
-        sample_rate,
-        envelope_weight=0.0,
-        floor_db=max(loudest - DEPTH_DB, -100.0),
-        resolutions=RESOLUTIONS,
-    )
 
 
 def _bits(vector: Tensor, step: Tensor) -> Tensor:

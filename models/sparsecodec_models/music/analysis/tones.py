@@ -166,7 +166,7 @@ class _Window:
         at = torch.arange(self.n, device=device)
         self._shape = (0.5 - 0.5 * torch.cos(2.0 * math.pi * at / self.length)).float()
         self._energy = float((self._shape**2).sum())
-        self._fft_size = 2 ** math.ceil(math.log2(1.5 * self.n))
+        self._fft_size = _fast_size(1.5 * self.n)
         self._hop = max(TIME_UNIT, round(self.length / 4 / TIME_UNIT) * TIME_UNIT)
         pitch = LAYOUTS[PRESET].dims["f0_semitones"]
         lowest, highest = (F0_REFERENCE_HZ * 2.0 ** (s / 12) / config.sample_rate for s in (pitch.low, pitch.high))
@@ -236,6 +236,11 @@ class _Window:
         frequency, cycles = (torch.as_tensor(x, device=device) for x in (hz, phase))
         first = torch.zeros(len(hz), dtype=torch.int64, device=device)
         return tone_wave(frequency, cycles, torch.full_like(frequency, self.length), first, self.n, self._rate)
+
+
+def _fast_size(least: float) -> int:
+    """The smallest 2ᵏ, 3·2ᵏ or 5·2ᵏ that is no less: such transforms are fast."""
+    return min(factor * 2 ** max(0, math.ceil(math.log2(least / factor))) for factor in (1, 3, 5))
 
 
 def _kept_when_off(cycles: FloatArray) -> FloatArray:
