@@ -11,7 +11,7 @@ import pytest
 from sparsecodec_formats import LAYOUTS
 from sparsecodec_formats.edit import DIP_DB
 from sparsecodec_formats.presets.voices import BEGINS_ABOVE, LONGEST_LINK_S
-from sparsecodec_models.speech.analysis.candidates import WINDOW
+from sparsecodec_models.speech.analysis.candidates import LOOK_AHEAD, WINDOW
 from sparsecodec_models.speech.codec import SpeechCodec
 from sparsecodec_models.speech.synthesis.controls import UNVOICED
 
@@ -47,5 +47,8 @@ def test_other_figures(codec: SpeechCodec) -> None:
     assert f"every {config.frame_hop} samples" in WORDS and f"inverse FFT of {config.frame_size} points" in WORDS
     assert f"from {config.pitch_min_hz:g} to {config.pitch_max_hz:.1f} Hz" in WORDS
     assert f"frame of {config.hop} samples" in WORDS and f"mean voicing of {UNVOICED:g} or more" in WORDS
-    assert WINDOW == 2**17 and "windows of 2¹⁷ samples" in WORDS
+    context_s = (codec.model.encoder.reach_frames + 4) * config.hop / config.sample_rate
+    ahead_s = context_s + LOOK_AHEAD / config.sample_rate
+    assert WINDOW // 2 == 2**16
+    assert f"windows of 2¹⁶ samples with {context_s:.1f} s before them and {ahead_s:.1f} s after" in WORDS
     assert f"network of {codec.parameters()[1] / 1e6:.1f} M parameters" in WORDS

@@ -34,6 +34,7 @@ LOW_HZ, HIGH_HZ = 100.0, 5000.0  # where a note's decays are told
 _ROUNDS = 6
 _FINE = 32  # samples: grid on which envelopes are drawn before the window smears them
 _SMEAR = hann(WINDOW)[::_FINE] / hann(WINDOW)[::_FINE].sum()
+_NEPERS = float(np.log(1000.0))  # of 60 dB
 _TAIL_S = 0.5  # of a note after its key is let go, at most
 _CLEAR_DB = -6.0  # frames in which less of the note shows do not count
 _ABOVE_PEAK_DB = 8.0  # that a level can be over the loudest frame, whose window sees it decay
@@ -96,8 +97,10 @@ class SoundingNote:
         grid = np.arange((WINDOW + (last - first) * HOP) // _FINE)
         seconds = (start + _FINE * grid) / SAMPLE_RATE_HZ - self.onset_s
         gain = np.clip(seconds / max(self.attack_s, 1e-3), 0.0, 1.0) * (seconds <= self.limit_s - self.onset_s)
-        fall = np.maximum(seconds - duration_s[:, None], 0.0) / release_s[:, None]
-        frames = np.lib.stride_tricks.sliding_window_view(gain * 10.0 ** (-3.0 * fall), len(_SMEAR), axis=1)
+        seconds, gain = seconds.astype(np.float32), gain.astype(np.float32)  # whose exponential is fast
+        late = np.maximum(seconds - duration_s[:, None].astype(np.float32), 0.0)
+        falling = gain * np.exp(late * (-_NEPERS / release_s[:, None]).astype(np.float32))
+        frames = np.lib.stride_tricks.sliding_window_view(falling, len(_SMEAR), axis=1)
         smeared = frames[:, :: HOP // _FINE][:, rows - first] @ _SMEAR
         db: FloatArray = 20.0 * np.log10(smeared + 1e-6)
         return db
@@ -220,17 +223,16 @@ def _fit(note: SoundingNote, everything: FloatArray, sound: Spectrogram) -> None
 def _decays(hz: FloatArray, slope_db_s: FloatArray, weight: FloatArray) -> tuple[float, float]:
     """T60 at 100 Hz and 5 kHz whose line is nearest to the partials' slopes."""
     x = np.clip(np.log(hz / LOW_HZ) / np.log(HIGH_HZ / LOW_HZ), 0.0, 1.0)
-    low, high = (g.ravel() for g in np.meshgrid(_LOG2_T60, _LOG2_T60, indexing="ij"))
     best_low, best_high = 0.0, 0.0
     for step in (0.0, 0.2, 0.08, 0.03):
-        if step:  # nearer around the best so far
-            around = step * np.arange(-2, 3)
-            low, high = (g.ravel() for g in np.meshgrid(best_low + around, best_high + around))
-        rate = 60.0 * 2.0 ** -(low[:, None] * (1 - x) + high[:, None] * x)
-        cost = ((rate + slope_db_s) ** 2 * weight).sum(1)
-        cost = cost + _T60_PRIOR * ((low - 2.0) ** 2 + 4.0 * (low - high - 1.0) ** 2)
-        best = int(cost.argmin())
-        best_low, best_high = float(low[best]), float(high[best])
+        around = step * np.arange(-2, 3)  # nearer around the best so far
+        low, high = (best_low + around, best_high + around) if step else (_LOG2_T60, _LOG2_T60)
+        # slopes are products of what either end gives, so all pairs of ends are one product of matrices
+        of_low, of_high = 60.0 * 2.0 ** (-low[:, None] * (1 - x)), 2.0 ** (-high[:, None] * x)
+        cost = (of_low**2 * weight) @ (of_high**2).T + 2.0 * (of_low * (weight * slope_db_s)) @ of_high.T
+        cost = cost + _T60_PRIOR * ((low[:, None] - 2.0) ** 2 + 4.0 * (low[:, None] - high - 1.0) ** 2)
+        row, column = np.unravel_index(int(cost.argmin()), cost.shape)
+        best_low, best_high = float(low[row]), float(high[column])
     return float(2.0**best_low), float(2.0**best_high)
 
 

@@ -31,6 +31,7 @@ from .operating_points import Point
 from .proposals import F0, GLIDE, PHASE, phases_at, tidy
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
+LEVELLED_TIMES = 2  # what a step of an event's level is of the energy is only about known beforehand
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
 MOST_AT_ONCE = {"cpu": 1}  # half windows, by the kind of device
 ELSEWHERE = 32  # as many take about 2 GB
@@ -226,10 +227,12 @@ class StreamFitter:
         decoder, step = self._model.decoder, self._quantiser_step
         events, target = part.events, part.target
         settled = Events(settle(decoder, part.before, events, part.after, step), events.time)
-        every = replace(part, events=settled).all_events
-        sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=part.noise)
-        louder = Events(levelled(decoder, events, settled, target[own], sound[own], step), events.time)
-        return replace(part, events=Events(settle(decoder, part.before, louder, part.after, step), events.time))
+        for _ in range(LEVELLED_TIMES):
+            every = part.before.then(settled).then(part.after)
+            sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=part.noise)
+            louder = Events(levelled(decoder, events, settled, target[own], sound[own], step), events.time)
+            settled = Events(settle(decoder, part.before, louder, part.after, step), events.time)
+        return replace(part, events=settled)
 
     @torch.no_grad()
     def _missed(self, part: Part) -> Tensor:
