@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+import torch
+
+from .errors import FewerAtOnce
+
 Part = TypeVar("Part")
 Done = TypeVar("Done")
-
-
-class FewerAtOnce(UserWarning):
-    """Memory did not hold as many parts at once as it should; the work goes on with fewer, which takes longer."""
 
 
 class AtOnce:
@@ -51,8 +51,6 @@ class AtOnce:
         return None
 
     def _halve(self, tried: int) -> None:
-        import torch
-
         self.most = (tried + 1) // 2
         torch.cuda.empty_cache()  # what is free may be in pieces; nothing happens where CUDA is not in use
         if not self._has_told:
@@ -66,8 +64,6 @@ class AtOnce:
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
     """Also where it is the cause of another error."""
-    import torch  # not before: who only knows FewerAtOnce by name need not wait for it
-
     while error is not None:
         if isinstance(error, torch.OutOfMemoryError):
             return True

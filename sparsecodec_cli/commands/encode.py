@@ -157,7 +157,7 @@ def command(
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sounds import open_recording, warnings_of
     from sparsecodec_cli.io.warned import telling
-    from sparsecodec_models.at_once import FewerAtOnce
+    from sparsecodec_models.errors import FewerAtOnce
 
     from . import summary
 

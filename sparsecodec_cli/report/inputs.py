@@ -18,7 +18,7 @@ from sparsecodec_cli.io.warned import telling
 from sparsecodec_cli.io.weights_files import folder_of
 from sparsecodec_formats import container
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.at_once import FewerAtOnce
+from sparsecodec_models.errors import FewerAtOnce
 
 from .examples import Example, columns_of, example_of
 from .media import OpusWriter, data_uri, peaks, waveform_path

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from sparsecodec_models.at_once import AtOnce, FewerAtOnce
+from sparsecodec_models.at_once import AtOnce
+from sparsecodec_models.errors import FewerAtOnce
 
 
 class Memory:

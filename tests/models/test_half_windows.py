@@ -14,7 +14,7 @@ from second_device import second_device
 from speech_support import CLIPS, decode, encode, estoi, recording
 from test_devices import moved
 
-from sparsecodec_models.at_once import FewerAtOnce
+from sparsecodec_models.errors import FewerAtOnce
 from sparsecodec_models.speech.analysis import stream_fit
 from sparsecodec_models.speech.analysis.fit import Events, Part, events_of, fit
 from sparsecodec_models.speech.analysis.proposals import BEGINS, ROOM
