@@ -24,7 +24,7 @@ def encode_at(kbps: str, path: Path, out: Path) -> str:
     return result.stderr.partition("\n")[2]
 
 
-@pytest.mark.parametrize("path, kbps, least", [(SPEECH, "0.1", "0.6"), (MELODY, "0.05", "0.2")])
+@pytest.mark.parametrize("path, kbps, least", [(SPEECH, "0.08", "0.6"), (MELODY, "0.05", "0.2")])
 def test_silence_is_not_written_for_a_sound(path: Path, kbps: str, least: str, tmp_path: Path) -> None:
     result = sic("encode", path, tmp_path / "talk.sic", "--effort", "0", "--bitrate", kbps)
     assert_refused(result, path.name, "no event fits", f"{kbps} kbit/s", f"at least {least} (--bitrate)")
