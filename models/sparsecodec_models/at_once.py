@@ -63,9 +63,11 @@ class AtOnce:
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Also where it is the cause of another error."""
+    """Also where it is the cause of another error, and where one of CUDA's libraries says so, in a code of its own."""
     while error is not None:
         if isinstance(error, torch.OutOfMemoryError):
+            return True
+        if isinstance(error, RuntimeError) and any(text in str(error) for text in ("out of memory", "ALLOC_FAILED")):
             return True
         error = error.__cause__ or error.__context__
     return False

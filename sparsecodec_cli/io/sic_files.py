@@ -26,12 +26,11 @@ def open_sic(path: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_events(path: str) -> Iterator[EventTable | container.Reader]:
+def open_events(path: str) -> Iterator[container.Reader]:
     """The events of the .sic file at `path` ('-': stdin), to be read as they are needed; CliError when its header
-    cannot be read. All of a pipe that tells its length at its end is read at once."""
+    cannot be read."""
     with open_input(path) as file, telling(path, NewerVersion):
-        reader = container.Reader(file)
-        yield reader if reader.length_is_known else reader.read_all()
+        yield container.Reader(file)
 
 
 def read_from(path: str, items: Iterable[Item]) -> Iterator[Item]:

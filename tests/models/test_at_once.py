@@ -36,6 +36,10 @@ def out_of_memory_within() -> None:
         raise RuntimeError("a step of the fit failed") from error
 
 
+def out_of_memory_of_a_library() -> None:
+    raise RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED")
+
+
 def done(at_once: AtOnce, memory: Memory, parts: Sequence[int]) -> list[tuple[int, int]]:
     return list(at_once.each(parts, memory.squares))
 
@@ -48,7 +52,7 @@ def test_all_parts_are_done_in_their_order() -> None:
     assert memory.tried == [4, 4, 2]
 
 
-@pytest.mark.parametrize("fails", [out_of_memory, out_of_memory_within])
+@pytest.mark.parametrize("fails", [out_of_memory, out_of_memory_within, out_of_memory_of_a_library])
 @pytest.mark.parametrize("holds, tried", [(5, [8, 4, 4, 3]), (2, [8, 4, 2, 2, 2, 2, 2, 1]), (1, [8, 4, 2, *[1] * 11])])
 def test_fewer_from_when_memory_runs_out_on(fails: Callable[[], None], holds: int, tried: list[int]) -> None:
     memory, at_once = Memory(holds, fails), AtOnce(8, "parts")

@@ -34,7 +34,7 @@ MARGIN = 4096  # samples on either side of a half window that its fit hears, too
 LEVELLED_TIMES = 2  # what a step of an event's level is of the energy is only about known beforehand
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
 MOST_AT_ONCE = {"cpu": 1}  # half windows, by the kind of device
-ELSEWHERE = 32  # as many take about 2 GB
+ELSEWHERE = 32  # as many take 1 to 2 GB
 SHARE_TOGETHER = 0.9  # of the work, where half windows are fitted together
 
 
