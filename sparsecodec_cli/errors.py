@@ -138,6 +138,6 @@ def describe(error: BaseException) -> str:
 
 
 def _is_torch_out_of_memory(error: BaseException) -> bool:
-    # torch raises RuntimeErrors for both of its allocators; naming the class would import torch.
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    # torch raises RuntimeErrors for both of its allocators and CUDA's libraries; naming the class would import torch.
+    said = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in said)

@@ -32,7 +32,7 @@ from sparsecodec_models.events.redundancy import (
     where_sound_is,
 )
 from sparsecodec_models.speech.analysis.candidates import INAUDIBLE_DB
-from sparsecodec_models.speech.analysis.fit import Events, fit
+from sparsecodec_models.speech.analysis.fit import Events, Part, fit, settle
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
 from sparsecodec_models.speech.analysis.proposals import LEVEL, assemble, measure_pitch
 from sparsecodec_models.speech.codec import EFFORT_ITERATIONS, SpeechCodec
@@ -63,10 +63,11 @@ def grid(codec: SpeechCodec, audio: np.ndarray, rate: int, effort: int, n_events
     step = torch.tensor(codec.step, dtype=torch.float32)
     events, iterations = Events(vector, time), EFFORT_ITERATIONS[effort]
     at = point(DEFAULT_EIGHTH)
-    vector = fit(
-        model.decoder, model.prior, none, events, none, samples, noise,
+    (vector,) = fit(
+        model.decoder, model.prior, [Part(none, events, none, samples, noise)],
         seed=0, iterations=iterations, quantiser_step=step, bit_weight=at.bit_weight,
     )  # fmt: skip
+    vector = settle(model.decoder, none, Events(vector, time), none, step)
     header = codec.header_for(source)
     return dequantise(header, quantise(EventTable(header, time.numpy() / codec.model_rate, vector.numpy())))
 

@@ -43,3 +43,7 @@ class WorkerEnded(SicError):
 
 class RankLost(SicError):
     """Of several processes that train one model, one has ended; the run is saved and can go on."""
+
+
+class FewerAtOnce(UserWarning):
+    """Memory did not hold as many parts at once as it should; the work goes on with fewer, which takes longer."""

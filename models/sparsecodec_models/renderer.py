@@ -139,14 +139,13 @@ class Renderer(ABC):
 
         source: all events, or a file of them, of which no more is read and kept than is needed: memory does not grow
         with its length, the first blocks of audio come after the first blocks of events, and a part late in it costs
-        what an early one costs. But a pipe whose length stands at its end is read to its end first.
+        what an early one costs.
 
         All blocks together hold exactly the source's samples (or, at another rate, the nearest number), or
-        those from start_s to end_s (seconds). seed: of the noise; default, the file's. SicError, at once, for
-        events of another model or other weights, or an option out of range; when a file is damaged, as it is met.
+        those from start_s to end_s (seconds); of a pipe it may be known with the last alone how many these are.
+        seed: of the noise; default, the file's. SicError, at once, for events of another model or other weights, or
+        an option out of range; when a file is damaged, as it is met.
         """
-        if isinstance(source, Reader) and not source.length_is_known:
-            source = source.read_all()
         header = source.header
         if header.model != self.name:
             raise SicError(f"the file needs model {header.model!r}, this is {self.name!r}")
@@ -161,7 +160,7 @@ class Renderer(ABC):
                 f"{header.channels} channel{'s' * (header.channels != 1)} at {rate} Hz are more than"
                 f" {MAX_VALUES_A_SECOND} samples a second, the most that are rendered; give a lower sample rate"
             )
-        n_out = round(Fraction(header.n_samples * rate, header.sample_rate))
+        n_out = _length(header, rate) if _length_is_known(source) else FOREVER
         first = 0 if start_s == 0 else round(_seconds("start", start_s) * rate)
         last = n_out if end_s is None else min(n_out, round(_seconds("end", end_s) * rate))
         if end_s is not None and end_s < start_s:
@@ -186,10 +185,12 @@ class Renderer(ABC):
         wanted = last - first
         if wanted <= 0:
             return
-        to_end = last == round(Fraction(header.n_samples * rate, header.sample_rate))
+        to_end = not _length_is_known(source) or last == _length(header, rate)
         pieces = self._pieces(self._rendered(source, start, stop, seed, to_end), rate)
         done = 0
         for out in resampled(pieces, self.model_rate, rate, header.streams):
+            if _length_is_known(source):  # perhaps since the last block of events
+                wanted = max(done, min(last, _length(source.header, rate)) - first)
             out, skip = out[skip:], max(0, skip - len(out))
             out = out[: wanted - done]
             if len(out):
@@ -210,7 +211,10 @@ class Renderer(ABC):
         excerpt = Excerpt.none_of(header)
         for more in self._excerpts(source, max(0.0, start / self.model_rate - self.lookback_s)):
             excerpt = excerpt.then(more.table, more.skipped, more.known_s)
-            until = stop if np.isinf(excerpt.known_s).all() else min(stop - to_end, self._settled(excerpt))
+            is_all = bool(np.isinf(excerpt.known_s).all())
+            if is_all:  # now the length is known, if it was not before
+                stop = max(at, min(stop, _length(source.header, self.model_rate) + RESAMPLER_MARGIN + 1))
+            until = stop if is_all else min(stop - to_end, self._settled(excerpt))
             if until <= at:
                 continue
             sound, most = self._sound(excerpt, seed), samples_at_once(header.channels)
@@ -254,6 +258,15 @@ class Renderer(ABC):
             size = max(1, min(MAX_BLOCK, MAX_BLOCK_VALUES // channels) * self.model_rate // rate)
             for i in range(0, len(block), size):
                 yield block[i : i + size], ends and i + size >= len(block)
+
+
+def _length_is_known(source: EventTable | Reader) -> bool:
+    return isinstance(source, EventTable) or source.length_is_known
+
+
+def _length(header: Header, rate: int) -> int:
+    """Of the source's sound at a rate, samples."""
+    return round(Fraction(header.n_samples * rate, header.sample_rate))
 
 
 def samples_at_once(channels: int) -> int:

@@ -140,7 +140,7 @@ def command(
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
 
-    from sparsecodec_cli.errors import CliError, about, shown
+    from sparsecodec_cli.errors import about, shown
     from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.audio_writing import is_float, write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
@@ -161,15 +161,18 @@ def command(
     is_whole_file = True
     with ExitStack() as opened:
         source: EventTable | Reader
+        endless = False  # until its end has come
         if salvage:
             source, is_whole_file = salvaged(input_path)
         else:
             source = opened.enter_context(open_events(input_path))
+            endless = not source.length_is_known
         header = source.header
-        if 0 < start_s >= header.duration_s:
-            raise CliError(f"{shown(input_path)}: lasts {header.duration_s:.3f} s; give an earlier --start")
+        if not endless:
+            check_start(start_s, source, input_path)
         texts, cut = audio_tags.fitting({} if no_tags else header.tags, audio_format.name)
-        is_whole = start_s == 0 and (end_s is None or end_s >= header.duration_s)
+        is_whole = not endless and start_s == 0 and (end_s is None or end_s >= header.duration_s)
+        whole_at_own_rate = is_whole and sample_rate in (None, header.sample_rate)
         out = opened.enter_context(files.open_output(output_path, force=force, input_paths=[input_path]))
         opened.enter_context(about(input_path))
         progress = opened.enter_context(progress_bar("decoding", quiet=quiet))
@@ -192,14 +195,25 @@ def command(
             audio_format=audio_format,
             sample_rate=sample_rate or header.sample_rate,
             channels=header.channels,
-            n_samples=header.n_samples if is_whole and sample_rate in (None, header.sample_rate) else None,
+            n_samples=header.n_samples if whole_at_own_rate else None,
+            endless=endless,
             texts=texts,
         )
+        if endless:
+            check_start(start_s, source, input_path)
     if cut:
         note(summary.of_cut_tags(output_path, cut), quiet=quiet)
     if isinstance(sound, SoftLimited) and sound.n_over:
         note(summary.of_limiting(output_path, sound.n_over, sound.least_gain), quiet=quiet)
     ctx.exit(0 if is_whole_file else 1)
+
+
+def check_start(start_s: float, source: EventTable | Reader, path: str) -> None:
+    """CliError where sound ends before a start, seconds."""
+    from sparsecodec_cli.errors import CliError, shown
+
+    if 0 < start_s >= source.header.duration_s:
+        raise CliError(f"{shown(path)}: lasts {source.header.duration_s:.3f} s; give an earlier --start")
 
 
 def _format(output_path: str, name: str | None, bits: str | None) -> AudioFormat:

@@ -22,6 +22,7 @@ from .audio import Audio, _GuardedFile
 from .files import SPOOL_BYTES, is_stream
 
 WAV_MAX_BYTES = 2**32 - 1
+NO_SIZE = b"\xff\xff\xff\xff"
 # libsndfile's Vorbis writer keeps a call's samples on the stack, so a call must not bring too many.
 FRAMES_AT_ONCE = 1 << 14
 
@@ -104,24 +105,26 @@ def write_audio(
     sample_rate: int,
     channels: int,
     n_samples: int | None,
+    endless: bool = False,
     texts: Mapping[str, str] | None = None,
 ) -> int:
     """Write blocks (float32 [m, channels], full scale 1) and return how many values were clipped: none of floats.
 
     `n_samples`, where it is known before, is the blocks' length together: then WAV goes out as it comes, to
-    pipes too. Else, and in other formats, writers must seek, so a pipe gets everything at the end. `texts` are what
-    `audio_tags.fitting` gives for the format.
+    pipes too. Else, and in other formats, writers must seek, so a pipe gets everything at the end; but of an `endless`
+    sound, which comes while it is heard, a pipe gets WAV at once, with the length that stands for none. `texts` are
+    what `audio_tags.fitting` gives for the format.
     Raises CliError when the format cannot hold this; RuntimeError when the blocks break their promise.
     """
     clipper = _Clipper(blocks, channels, n_samples, clips=not is_float(audio_format))
     can_seek = not is_stream(path) and file.seekable()  # 'sic decode ... - >> FILE' looks seekable
-    streams = audio_format.name == "WAV" and n_samples is not None
+    streams = audio_format.name == "WAV" and (n_samples is not None or endless)
     texts = texts or {}
     before = audio_tags.id3(texts) if texts and audio_format.name == "MP3" else b""
     with nullcontext(file) if (can_seek or streams) and not before else _spool() as sink:
         if audio_format.name == "WAV":
             header = _WavHeader(path, audio_format.subtype or "PCM_16", sample_rate, channels, texts)
-            _write_wav(sink, header, clipper, n_samples)
+            _write_wav(sink, header, clipper, n_samples, endless=not can_seek and n_samples is None and endless)
         else:
             _write_soundfile(sink, path, clipper, audio_format, sample_rate, channels, {} if before else texts)
         if sink is not file:
@@ -191,6 +194,12 @@ class _WavHeader:
     def frame_bytes(self) -> int:
         return self.channels * _SAMPLE_BYTES[self.subtype]
 
+    def pack_endless(self) -> bytes:
+        """Its bytes where the length is not known: the largest sizes stand for none, as programs have it that write to
+        pipes."""
+        head = self.pack(0)
+        return head[:4] + NO_SIZE + head[8:-4] + NO_SIZE
+
     def pack(self, n_samples: int) -> bytes:
         """Its bytes; CliError when WAV cannot hold these samples."""
         if self.sample_rate * self.frame_bytes > WAV_MAX_BYTES:
@@ -214,12 +223,16 @@ class _WavHeader:
         return b"RIFF" + struct.pack("<I", after_size) + b"WAVE" + chunks + b"data" + struct.pack("<I", n_bytes)
 
 
-def _write_wav(file: BinaryIO, header: _WavHeader, blocks: _Clipper, n_samples: int | None) -> None:
+def _write_wav(file: BinaryIO, header: _WavHeader, blocks: _Clipper, n_samples: int | None, *, endless: bool) -> None:
     # By hand: libsndfile must seek back to write the length, which a pipe cannot, puts the time of day into files of
     # floats, and cannot be told through soundfile which loudspeakers the channels are for.
-    file.write(header.pack(n_samples or 0))
+    file.write(header.pack_endless() if endless else header.pack(n_samples or 0))
     for block in blocks:
         file.write(_samples(block, header.subtype))
+        if endless:
+            file.flush()
+    if endless:
+        return
     file.write(_padding(blocks.n_samples * header.frame_bytes))
     if n_samples is None:
         file.seek(0)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
-import click
-
-from sparsecodec_cli.errors import about_os, one_line, shown
+from sparsecodec_cli.errors import about_os
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.errors import NewerVersion
 from sparsecodec_formats.table import EventTable
 
 from .files import open_input, open_seekable_input
-from .progress import note
+from .warned import telling
 
 Item = TypeVar("Item")
 
@@ -24,17 +21,16 @@ Item = TypeVar("Item")
 @contextmanager
 def open_sic(path: str) -> Iterator[BinaryIO]:
     """The .sic file at `path` ('-': stdin), seekable; expected errors inside get its name."""
-    with open_seekable_input(path, MAGIC) as file, telling_of_newer_version(path):
+    with open_seekable_input(path, MAGIC) as file, telling(path, NewerVersion):
         yield file
 
 
 @contextmanager
-def open_events(path: str) -> Iterator[EventTable | container.Reader]:
+def open_events(path: str) -> Iterator[container.Reader]:
     """The events of the .sic file at `path` ('-': stdin), to be read as they are needed; CliError when its header
-    cannot be read. All of a pipe that tells its length at its end is read at once."""
-    with open_input(path) as file, telling_of_newer_version(path):
-        reader = container.Reader(file)
-        yield reader if reader.length_is_known else reader.read_all()
+    cannot be read."""
+    with open_input(path) as file, telling(path, NewerVersion):
+        yield container.Reader(file)
 
 
 def read_from(path: str, items: Iterable[Item]) -> Iterator[Item]:
@@ -46,29 +42,8 @@ def read_from(path: str, items: Iterable[Item]) -> Iterator[Item]:
 
 def read_table(path: str) -> EventTable:
     """All events of the .sic file at `path` ('-': stdin); CliError when it cannot be read whole."""
-    with open_input(path) as file, telling_of_newer_version(path):
+    with open_input(path) as file, telling(path, NewerVersion):
         return container.read(file)
-
-
-@contextmanager
-def telling_of_newer_version(path: str) -> Iterator[None]:
-    """The warning NewerVersion becomes a line on stderr, once, that names the file; none where the command is quiet."""
-    show_others = warnings.showwarning
-    told: set[str] = set()
-
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if not issubclass(category, NewerVersion):
-            show_others(message, category, *place, **more)
-        elif str(message) not in told:
-            told.add(str(message))
-            context = click.get_current_context(silent=True)
-            quiet = context is not None and bool(context.params.get("quiet"))
-            note(f"sic: warning: {shown(path)}: {one_line(str(message))}", quiet=quiet)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", NewerVersion)
-        warnings.showwarning = show
-        yield
 
 
 def write_table(table: EventTable, file: BinaryIO) -> int:

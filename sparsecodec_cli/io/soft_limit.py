@@ -50,7 +50,7 @@ class SoftLimited:
             yield block if least == 1.0 else np.clip((block * gain[:, None]).astype(np.float32), -1.0, 1.0)
 
     def _with_gains(self) -> Iterator[tuple[Audio, NDArray[np.float64]]]:
-        """Whole frames from the one on that `first` lies in, the last filled up with silence, and gains [m]."""
+        """The sound from the frame on that `first` lies in, in whole frames but for its end, and gains [m]."""
         frame = self._frame
         held: Audio | None = None
         needed = np.ones(2 * REACH)  # gain that each frame needs, from 2 · REACH frames before the first held on
@@ -67,10 +67,10 @@ class SoftLimited:
                 held, needed = held[n_ready * frame :], needed[n_ready:]
         if held is None:
             return
-        n_seen = len(needed) - 2 * REACH
-        held = np.concatenate([held, np.zeros((-len(held) % frame, held.shape[1]), held.dtype)])
+        n_seen, n = len(needed) - 2 * REACH, len(held)
+        held = np.concatenate([held, np.zeros((-n % frame, held.shape[1]), held.dtype)])
         needed = np.concatenate([needed, _needed(held[n_seen * frame :], frame), np.ones(2 * REACH)])
-        yield held, _gains(needed, frame)
+        yield held[:n], _gains(needed, frame)[:n]
 
 
 def margin(sample_rate: int) -> int:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from sparsecodec_cli.errors import shown
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
+from sparsecodec_formats.errors import NewerVersion
 from sparsecodec_formats.table import EventTable
 
 from .files import open_seekable_input
 from .raw_format import RawFormat
 from .recordings import Recording, read_raw, read_recording
-from .sic_files import telling_of_newer_version
+from .warned import telling
 
 if TYPE_CHECKING:
     from sparsecodec_models import AudioSource
@@ -63,7 +64,7 @@ def open_sound(path: str) -> Iterator[InputSound]:
         n_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
         if is_sic:
-            with telling_of_newer_version(path):
+            with telling(path, NewerVersion):
                 table = container.read(file)
             yield InputSound(path, n_bytes, table)
         else:

@@ -364,6 +364,7 @@ def test_a_decoder_that_breaks_its_promise_is_an_internal_error_in_one_line(
     [
         MemoryError(),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"),
     ],
 )
 def test_memory_that_does_not_suffice(error: Exception, talk_wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,14 @@ import json
 import math
 import subprocess
 import sys
+import warnings
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from cli_support import ENV, ROOT
+
+from sparsecodec_models.errors import FewerAtOnce
 
 SCRIPTS = ROOT / "docs" / "scripts"
 
@@ -36,6 +39,36 @@ def test_speeds_are_told_beside_each_other(gpu_check: ModuleType) -> None:
     assert not row.is_missed and row.cells() == ["encode", "2 × real time", "50 × real time", "25.00 ×", ""]
 
 
+class Gpu:
+    """The memory of one of 1,000 bytes, of which 100 are taken with one half window at once, else 500."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        import torch
+
+        self.limit, self.peak, self.tells = 1000.0, 0, True
+        patch.setattr(torch.cuda, "empty_cache", lambda: None)
+        patch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: setattr(self, "peak", 0))
+        patch.setattr(torch.cuda, "max_memory_allocated", lambda: self.peak)
+        patch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=1000))
+        patch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share: setattr(self, "limit", 1000 * share))
+
+    def encode(self) -> list[int]:
+        from sparsecodec_models.speech.analysis import stream_fit
+
+        self.peak = 100 if stream_fit.MOST_AT_ONCE.get("cuda") == 1 else 500
+        if self.peak > self.limit and self.tells:
+            warnings.warn("fewer", FewerAtOnce, stacklevel=1)
+        return [0] * 7
+
+
+def test_too_little_memory_has_to_be_told(gpu_check: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = Gpu(monkeypatch)
+    assert gpu_check.len_with_little_memory(gpu.encode) == (7, 300 / 1e6) and gpu.limit == 1000
+    gpu.tells = False
+    found, _ = gpu_check.len_with_little_memory(gpu.encode)
+    assert gpu_check.events_row("events", 7, found).is_missed and not gpu_check.events_row("events", 7, 7).is_missed
+
+
 def test_all_of_it_runs(tmp_path: Path) -> None:
     out = tmp_path / "check.json"
     command = [sys.executable, str(SCRIPTS / "gpu_check.py"), str(out), "--device", "cpu", "--seconds", "0.5"]
@@ -48,6 +81,10 @@ def test_all_of_it_runs(tmp_path: Path) -> None:
             assert events["cpu"] == events["device"] > 0 and events["limit"] == 0.01
         sound = rows[f"{preset}, decode: peak, and the largest difference"]
         assert sound["cpu"] > 0.01 and sound["off"] == 0 and sound["limit"] == 1e-3
+    for at_once in ("1 half window", "32 half windows"):
+        name = f"speech, encode, {at_once} at once"
+        assert rows[name]["device"] > 0 and rows[f"{name}: events"]["cpu"] == rows[f"{name}: events"]["device"] > 0
+    assert "left out: too little memory for all half windows at once: no GPU\n" in done.stderr
     assert rows["speech, training"]["device"] > 0 and rows["speech, training: loss of the last step"]["cpu"] > 0
     assert not any(row["is_missed"] for row in rows.values())
     assert done.stdout.count("\n") == len(rows) + 2

@@ -27,7 +27,7 @@ from sparsecodec_models.speech.analysis.proposals import (
     ROOM,
     measure_pitch,
     on_the_path,
-    phase_at,
+    phases_at,
 )
 from sparsecodec_models.speech.codec import SpeechCodec
 from sparsecodec_models.speech.synthesis.frames import noise_spectrum
@@ -57,22 +57,22 @@ def test_steady_voices_sound_as_they_are_decoded(codec: SpeechCodec, heard: Hear
     tables, vector, time = codec.model.decoder.tables, heard.events.vector.clone(), heard.events.time
     vector[:, ROOM] = room_units
     wanted = render(tables, vector, time, 0, LENGTH, noise=heard.noise)
-    voices = SteadyVoices(tables, vector, time, LENGTH, heard.noise, 1.5)
+    voices = SteadyVoices(tables, vector, time, LENGTH, heard.noise[None], 1.5)
     assert float(wanted.abs().max()) > 0.1
-    assert torch.allclose(voices.sound(vector), wanted, atol=1e-5)
+    assert torch.allclose(voices.sound(vector)[0], wanted, atol=1e-5)
     louder = vector.clone()
     louder[:, LEVEL] += torch.linspace(-2, 2, len(vector))  # what is not steady may move
     wanted = render(tables, louder, time, 0, LENGTH, noise=heard.noise)
-    assert torch.allclose(voices.sound(louder), wanted, atol=1e-5)
+    assert torch.allclose(voices.sound(louder)[0], wanted, atol=1e-5)
 
 
 def test_steady_voices_have_the_gradient_of_the_sound(codec: SpeechCodec, heard: Heard) -> None:
     tables, vector, time = codec.model.decoder.tables, heard.events.vector, heard.events.time
     weights = torch.randn(LENGTH, generator=torch.Generator().manual_seed(1))
-    voices = SteadyVoices(tables, vector, time, LENGTH, heard.noise, 1.0)
+    voices = SteadyVoices(tables, vector, time, LENGTH, heard.noise[None], 1.0)
     moving = [LEVEL, ATTACK, DECAY, *range(8, 32)]
     gradients = []
-    for sound in (voices.sound, lambda v: render(tables, v, time, 0, LENGTH, noise=heard.noise)):
+    for sound in (lambda v: voices.sound(v)[0], lambda v: render(tables, v, time, 0, LENGTH, noise=heard.noise)):
         leaf = vector.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad((sound(leaf) * weights).sum(), leaf)
         gradients.append(gradient[:, moving])
@@ -109,7 +109,7 @@ def test_a_voice_goes_on_in_phase(codec: SpeechCodec, heard: Heard) -> None:
     steady = decoder.controls(events.vector).voiced & (events.vector[:, BEGINS] < 0.5)
     row = int(torch.nonzero(steady.unfold(0, 5, 1).all(1))[0, 0]) + 1
     vector = events.vector[row:].clone()
-    vector[0, PHASE] = phase_at(decoder, events.vector, events.time, row)
+    (vector[0, PHASE],) = phases_at(decoder, events.vector, events.time, [row])
     start, stop = events.time[[row + 1, row + 3]].tolist()
     whole, part = (
         render(decoder.tables, v, t, 0, stop)[start:]

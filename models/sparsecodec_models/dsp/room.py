@@ -30,8 +30,9 @@ def room_response(sample_rate: int, room_seconds: float) -> NDArray[np.float32]:
 
 
 def convolve(signal: Array, response: NDArray[np.float32]) -> Array:
-    """Linear convolution, cut to the signal's length: float32 [n]."""
+    """Linear convolution along the last axis, cut to the signal's length: float32 [..., n]."""
     xp = library_of(signal)
-    size = 1 << (len(signal) + len(response) - 1).bit_length()
+    length = signal.shape[-1]
+    size = 1 << (length + len(response) - 1).bit_length()
     product = xp.rfft(signal, size) * xp.rfft(xp.asarray(response, signal), size)
-    return xp.irfft(product, size)[: len(signal)]
+    return xp.irfft(product, size)[..., :length]

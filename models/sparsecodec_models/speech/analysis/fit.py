@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,11 @@ from torch import Tensor
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.dsp.sound_distance import SoundDistance
+from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.prior import EventPrior
 
-from .frame_spectra import SteadyVoices
+from .frame_spectra import SteadyVoices, apart
 from .proposals import BEGINS, F0, GLIDE, LEVEL, LONGEST_GAP_S, PHASE, on_the_path, tidy, unheard
 
 LEARNING_RATE = 0.3  # quantiser steps an iteration
@@ -53,66 +55,114 @@ def events_of(table: EventTable, channel: int, model_rate: int, device: torch.de
     return Events(torch.tensor(mine.vector, device=device), torch.from_numpy(time).to(device))
 
 
+@dataclass(frozen=True)
+class Part:
+    """Events that are fitted to a part of a sound, and what is heard with them.
+
+    before, after: the events about them, which stay as they are. target: float32 [n]; times count from its first
+    sample. noise: complex64 [frames, bins], the file's noise from there on.
+    """
+
+    before: Events
+    events: Events
+    after: Events
+    target: Tensor
+    noise: Tensor
+
+    @property
+    def all_events(self) -> Events:
+        return self.before.then(self.events).then(self.after)
+
+
+class _Parts:
+    """All events of several parts in one table, on a time line on which the parts are `apart`.
+
+    Attributes: vector float32 [k, 32]; time int64 [k]; fitted: rows of those that are fitted, int64; of the events
+    that cost bits, which are these and those before them, in the same order: known, their rows, int64, part, which one
+    they are in, int64, and fitted_of_known, places of those that are fitted; count: how many are fitted in the part of
+    each that is fitted, int64.
+    """
+
+    def __init__(self, parts: Sequence[Part], config: SpeechConfig) -> None:
+        device = parts[0].target.device
+        groups = [(part.before, part.events, part.after) for part in parts]
+        sizes = torch.tensor([[len(events) for events in group] for group in groups])
+        part = torch.arange(len(parts)).repeat_interleave(sizes.sum(1))
+        kind = torch.arange(3).repeat(len(parts)).repeat_interleave(sizes.flatten())
+        known = torch.nonzero(kind < 2)[:, 0]
+        self.vector = torch.cat([events.vector for group in groups for events in group])
+        self.time = torch.cat([events.time for group in groups for events in group])
+        self.time = self.time + (part * apart(config)).to(device)
+        self.fitted, self.known, self.part = torch.nonzero(kind == 1)[:, 0].to(device), known.to(device), part[known]
+        self.part = self.part.to(device)
+        self.fitted_of_known = torch.nonzero(kind[known] == 1)[:, 0].to(device)
+        self.count = sizes[:, 1].repeat_interleave(sizes[:, 1]).to(device)
+
+
 def fit(
     decoder: SpeechDecoder,
     prior: EventPrior,
-    before: Events,
-    events: Events,
-    after: Events,
-    target: Tensor,
-    noise: Tensor,
+    parts: Sequence[Part],
     *,
     seed: int,
     iterations: int,
     quantiser_step: Tensor,
     bit_weight: float,
-    last: bool = True,
-) -> Tensor:
-    """Vectors of `events`, fitted so that all events together sound like the target; on the quantiser's grid, if it is
-    the last fit. Pitches, phases and links stay.
+) -> list[Tensor]:
+    """Vectors of the `events` of parts, each fitted so that all its events together sound like its target. Pitches,
+    phases and links stay.
 
-    target: float32 [n], times count from its first sample; before, after: the events about them, which stay as they
-    are; noise: complex64 [frames, bins], the file's noise from there on; quantiser_step float32 [32]. The fit sees
-    rounding as uniform noise of the same width (Ballé et al. 2017), so that it settles where rounding hurts least; then
-    everything is rounded. iterations = 0 only rounds.
+    parts: one or more, with targets of the same length; what comes of one does not depend on the others.
+    quantiser_step: float32 [32]. The fit sees rounding as uniform noise of the same width (Ballé et al. 2017), so that
+    it settles where rounding hurts least.
     """
-    vector = events.vector.clone()
-    if iterations and len(events):
-        distance = SoundDistance(target[None], decoder.config.sample_rate, envelope_weight=ENVELOPE_WEIGHT)
-        generator = torch.Generator().manual_seed(seed + 1)
-        free = ~unheard(decoder, vector, events.time)
-        free[:, STEADY] = False
-        known, begins = torch.ones_like(before.vector, dtype=torch.bool), vector[:, BEGINS] > 0.5
-        heard = torch.cat([known, free])
-        begins = torch.cat([known[:, BEGINS], begins])
-        time = torch.cat([before.time, events.time, after.time])
-        all_events = before.then(events).then(after)
-        vector[:, F0] = on_the_path(decoder, all_events.vector, all_events.time)[len(before) :][: len(events), F0]
-        with torch.enable_grad():
-            vector.requires_grad_(True)
-            optimizer = Adam(vector)
-            for i in range(iterations):
-                if i % PLANNED_AGAIN == 0:  # fades move slowly, and few events become voiced
-                    told = torch.cat([before.vector, vector, after.vector]).detach()
-                    # as it will be decoded: phases are the pitch's sum, and another pitch has quite others
-                    told[:, PITCH] = torch.round(told[:, PITCH] / quantiser_step[PITCH]) * quantiser_step[PITCH]
-                    voices = SteadyVoices(decoder.tables, told, time, len(target), noise, MARGIN)
-                jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
-                rounded = vector + jitter * quantiser_step * free
-                every = torch.cat([before.vector, rounded, after.vector])
-                sound = voices.sound(every)
-                bits = prior.bits(torch.cat([before.vector, vector]), begins, heard, quantiser_step)[len(before) :]
-                loss = distance(sound[None], TURNS[i % len(TURNS)]) + bit_weight * bits.sum(1).mean()
-                (gradient,) = torch.autograd.grad(loss, vector)
-                optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / iterations))
-        vector = vector.detach()
-    return settle(decoder, before, Events(vector, events.time), after, quantiser_step) if last else vector
+    sizes = [len(part.events) for part in parts]
+    if not iterations or not sum(sizes):
+        return [part.events.vector.clone() for part in parts]
+    target = torch.stack([part.target for part in parts])
+    noise = torch.stack([part.noise for part in parts])
+    distance = SoundDistance(target, decoder.config.sample_rate, envelope_weight=ENVELOPE_WEIGHT)
+    table = _Parts(parts, decoder.config)
+    vector, time = table.vector[table.fitted], table.time[table.fitted]
+    free = ~unheard(decoder, vector, time)
+    free[:, STEADY] = False
+    known = table.vector[table.known]
+    heard = torch.ones_like(known, dtype=torch.bool).index_copy(0, table.fitted_of_known, free)
+    begins = torch.ones_like(known[:, BEGINS], dtype=torch.bool)
+    begins[table.fitted_of_known] = vector[:, BEGINS] > 0.5
+    vector[:, F0] = on_the_path(decoder, table.vector, table.time)[table.fitted, F0]
+    # of each part by itself, so that it is the same in any company
+    jitter = [torch.rand((iterations, n, vector.shape[1]), generator=_generator(seed)) for n in sizes]
+    jitters = (torch.cat(jitter, 1).to(vector.device) - 0.5) * quantiser_step * free
+    with torch.enable_grad():
+        vector.requires_grad_(True)
+        optimizer = Adam(vector)
+        for i in range(iterations):
+            if i % PLANNED_AGAIN == 0:  # fades move slowly, and few events become voiced
+                told = table.vector.index_copy(0, table.fitted, vector.detach())
+                # as it will be decoded: phases are the pitch's sum, and another pitch has quite others
+                told[:, PITCH] = torch.round(told[:, PITCH] / quantiser_step[PITCH]) * quantiser_step[PITCH]
+                voices = SteadyVoices(decoder.tables, told, table.time, target.shape[1], noise, MARGIN)
+            rounded = vector + jitters[i]
+            sound = voices.sound(table.vector.index_copy(0, table.fitted, rounded))
+            costly = known.index_copy(0, table.fitted_of_known, vector)
+            bits = prior.bits(costly, begins, heard, quantiser_step, table.part)[table.fitted_of_known]
+            # sums over parts, so that each has the gradient that it has alone
+            loss = len(parts) * distance(sound, TURNS[i % len(TURNS)])
+            loss = loss + bit_weight * (bits.sum(1) / table.count).sum()
+            (gradient,) = torch.autograd.grad(loss, vector)
+            optimizer.step(gradient * free, LEARNING_RATE * (1.0 - 0.9 * i / iterations))
+    return list(vector.detach().split(sizes))
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed + 1)
 
 
 @torch.no_grad()
 def settle(decoder: SpeechDecoder, before: Events, events: Events, after: Events, quantiser_step: Tensor) -> Tensor:
     """Vectors of `events` rounded to the grid, with the cheapest number where nothing is heard of one; before, after:
-    as in `fit`."""
+    as in `Part`."""
     if not len(events):
         return events.vector
     begins = events.vector[:, BEGINS] > 0.5

@@ -17,9 +17,18 @@ from sparsecodec_models.speech.synthesis.voices import FramePlan, Tracks, fades,
 Pair = tuple[Tensor, Tensor]
 """Real and imaginary part."""
 
+APART_FRAMES = 2**29
+"""Frames from the start of one sound to that of the next, where several are made at once: more than a month."""
+
+
+def apart(config: SpeechConfig) -> int:
+    """APART_FRAMES in samples."""
+    return APART_FRAMES * config.frame_hop
+
 
 class SteadyVoices:
-    """A few events of one channel, as `samples.render` makes them.
+    """A few events of one channel, as `samples.render` makes them; of several sounds at once, which are so far apart on
+    one time line that no voice goes from one to the next.
 
     A frame's spectrum is linear in its amplitudes per bin: those of the noise are times a spectrum that stays, those of
     the harmonics go through a band matrix that stays. So a step costs one inverse FFT of all frames and little else,
@@ -29,29 +38,34 @@ class SteadyVoices:
     def __init__(
         self, tables: SpeechTables, vector: Tensor, time: Tensor, length: int, noise: Tensor, margin: float
     ) -> None:
-        """vector float32 [n, 32], n > 0, whose pitches and links stay; time: int64 [n], samples; length: samples of the
-        sound; noise: complex64 [length // frame_hop + 2, bins], as `noise_spectrum` gives it; margin: as for
+        """vector float32 [n, 32], n > 0, whose pitches and links stay; time: int64 [n], samples, ascending: sound i
+        begins at i · `apart`, and its events may be half of that before and after; length: samples of each of the b
+        sounds; noise: complex64 [b, length // frame_hop + 2, bins], as `noise_spectrum` gives it; margin: as for
         `plan_frames`."""
         config = tables.config
         controls = tables.controls(vector.detach())
         plan = plan_frames(controls, time, config, margin)
         tracks = follow(controls, time, plan, config)
-        rows = plan.between(0, len(noise))
+        sounds, count, bins = noise.shape
+        which = torch.div(plan.frame + APART_FRAMES // 2, APART_FRAMES, rounding_mode="floor")
+        frame = plan.frame - which * APART_FRAMES
+        rows = torch.nonzero((frame >= 0) & (frame < count))[:, 0]
+        frame = (which * count + frame)[rows]
         self._tables, self._time, self._length = tables, time, length
         self._plan: FramePlan = plan[rows]
         self._frames = _Frames(
-            frame=self._plan.frame,
-            count=len(noise),
+            frame=frame,
+            shape=(sounds, count),
             before=self._plan.before.clamp_min(0),
             after=self._plan.after.clamp_min(0),
             band=_band(config, tracks[rows]),
-            noise=_pair(noise[self._plan.frame]),
+            noise=_pair(noise.reshape(-1, bins)[frame]),
             window=torch.as_tensor(frame_window(config.frame_size), device=vector.device),
         )
 
     def sound(self, vector: Tensor) -> Tensor:
-        """Samples for these vectors, float32 [n, 32] → [length]. Differentiable in all numbers but pitch, glide, phase
-        and `begins`."""
+        """Samples for these vectors, float32 [n, 32] → [b, length]. Differentiable in all numbers but pitch, glide,
+        phase and `begins`."""
         config = self._tables.config
         controls = self._tables.controls(vector)
         amplitudes = spectra(self._tables, controls)
@@ -65,16 +79,17 @@ class SteadyVoices:
 
     def _rendered(self, table: Tensor, before: Tensor, after: Tensor) -> Tensor:
         sound: Tensor = _Rendered.apply(table, before, after, self._frames)
-        return sound[: self._length]
+        return sound[:, : self._length]
 
 
 @dataclass(frozen=True)
 class _Frames:
-    """What stays of m frames: frame int64 [m], of `count` in time; before, after int64 [m], rows of events; band:
-    float32 [diagonals, m, bins] (`_band`); noise float32 [m, bins]; window float32 [frame_size / 2]."""
+    """What stays of m frames: frame int64 [m], of those of all sounds one after the other; shape: number of sounds, and
+    of frames in each; before, after int64 [m], rows of events; band: float32 [diagonals, m, bins] (`_band`); noise
+    float32 [m, bins]; window float32 [frame_size / 2]."""
 
     frame: Tensor
-    count: int
+    shape: tuple[int, int]
     before: Tensor
     after: Tensor
     band: Pair
@@ -84,7 +99,7 @@ class _Frames:
 
 class _Rendered(torch.autograd.Function):
     """Amplitudes of events, float32 [n, 2 · bins], of harmonics, then of noise, and their shares at each frame, float32
-    [m], → samples. Linear in either, with its adjoint."""
+    [m], → samples, float32 [b, (count - 1) · hop]. Linear in either, with its adjoint."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, share_before: Tensor, share_after: Tensor, frames: _Frames) -> Tensor:
@@ -100,24 +115,26 @@ class _Rendered(torch.autograd.Function):
             real.addcmul_(frames.band[0][d], padded[:, d : d + bins])
             imaginary.addcmul_(frames.band[1][d], padded[:, d : d + bins])
         spectrum = torch.complex(real, imaginary)
-        spectrum = spectrum.new_zeros(frames.count, bins).index_add_(0, frames.frame, spectrum)
+        sounds, count = frames.shape
+        spectrum = spectrum.new_zeros(sounds * count, bins).index_add_(0, frames.frame, spectrum)
         size = 2 * len(frames.window)
         hop = size // 4
-        block = torch.fft.irfft(spectrum, n=size)
+        block = torch.fft.irfft(spectrum, n=size).view(sounds, count, size)
         window = frames.window
-        sound = block[:-1, size // 2 : -hop] * window[hop:]
-        return sound.addcmul_(block[1:, hop : size // 2], window[:hop]).flatten()
+        sound = block[:, :-1, size // 2 : -hop] * window[hop:]
+        return sound.addcmul_(block[:, 1:, hop : size // 2], window[:hop]).flatten(1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         frames: _Frames = ctx.frames
         size = 2 * len(frames.window)
         hop = size // 4
-        gradient = gradient.reshape(-1, hop)
-        block = gradient.new_zeros(frames.count, size)
-        torch.mul(gradient, frames.window[hop:], out=block[:-1, size // 2 : -hop])
-        torch.mul(gradient, frames.window[:hop], out=block[1:, hop : size // 2])
-        spectrum = torch.fft.rfft(block)
+        sounds, count = frames.shape
+        gradient = gradient.reshape(sounds, count - 1, hop)
+        block = gradient.new_zeros(sounds, count, size)
+        torch.mul(gradient, frames.window[hop:], out=block[:, :-1, size // 2 : -hop])
+        torch.mul(gradient, frames.window[:hop], out=block[:, 1:, hop : size // 2])
+        spectrum = torch.fft.rfft(block.view(sounds * count, size))
         real, imaginary = (part[frames.frame] * (2.0 / size) for part in (spectrum.real, spectrum.imag))
         for part in (real, imaginary):  # the other bins stand for two each
             part[:, 0] *= 0.5

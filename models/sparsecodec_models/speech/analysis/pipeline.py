@@ -28,7 +28,7 @@ from .candidates import WINDOW, CandidateFinder, Candidates, Places
 from .operating_points import DEFAULT_EIGHTH, EIGHTHS, Point, RateControl, point, usual_eighth
 from .ranking import Ranking
 from .snr_stop import SnrStop
-from .stream_fit import CONTEXT, MARGIN, Fitted, fit_table
+from .stream_fit import CONTEXT, MARGIN, Fitted, fit_table, half_windows_at_once
 
 LEAST_ITERATIONS_TWICE = 4  # fits of so many iterations are done in two halves
 GROWTH = 1.17  # of a file by the fit, on validation
@@ -145,6 +145,7 @@ class _Analysis:
         self._first_half = iterations // 2 if iterations >= LEAST_ITERATIONS_TWICE else 0
         self._iterations = iterations
         self._at: Point | None = None
+        self._at_once = half_windows_at_once(model.device)
         self._settled = EventTable.empty(header)  # the last events of each stream
         self._loud: list[tuple[int, float]] = []  # end of a stretch, and the level of its loudest candidate, dB
 
@@ -205,7 +206,10 @@ class _Analysis:
                 progress(begin + (end - begin) * (from_ + (to - from_) * done))
 
             last = until == end and to == 1.0
-            return fit_table(model, table, at, samples, (begin, until), iterations, last=last, progress=told)
+            span = (begin, until)
+            return fit_table(
+                model, table, at, samples, span, iterations, last=last, at_once=self._at_once, progress=told
+            )
 
         # what could be an event, and in which order it is worth its bits
         found = [stream.candidates(known) for stream in streams]

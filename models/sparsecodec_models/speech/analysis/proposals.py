@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -136,15 +137,19 @@ def on_the_path(decoder: SpeechDecoder, vector: Tensor, time: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def phase_at(decoder: SpeechDecoder, vector: Tensor, time: Tensor, row: int) -> float:
-    """Phase of the fundamental at the time of an event, in vector units; as for `tidy`."""
+def phases_at(decoder: SpeechDecoder, vector: Tensor, time: Tensor, rows: Sequence[int]) -> list[float]:
+    """Phase of the fundamental at the times of some events, in vector units; as for `tidy`."""
     config, controls = decoder.config, decoder.controls(vector)
     plan = plan_frames(controls, time, config)
     tracks = follow(controls, time, plan, config)
-    own = torch.nonzero(plan.before == row)[:1, 0]
+    row = torch.tensor(rows, device=time.device)
+    is_own = plan.before == row[:, None]
+    own = is_own.int().argmax(1)  # an event's first frame; some have none
     late_s = (plan.frame[own] * config.frame_hop - time[row]) / config.sample_rate
     cycles = torch.remainder(tracks.cycles[own] - tracks.f0_hz[own] * late_s, 1.0)
-    return float((cycles.sum() - decoder.offset[PHASE]) / decoder.scale[PHASE])
+    cycles = torch.where(is_own.any(1), cycles, 0.0).double()
+    phases: list[float] = ((cycles - decoder.offset[PHASE]) / decoder.scale[PHASE]).tolist()
+    return phases
 
 
 DECIMATION = 3  # the samples of a pitch measurement: nothing above 3 kHz is looked at

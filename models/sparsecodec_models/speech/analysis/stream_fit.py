@@ -1,9 +1,15 @@
-"""Second look at a stream: the chosen events fitted to the samples, half window by half window."""
+"""Second look at a stream: the chosen events fitted to the samples, half window by half window.
+
+On the CPU one half window follows the other, and each knows what came of those before. On other devices all
+half windows with even numbers are fitted together, then those with odd ones, each beside events that are fitted by
+then; of all channels, but no more at once than memory holds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsecodec_formats.table import EventTable
+from sparsecodec_models.at_once import AtOnce
 from sparsecodec_models.audio_source import Progress
 from sparsecodec_models.dsp.sample_buffer import SampleBuffer
 from sparsecodec_models.speech.config import SpeechConfig
@@ -19,13 +26,21 @@ from sparsecodec_models.speech.synthesis.frames import noise_spectrum
 from sparsecodec_models.speech.synthesis.samples import render
 
 from .candidates import WINDOW
-from .fit import Events, events_of, fit, levelled, settle
+from .fit import Events, Part, events_of, fit, levelled, settle
 from .operating_points import Point
-from .proposals import PHASE, phase_at, tidy
+from .proposals import F0, GLIDE, PHASE, phases_at, tidy
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
 LEVELLED_TIMES = 2  # what a step of an event's level is of the energy is only about known beforehand
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
+MOST_AT_ONCE = {"cpu": 1}  # half windows, by the kind of device
+ELSEWHERE = 32  # as many take 1 to 2 GB
+SHARE_TOGETHER = 0.9  # of the work, where half windows are fitted together
+
+
+def half_windows_at_once(device: torch.device) -> AtOnce:
+    """For `fit_table`, as many as are usual on a device."""
+    return AtOnce(MOST_AT_ONCE.get(device.type, ELSEWHERE), "half windows")
 
 
 @dataclass(frozen=True)
@@ -60,23 +75,48 @@ def fit_table(
     iterations: int,
     *,
     last: bool,
+    at_once: AtOnce,
     progress: Progress,
 ) -> Fitted:
     """A table's events in a span of the recording fitted to it, each channel by itself; those before are final, and
     those after may still change.
 
     samples: of each channel at the model's rate, float32 [n], from MARGIN before the span on (or from the recording's
-    start); span: of samples of the recording; last: whether the numbers are put on the quantiser's grid.
+    start); span: of samples of the recording; last: whether the numbers are put on the quantiser's grid; at_once: how
+    many half windows are fitted together, and if it is more than one, not in their order.
     """
     vector, missed = table.vector.copy(), []
-    for channel in range(table.header.streams):
-        events = events_of(table, channel, model.config.sample_rate, model.device)
+    every = [events_of(table, c, model.config.sample_rate, model.device) for c in range(table.header.streams)]
+    every = [Events(tidy(model.decoder, events.vector, events.time), events.time) for events in every]
+    step = torch.full((model.config.vector_dims,), at.step, device=model.device)
+    seed, begun = table.header.seed, 0.0
+    if at_once.most > 1 and iterations:
+        channels = [
+            _Channel(model, events, samples[channel], span, seed=seed, channel=channel, quantiser_step=step)
+            for channel, events in enumerate(every)
+        ]
+
+        def work(windows: Sequence[_HalfWindow]) -> list[Tensor]:
+            return fit(
+                model.decoder,
+                model.prior,
+                [window.part for window in windows],
+                seed=seed,
+                iterations=iterations,
+                quantiser_step=step,
+                bit_weight=at.bit_weight,
+            )
+
+        _fit_together(channels, work, at_once, lambda done: progress(SHARE_TOGETHER * done))
+        every = [replace(events, vector=of.vector) for events, of in zip(every, channels, strict=True)]
+        iterations, begun = 0, SHARE_TOGETHER  # what is left to do is to settle them, in their order
+    for channel, events in enumerate(every):
         fitter = StreamFitter(
             model,
-            Events(tidy(model.decoder, events.vector, events.time), events.time),
+            events,
             iterations=iterations,
-            quantiser_step=torch.full((model.config.vector_dims,), at.step, device=model.device),
-            seed=table.header.seed,
+            quantiser_step=step,
+            seed=seed,
             channel=channel,
             last=last,
             bit_weight=at.bit_weight,
@@ -84,7 +124,8 @@ def fit_table(
         )
         for begin in range(0, len(samples[channel]), WINDOW // 2):
             fitter.push(samples[channel][begin : begin + WINDOW // 2])
-            progress((channel + min(1.0, (begin + WINDOW // 2) / len(samples[channel]))) / table.header.streams)
+            done = (channel + min(1.0, (begin + WINDOW // 2) / len(samples[channel]))) / table.header.streams
+            progress(begun + (1 - begun) * done)
         fitter.finish()
         vector[table.channel == channel] = fitter.vector.cpu().numpy()
         missed.append(np.array(fitter.missed))
@@ -151,67 +192,149 @@ class StreamFitter:
         after, which may still change."""
         first, stop = np.searchsorted(self._time, [self._done, until]).tolist()
         begin = max(0, self._done - MARGIN)
-        length = until + MARGIN - begin
         if stop > first or not self._last:
-            rows = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
-            before, mine, after = (Events(self.vector[r].clone(), self._events.time[r] - begin) for r in rows)
-            before.vector[:1, PHASE] = self._phase
-            config = self._model.config
-            target = self._stream.between(begin, begin + length)
-            with torch.no_grad():
-                frame, count = begin // config.frame_hop, length // config.frame_hop + 2
-                noise = noise_spectrum(self._seed, self._channel, frame, count, config, self.vector)
-            vector = fit(
+            events = Events(self.vector, self._events.time)
+            part = _part(
+                self._model, events, (first, stop), self._stream, (begin, until + MARGIN), self._seed, self._channel
+            )
+            part.before.vector[:1, PHASE] = self._phase
+            (vector,) = fit(
                 self._model.decoder,
                 self._model.prior,
-                before,
-                mine,
-                after,
-                target,
-                noise,
+                [part],
                 seed=self._seed,
                 iterations=self._iterations,
                 quantiser_step=self._quantiser_step,
                 bit_weight=self._bit_weight,
-                last=False,
             )
-            mine = Events(vector, mine.time)
+            part = replace(part, events=Events(vector, part.events.time))
             if self._last:
-                own = slice(self._done - begin, until - begin)
-                mine = self._settled(before, mine, after, target, noise, own)
-            self.vector[first:stop] = mine.vector
-            known = before.then(mine)
+                part = self._settled(part, slice(self._done - begin, until - begin))
+            self.vector[first:stop] = part.events.vector
+            known = part.before.then(part.events)
             if len(known) > CONTEXT:
-                self._phase = phase_at(self._model.decoder, known.vector, known.time, len(known) - CONTEXT)
+                (self._phase,) = phases_at(self._model.decoder, known.vector, known.time, [len(known) - CONTEXT])
             if not self._last:
-                every = before.then(mine).then(after)
-                missed = self._missed(every, target, noise)
-                frames = slice((self._done - begin) // config.hop, -(-(until - begin) // config.hop))
-                self.missed += missed[frames].tolist()
+                hop = self._model.config.hop
+                frames = slice((self._done - begin) // hop, -(-(until - begin) // hop))
+                self.missed += self._missed(part)[frames].tolist()
         self._done = until
         self._stream.forget(until - MARGIN)
 
     @torch.no_grad()
-    def _settled(
-        self, before: Events, events: Events, after: Events, target: Tensor, noise: Tensor, own: slice
-    ) -> Events:
+    def _settled(self, part: Part, own: slice) -> Part:
         """Events on the quantiser's grid, as loud together as the target is in `own`, samples."""
         decoder, step = self._model.decoder, self._quantiser_step
-        settled = Events(settle(decoder, before, events, after, step), events.time)
+        events, target = part.events, part.target
+        settled = Events(settle(decoder, part.before, events, part.after, step), events.time)
         for _ in range(LEVELLED_TIMES):
-            every = before.then(settled).then(after)
-            sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=noise)
-            vector = levelled(decoder, events, settled, target[own], sound[own], step)
-            settled = Events(settle(decoder, before, Events(vector, events.time), after, step), events.time)
-        return settled
+            every = part.before.then(settled).then(part.after)
+            sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=part.noise)
+            louder = Events(levelled(decoder, events, settled, target[own], sound[own], step), events.time)
+            settled = Events(settle(decoder, part.before, louder, part.after, step), events.time)
+        return replace(part, events=settled)
 
     @torch.no_grad()
-    def _missed(self, events: Events, target: Tensor, noise: Tensor) -> Tensor:
+    def _missed(self, part: Part) -> Tensor:
         """What is wrong with the events' sound at each frame: float32 [frames]."""
-        sound = render(self._model.decoder.tables, events.vector, events.time, self._seed, len(target), noise=noise)
+        decoder, events, target = self._model.decoder, part.all_events, part.target
+        sound = render(decoder.tables, events.vector, events.time, self._seed, len(target), noise=part.noise)
         features = self._model.encoder.features
         wanted, got = (
             torch.log10(features.mel @ features.spectrogram(samples) ** 2 * features.power_scale + 1e-10)
             for samples in (target, sound)
         )
         return (wanted - got).abs().mean(0)
+
+
+def _part(
+    model: SpeechModel,
+    events: Events,
+    rows: tuple[int, int],
+    stream: SampleBuffer,
+    span: tuple[int, int],
+    seed: int,
+    channel: int,
+) -> Part:
+    """A part of a stream to fit events to: `rows` of a channel's, first and one past the last. span: of samples."""
+    (first, stop), (begin, end), config = rows, span, model.config
+    groups = slice(max(0, first - CONTEXT), first), slice(first, stop), slice(stop, stop + CONTEXT)
+    before, mine, after = (Events(events.vector[r].clone(), events.time[r] - begin) for r in groups)
+    target = stream.between(begin, end)
+    with torch.no_grad():
+        frame, count = begin // config.frame_hop, (end - begin) // config.frame_hop + 2
+        noise = noise_spectrum(seed, channel, frame, count, config, events.vector)
+    return Part(before, mine, after, target, noise)
+
+
+class _Channel:
+    """One channel's events and samples, to be fitted in any order. Attribute vector: float32 [n, 32], as far as they
+    are fitted."""
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        events: Events,
+        samples: NDArray[np.float32],
+        span: tuple[int, int],
+        *,
+        seed: int,
+        channel: int,
+        quantiser_step: Tensor,
+    ) -> None:
+        """As for `StreamFitter`; samples: from MARGIN before the span on."""
+        self._model, self._time, self._seed, self._channel = model, events.time, seed, channel
+        self._step, self.vector = quantiser_step, events.vector.clone()
+        begin, stop = span
+        self._stream = SampleBuffer(events.vector.device, max(0, begin - MARGIN))
+        for _ in self._stream.append(samples, max(1, len(samples))):
+            pass
+        self._borders = [*range(begin, min(stop, self._stream.end), WINDOW // 2), min(stop, self._stream.end)]
+
+    def half_windows(self, from_: int) -> list[_HalfWindow]:
+        """Every second one from this number on, but those without events of their own."""
+        rows = np.searchsorted(self._time.cpu().numpy(), self._borders).tolist()
+        numbers = [i for i in range(from_, len(rows) - 1, 2) if rows[i + 1] > rows[i]]
+        if not numbers:
+            return []
+        told = Events(self.vector.clone(), self._time)
+        for dim in (F0, GLIDE):  # as they will be decoded
+            told.vector[:, dim] = torch.round(told.vector[:, dim] / self._step[dim]) * self._step[dim]
+        phases = phases_at(self._model.decoder, told.vector, told.time, [max(0, rows[i] - CONTEXT) for i in numbers])
+        windows = []
+        for i, phase in zip(numbers, phases, strict=True):
+            span = max(0, self._borders[i] - MARGIN), self._borders[i + 1] + MARGIN
+            events = Events(self.vector, self._time)
+            part = _part(self._model, events, (rows[i], rows[i + 1]), self._stream, span, self._seed, self._channel)
+            part.before.vector[:1, PHASE] = phase
+            windows.append(_HalfWindow(self, slice(rows[i], rows[i + 1]), part))
+        return windows
+
+
+@dataclass(frozen=True)
+class _HalfWindow:
+    """rows: of the channel's events, those that are fitted in this part."""
+
+    channel: _Channel
+    rows: slice
+    part: Part
+
+
+def _fit_together(
+    channels: Sequence[_Channel],
+    work: Callable[[Sequence[_HalfWindow]], Sequence[Tensor]],
+    at_once: AtOnce,
+    progress: Progress,
+) -> None:
+    """Fit all half windows. work: the vectors that a fit makes of those of some, whose targets are of one length."""
+    for odd in (0, 1):
+        alike: dict[int, list[_HalfWindow]] = defaultdict(list)
+        for channel in channels:
+            for window in channel.half_windows(odd):
+                alike[len(window.part.target)].append(window)
+        count, done = sum(map(len, alike.values())), 0
+        for windows in alike.values():
+            for window, vector in at_once.each(windows, work):
+                window.channel.vector[window.rows] = vector
+                done += 1
+                progress((odd + done / count) / 2)

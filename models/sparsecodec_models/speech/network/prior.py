@@ -23,13 +23,19 @@ class EventPrior(nn.Module):
         self.carry = nn.Parameter(torch.full((2, dims), 0.5 / self.RATE))
         self.log2_scale = nn.Parameter(torch.full((2, dims), 0.5 / self.RATE))
 
-    def bits(self, vector: Tensor, begins: Tensor, heard: Tensor, step: Tensor | float) -> Tensor:
+    def bits(
+        self, vector: Tensor, begins: Tensor, heard: Tensor, step: Tensor | float, part: Tensor | None = None
+    ) -> Tensor:
         """float32 [n, dims]: bits of vectors [n, dims], one channel in order of time, in intervals `step` wide; 0 where
-        a number is not heard (bool [n, dims]). begins: bool [n]."""
+        a number is not heard (bool [n, dims]). begins: bool [n]. part: int64 [n], which of several streams, one after
+        the other, an event is in; None: all are of one."""
         order = torch.arange(len(vector), device=vector.device)[:, None]
         last = torch.where(heard, order, -1).cummax(0).values  # row of the number heard last, this one's included
         last = torch.cat([last.new_full((1, vector.shape[1]), -1), last[:-1]])
-        before = torch.where(last >= 0, vector.gather(0, last.clamp_min(0)), 0.0)
+        has_last = last >= 0
+        if part is not None:
+            has_last = has_last & (part[last.clamp_min(0)] == part[:, None])
+        before = torch.where(has_last, vector.gather(0, last.clamp_min(0)), 0.0)
         kind = (~begins).long()
         mean = self.RATE * (self.mean[kind] + self.carry[kind] * before)
         scale = torch.exp2(self.RATE * self.log2_scale[kind])
