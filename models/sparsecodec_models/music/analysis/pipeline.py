@@ -209,7 +209,7 @@ class _Analysis:
         return table
 
     def _notes_within(self, begin_s: float, end_s: float | None) -> EventTable:
-        """Those of a section, no longer waiting. A note that was found after its beginning is nowhere before it."""
+        """Those that begin in a section, as the file's grid has it: they wait no longer."""
         waiting = self._waiting.replace(time=np.maximum(self._waiting.time, begin_s))
         if end_s is None:
             self._waiting = EventTable.empty(self._header)
