@@ -148,9 +148,9 @@ class Codec(ABC):
         tags: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[EventTable]:
-        """Audio → events, part by part in order of time, so that memory does not grow with the recording (where the
-        preset can work so: `speech`). There is a part at least; all have the same header, and no event of a part is
-        before one of the part before.
+        """Audio → events, part by part in order of time, so that memory does not grow with the recording (`reference`
+        apart). There is a part at least; all have the same header, and no event of a part is before one of the part
+        before.
 
         The source is read from its start, several times if need be. Channels that are alike are coded as one stream
         (`find_gains`), each other one on its own.

@@ -1,8 +1,9 @@
 """From audio to events, stage by stage: notes are found → measured → fitted → brought to the target on the grid; then
 what they leave over is told by tones, as far as the target has room.
 
-A recording is worked through in stretches. Each is seen together with what is around it: a note that began before
-still sounds, and belongs to the stretch in which it begins.
+A recording is read once. Notes are found in stretches of 16 s. Each is seen together with what is around it: a note
+that began before still sounds, and belongs to the stretch in which it begins. What bits are spent on is settled in
+sections of two minutes, each knowing what was settled before it. A recording of up to three minutes is one section.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ from sparsecodec_models.music.network.picking import Note, pick_notes
 from sparsecodec_models.music.synthesis.channels import TableSound
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.samples import NoteSound
+from sparsecodec_models.parts import Budget, SharedBudget, WholeBudget, ends_of_parts
 
 from .fit import levelled, refine
 from .measure import measure
-from .tones import Tones, pursue, remainder, tones_sound
+from .tones import TIME_UNIT, Tones, pursue, remainder, tones_sound
 from .vectors import by_time, vectors_of
 
 STRETCH_S = 16.0  # whose notes are looked for at a time
@@ -49,7 +51,10 @@ LEAST_TONE_BITS, TONE_BITS = 22.0, 28.0  # of a tone, about: more are looked for
 LOG_SIZE_PER_EIGHTH = 0.035  # that a file grows from a step to the next finer one, about
 NOTES_SHARE = 0.85  # of the work, where tones are looked for after them
 BIT_WEIGHT = 0.0004  # price of a bit in the fit, at a step of 1
+SECTION_S = 120  # whole windows of the file: no block lies in two sections
 _BEGINS, _KIND = (LAYOUTS[PRESET].dims[name].index for name in ("begins", "kind"))
+
+Notes = tuple[torch.Tensor, torch.Tensor]  # vectors float32 [n, 32], and times int64 [n], samples of the recording
 
 
 @dataclass(frozen=True)
@@ -66,58 +71,203 @@ class Stretch:
 def analyse(
     model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
 ) -> Iterator[EventTable]:
-    """The notes and tones of a recording, as a file will give them back, in one part.
+    """The notes and tones of a recording, as a file will give them back, section by section.
 
     iterations: of the fit, 0 for none.
     header: of the file; its quantiser step becomes that which suits the target.
     """
     rate = model.decoder.config.sample_rate
-    features = NoteFeatures(model.device)
-    fit_step = header.step[0]
-    notes: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in range(header.streams)]
-    done = 1.0 if target.bitrate_kbps is None else NOTES_SHARE
-    for stretches in cut(audio.blocks(0.0, done), rate, BEFORE_S, AFTER_S):
-        for channel, stretch in enumerate(stretches):
-            earlier = _still_heard(model.decoder.arrays, notes[channel], stretch) if iterations else None
-            notes[channel].append(_notes_of(model, features, stretch, earlier, iterations, fit_step, header.seed))
-    table = _table(header, notes, rate)
-    if target.events_per_second is not None:
-        table = keep(table, int(target.events_per_second * header.duration_s * header.streams))
-    n_bytes = target.n_bytes(header)
-    if n_bytes is None:
-        yield on_grid(table, header.step[0])
-        return
-    table = keep_bytes(on_grid(table, finest_step(table, n_bytes)), n_bytes)
-    if table.header.step[0] > header.step[0]:  # so coarse that a tone would not meet what it mends
-        yield table
-        return
-    most = int(8 * (n_bytes - len(dumps(table))) / LEAST_TONE_BITS)
-    yield table if most < 1 else _with_tones(model, table, audio, most, n_bytes)
+    ends = list(ends_of_parts(audio.n_samples, header.streams, SECTION_S, rate, TIME_UNIT))
+    budget = WholeBudget(target, header) if len(ends) == 1 else SharedBudget(target, header)
+    yield from _Analysis(model, header, audio, iterations, target, budget).run(ends)
 
 
-def cut(blocks: Iterator[NDArray[np.float32]], rate: int, before_s: float, after_s: float) -> Iterator[list[Stretch]]:
-    """A recording in stretches, of each channel one. blocks: float32 [m, channels]."""
-    stretch, before, after = (round(s * rate) for s in (STRETCH_S, before_s, after_s))
-    held: NDArray[np.float32] | None = None
-    first = begin = 0
-    for block in blocks:
-        held = block if held is None else np.concatenate([held, block])
-        while first + len(held) >= begin + stretch + after:
-            yield _stretches(held[: begin + stretch + after - first], first, begin, begin + stretch)
-            begin += stretch
-            if begin - before > first:
-                held, first = held[begin - before - first :], begin - before
-    if held is not None and first + len(held) > begin:
-        yield _stretches(held, first, begin, first + len(held))
+class _Samples:
+    """A recording at the model's rate, as far as it is still needed. Attributes: end, samples so far; is_whole: whether
+    no more are to come."""
+
+    def __init__(self, blocks: Iterator[NDArray[np.float32]], channels: int) -> None:
+        """blocks: float32 [m, channels]."""
+        self._blocks, self._held = blocks, [np.zeros((0, channels), np.float32)]
+        self._first = self.end = 0
+        self.is_whole = False
+
+    def read(self, until: int) -> None:
+        """Up to a sample of the recording, or to its end."""
+        while self.end < until and not self.is_whole:
+            block = next(self._blocks, None)
+            if block is None:
+                self.is_whole = True
+            else:
+                self._held.append(block)
+                self.end += len(block)
+
+    def forget(self, until: int) -> None:
+        """What comes before a sample of the recording."""
+        held = np.concatenate(self._held)[max(0, until - self._first) :]
+        self._held, self._first = [held.copy()], self.end - len(held)
+
+    def stretches(self, begin: int, end: int, before: int, after: int) -> list[Stretch]:
+        """Of each channel the one from begin to end, with as many samples beside it as given, where there are."""
+        self._held = [np.concatenate(self._held)]
+        first = max(0, begin - before)
+        samples = self._held[0][first - self._first : end + after - self._first]
+        return [Stretch(np.ascontiguousarray(channel), first, begin, end) for channel in samples.T]
 
 
-def _stretches(samples: NDArray[np.float32], first: int, begin: int, end: int) -> list[Stretch]:
-    return [Stretch(np.ascontiguousarray(channel), first, begin, end) for channel in samples.T]
+class _Analysis:
+    """A recording on its way from samples to events."""
+
+    def __init__(
+        self,
+        model: MusicModel,
+        header: Header,
+        audio: ModelRateAudio,
+        iterations: int,
+        target: RateTarget,
+        budget: Budget,
+    ) -> None:
+        self._model, self._header, self._iterations, self._target = model, header, iterations, target
+        self._budget, self._audio = budget, audio
+        self._rate = model.decoder.config.sample_rate
+        self._features = NoteFeatures(model.device)
+        self._samples = _Samples(audio.blocks(tells=False), header.streams)
+        self._heard = 0  # samples whose notes are found
+        self._latest: list[list[Notes]] = [[] for _ in range(header.streams)]  # of each channel, stretch by stretch
+        self._waiting = EventTable.empty(header)  # notes that are found, but not settled
+        self._settled = EventTable.empty(header)  # events that are, and still sound
+        self._step: float | None = None  # None: nothing has told how fine the numbers should be
+        self._n_events = 0
+
+    def run(self, ends: list[int | None]) -> Iterator[EventTable]:
+        """Events, section by section. ends: samples, None for the last."""
+        begin, beside = 0, round(BESIDE_TONES_S * self._rate)
+        for end in ends:
+            self._find_notes(begin, None if end is None else end + beside)
+            table = self._section(begin, end)
+            if table is not None:
+                yield table
+            if end is not None:
+                self._samples.forget(min(end - beside, self._heard - round(BEFORE_S * self._rate)))
+                begin = end
+
+    def _find_notes(self, begin: int, until: int | None) -> None:
+        """All that begin before a sample of the recording, and those that are found together with them."""
+        stretch, before, after = (round(s * self._rate) for s in (STRETCH_S, BEFORE_S, AFTER_S))
+        share = 1.0 if self._target.bitrate_kbps is None else NOTES_SHARE
+        found = [self._waiting]
+        while until is None or self._heard < until:
+            self._samples.read(self._heard + stretch + after)
+            is_last = self._samples.end < self._heard + stretch + after
+            end = self._samples.end if is_last else self._heard + stretch
+            if end > self._heard:
+                stretches = self._samples.stretches(self._heard, end, before, after)
+                found += [self._notes_of(channel, stretch) for channel, stretch in enumerate(stretches)]
+                self._heard = end
+                self._tell(begin + share * (min(end, until or end) - begin))
+            if is_last:
+                break
+        self._waiting = EventTable.joined(self._header, found)
+
+    def _notes_of(self, channel: int, stretch: Stretch) -> EventTable:
+        model, latest = self._model, self._latest[channel]
+        earlier = _still_heard(model.decoder.arrays, latest, stretch) if self._iterations else None
+        step, seed = self._header.step[0], self._header.seed
+        vector, time = _notes_of(model, self._features, stretch, earlier, self._iterations, step, seed)
+        self._latest[channel] = [*latest, (vector, time)][-LAST_STRETCHES:]
+        time_s = time.cpu().numpy() / self._rate
+        return EventTable.from_unsorted(
+            self._header, time_s, vector.cpu().numpy(), np.full(len(time_s), channel, np.uint8)
+        )
+
+    def _section(self, begin: int, end: int | None) -> EventTable | None:
+        """The events from sample `begin` to `end`; None as long as nothing has told how fine they should be."""
+        header, target = self._header, self._target
+        begin_s, end_s = begin / self._rate, header.duration_s if end is None else end / self._rate
+        table = self._notes_within(begin_s, None if end is None else end_s)
+        if target.events_per_second is not None:
+            share = 1.0 if end is None else (end_s - begin_s) / (header.duration_s - begin_s)
+            left = target.events_per_second * header.duration_s * header.streams - self._n_events
+            table = keep(table, int(left * share))
+        n_bytes = self._budget.allowance(begin_s, end_s).n_bytes
+        if n_bytes is None:
+            table = on_grid(table, header.step[0])
+        else:
+            most_bytes = max(0, int(n_bytes))
+            step = finest_step(table, most_bytes) if self._step is None else self._step
+            table = keep_bytes(on_grid(table, step), most_bytes)
+            most = int(8 * (most_bytes - len(dumps(table))) / LEAST_TONE_BITS)
+            if step <= header.step[0] and most > 0:  # with a coarser one, a tone would not meet what it mends
+                table = self._with_tones(table, begin, end_s - begin_s, end, most, most_bytes)
+            if self._step is None and not len(table) and end is not None:
+                return None
+            self._step = step
+        self._n_events += len(table)
+        self._budget.spend(table)
+        if end is not None:
+            self._settled = self._sounding_at(EventTable.joined(table.header, [self._settled, table]), end)
+        return table
+
+    def _notes_within(self, begin_s: float, end_s: float | None) -> EventTable:
+        """Those that begin in a section, as the file's grid has it: they wait no longer."""
+        waiting = self._waiting.replace(time=np.maximum(self._waiting.time, begin_s))
+        if end_s is None:
+            self._waiting = EventTable.empty(self._header)
+            return waiting
+        own = waiting.time < end_s - 0.6 * TIME_UNIT / self._rate  # nor at it, on the file's grid
+        self._waiting = waiting.select(~own)
+        return waiting.select(own)
+
+    def _sounds(self, table: EventTable) -> TableSound:
+        place = np.round(table.time * self._rate).astype(np.int64)
+        like = torch.empty(0, device=self._model.device)
+        return TableSound(self._model.decoder.arrays, table, place, table.header.seed, like=like)
+
+    def _sounding_at(self, table: EventTable, place: int) -> EventTable:
+        """The events that are heard where tones after a sample are looked for."""
+        return table.select(self._sounds(table).spans()[1] > place - round(BESIDE_TONES_S * self._rate))
+
+    def _with_tones(
+        self, table: EventTable, begin: int, length_s: float, end: int | None, most: int, n_bytes: int
+    ) -> EventTable:
+        """A section's notes with the tones that take most of what they leave over, as many as n_bytes hold. most: that
+        are looked for."""
+        decoder, step = self._model.decoder.arrays, table.header.step[0]
+        rate, channels = self._rate, table.header.streams
+        heard = EventTable.joined(table.header, [self._settled, table, on_grid(self._waiting, step)])
+        sounds = self._sounds(heard)
+        found: list[list[Tones]] = [[] for _ in range(channels)]
+        for stretches in self._stretches_of_tones(begin, self._samples.end if end is None else end):
+            for channel, stretch in enumerate(stretches):
+                target, length = torch.from_numpy(stretch.samples).to(self._model.device), len(stretch.samples)
+                left = remainder(target, sounds.notes[channel].samples(stretch.first, length))
+                earlier = [sounds.tones[channel], *(tones_sound(decoder, tones) for tones in found[channel][-1:])]
+                for sound in earlier:
+                    left = left - torch.as_tensor(sound.samples(stretch.first, length), device=left.device)
+                share = (stretch.end - stretch.begin) / rate / (length_s * channels)
+                count = math.ceil(most * share)
+                found[channel].append(
+                    pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config)
+                )
+            done = (stretch.end - begin) / rate / length_s
+            self._tell(begin + (stretch.end - begin) * (NOTES_SHARE + (1 - NOTES_SHARE) * done))
+        return _with_best(table, found, most, n_bytes, rate)
+
+    def _stretches_of_tones(self, begin: int, end: int) -> Iterator[list[Stretch]]:
+        """Of a section, of each channel one; the last is longer rather than short."""
+        stretch, beside = round(STRETCH_S * self._rate), round(BESIDE_TONES_S * self._rate)
+        while begin < end:
+            until = begin + stretch if end >= begin + stretch + beside else end
+            yield self._samples.stretches(begin, until, beside, beside)
+            begin = until
+
+    def _tell(self, done: float) -> None:
+        """done: how far all is, in samples."""
+        if self._audio.progress:
+            self._audio.progress(min(1.0, done / max(self._audio.n_samples, 1)))
 
 
-def _still_heard(
-    decoder: MusicDecoder, notes: list[tuple[torch.Tensor, torch.Tensor]], stretch: Stretch
-) -> torch.Tensor | None:
+def _still_heard(decoder: MusicDecoder, notes: list[Notes], stretch: Stretch) -> torch.Tensor | None:
     """What a stretch hears of notes that began before its first sample: float32, as its samples; None: nothing."""
     if not notes:
         return None
@@ -138,7 +288,7 @@ def _notes_of(
     iterations: int,
     step: float,
     seed: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Notes:
     """Vectors float32 [n, 32] and times int64 [n], samples of the recording, of the notes that begin in it. earlier:
     what is heard there of notes that began before."""
     decoder = model.decoder.arrays
@@ -165,25 +315,10 @@ def _notes_of(
     return vector[own], time[own] + stretch.first
 
 
-def _with_tones(model: MusicModel, table: EventTable, audio: ModelRateAudio, most: int, n_bytes: int) -> EventTable:
-    """A table with the tones that take most of what its notes leave over, as many as n_bytes hold. most: that are
-    looked for."""
-    decoder, step = model.decoder.arrays, table.header.step[0]
-    rate, channels = decoder.config.sample_rate, table.header.streams
-    place = np.round(table.time * rate).astype(np.int64)
-    like = torch.empty(0, device=model.device)
-    sounds = TableSound(decoder, table, place, table.header.seed, like=like).notes
-    found: list[list[Tones]] = [[] for _ in range(channels)]
-    for stretches in cut(audio.blocks(NOTES_SHARE, 1.0), rate, BESIDE_TONES_S, BESIDE_TONES_S):
-        for channel, (stretch, notes) in enumerate(zip(stretches, sounds, strict=True)):
-            target, length = torch.from_numpy(stretch.samples).to(model.device), len(stretch.samples)
-            left = remainder(target, notes.samples(stretch.first, length))
-            if found[channel]:
-                taken = tones_sound(decoder, found[channel][-1]).samples(stretch.first, length)
-                left = left - torch.from_numpy(taken).to(left.device)
-            share = (stretch.end - stretch.begin) / rate / (table.duration_s * channels)
-            count = math.ceil(most * share)
-            found[channel].append(pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config))
+def _with_best(table: EventTable, found: list[list[Tones]], most: int, n_bytes: int, rate: int) -> EventTable:
+    """Notes, and of the tones that were found in each channel those that take most, as many as n_bytes hold. most: that
+    were looked for."""
+    step, channels = table.header.step[0], len(found)
     parts = [part for of_one in found for part in of_one]
     tones = Tones.joined(parts)
     of_channel = np.repeat(np.arange(channels), [sum(len(part.time) for part in of_one) for of_one in found])
@@ -217,23 +352,6 @@ def _columns(notes: list[Note]) -> Columns:
     """Onsets and offsets in seconds, pitches, and which are drums: [n] each."""
     rows = np.array([(note.onset_s, note.offset_s, note.midi) for note in notes], np.float64).reshape(-1, 3)
     return rows[:, 0], rows[:, 1], rows[:, 2], np.array([note.drum for note in notes], bool)
-
-
-def _table(header: Header, notes: list[list[tuple[torch.Tensor, torch.Tensor]]], rate: int) -> EventTable:
-    """All channels' events, in order of time."""
-    vectors: list[NDArray[np.float32]] = []
-    times: list[NDArray[np.float64]] = []
-    channels: list[NDArray[np.uint8]] = []
-    for channel, parts in enumerate(notes):
-        for vector, place in parts:
-            vectors.append(vector.cpu().numpy())
-            times.append(place.cpu().numpy() / rate)
-            channels.append(np.full(len(place), channel, np.uint8))
-    if not vectors:
-        return EventTable(header, [], [])
-    time, of_channel = np.concatenate(times), np.concatenate(channels)
-    order = np.lexsort((of_channel, time))
-    return EventTable(header, time[order], np.concatenate(vectors)[order], of_channel[order])
 
 
 def on_grid(table: EventTable, step: float) -> EventTable:

@@ -6,7 +6,6 @@ validation (docs/experiments.md): along it, a bit buys as much in finer numbers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from sparsecodec_formats.edit import largest_within
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_formats.steps import nearest_step
 from sparsecodec_formats.table import EventTable
+from sparsecodec_models.parts import Allowance
 from sparsecodec_models.speech.model import SpeechModel
 
 from .fit import events_of, settle
@@ -62,20 +62,6 @@ def usual_eighth(kbps: float) -> int:
     """The operating point that comes to a bitrate in most speech (of one stream), kbit/s."""
     eighth = DEFAULT_EIGHTH - 8 * np.log2(kbps / DEFAULT_KBPS)
     return int(np.clip(np.rint(eighth), EIGHTHS[0], EIGHTHS[-1]))
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """What a stretch of a recording may take; None: there is no such limit.
-
-    n_bytes: of a file of its events alone; events: of each channel, how many; all_heard: nothing but what is heard
-    decides; fills: all of n_bytes may be spent; if not, what other stretches can use better is left to them.
-    """
-
-    n_bytes: float | None = None
-    events: Sequence[int] | None = None
-    all_heard: bool = False
-    fills: bool = True
 
 
 class RateControl:

@@ -15,16 +15,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats.container.framing import WINDOW_S
 from sparsecodec_formats.edit import keep_bytes
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.quantiser import dequantise, quantise
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import RateTarget
+from sparsecodec_models.parts import Budget, LiveBudget, SharedBudget, WholeBudget, ends_of_parts
 from sparsecodec_models.speech.model import SpeechModel
 
-from .budget import Budget, LiveBudget, SharedBudget, WholeBudget
 from .candidates import WINDOW, CandidateFinder, Candidates, Places
 from .operating_points import DEFAULT_EIGHTH, EIGHTHS, Point, RateControl, point, usual_eighth
 from .ranking import Ranking
@@ -36,7 +35,6 @@ GROWTH = 1.17  # of a file by the fit, on validation
 LOOKED, LOOKED_ALONE = 0.1, 0.9  # share of the work that finding candidates is, before a fit and without one
 
 STRETCH_S = 120  # whole windows of the file: no block lies in two stretches
-MOST_STREAMS = 8  # of so long a stretch; of more streams, stretches are shorter
 LIVE_STRETCH_S = 2.5  # a quarter of a window
 LOOK_AHEAD = 2**15  # samples after a stretch whose candidates it knows of
 LIVE_AHEAD = 2**15  # samples after these that are heard for them
@@ -95,16 +93,8 @@ def _near_usual(target: RateTarget, header: Header, reach: int) -> range:
 
 
 def _ends_of_stretches(n_samples: int, streams: int, model: SpeechModel) -> Iterator[int | None]:
-    """Samples; the last one ends where the recording does. No stretch has much less than the usual length."""
-    windows = max(1, STRETCH_S // WINDOW_S * MOST_STREAMS // max(streams, MOST_STREAMS))
-    rate, hop = model.config.sample_rate, model.config.hop
-    for i in itertools.count(1):
-        # a frame of the encoder: all its events before are in windows before
-        end = math.ceil(i * windows * WINDOW_S * rate / hop) * hop
-        if n_samples - end < windows * WINDOW_S * rate / 2:
-            break
-        yield end
-    yield None
+    """As `ends_of_parts`, at frames of the encoder."""
+    return ends_of_parts(n_samples, streams, STRETCH_S, model.config.sample_rate, model.config.hop)
 
 
 class _Stream:

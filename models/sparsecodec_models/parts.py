@@ -1,7 +1,12 @@
-"""What each stretch of a recording may take, so that all of them together keep to what an encoder may spend."""
+"""A recording in parts, so that memory does not grow with it: where they end, and what each may take, so that all of
+them together keep to what an encoder may spend."""
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
 import numpy as np
@@ -10,26 +15,57 @@ from sparsecodec_formats.container import Writer, dumps
 from sparsecodec_formats.container.framing import END_BYTES, WINDOW_S
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.codec import RateTarget
 
-from .operating_points import Allowance
+from .codec import RateTarget
 
+MOST_STREAMS = 8  # of parts of the usual length
 SAVED_S = 3.0  # what pauses of a live stream leave is there for what follows: at most what is meant for so long
 HEAD_GROWS_BYTES = 3  # what a block's head may take more than in a file of its own: it tells of the events before
 
 
+def ends_of_parts(n_samples: int, streams: int, part_s: int, sample_rate: int, unit: int) -> Iterator[int | None]:
+    """Where the parts of a recording end, samples; None for the last, which ends where the recording does.
+
+    part_s: usual length, whole windows of the file; of more than MOST_STREAMS streams, parts are shorter. The last has
+    between half and one and a half of it, if it is not the only one. unit: of the events' times, samples: each part but
+    the last ends at a whole one.
+    """
+    windows = max(1, part_s // WINDOW_S * MOST_STREAMS // max(streams, MOST_STREAMS))
+    for i in itertools.count(1):
+        # rounded up: all events before are in windows before
+        end = math.ceil(i * windows * WINDOW_S * sample_rate / unit) * unit
+        if n_samples - end < windows * WINDOW_S * sample_rate / 2:
+            break
+        yield end
+    yield None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a part of a recording may take; None: there is no such limit.
+
+    n_bytes: of a file of its events alone; events: of each channel, how many; all_heard: nothing but what is heard
+    decides; fills: all of n_bytes may be spent; if not, what other parts can use better is left to them.
+    """
+
+    n_bytes: float | None = None
+    events: Sequence[int] | None = None
+    all_heard: bool = False
+    fills: bool = True
+
+
 class Budget(Protocol):
-    """What the stretches of a recording may take, asked for and spent one after the other."""
+    """What the parts of a recording may take, asked for and spent one after the other."""
 
     def allowance(self, begin_s: float, end_s: float) -> Allowance:
-        """Of the stretch from begin_s to end_s."""
+        """Of the part from begin_s to end_s."""
 
     def spend(self, table: EventTable) -> None:
-        """What a stretch has come to."""
+        """What a part has come to."""
 
 
 class WholeBudget:
-    """Of a recording that is one stretch."""
+    """Of a recording that is one part."""
 
     def __init__(self, target: RateTarget, header: Header) -> None:
         self._target, self._header = target, header
@@ -46,7 +82,7 @@ class WholeBudget:
 
 class SharedBudget:
     """Of a recording of known length: what is left is shared out evenly over the time that is left, so that quiet
-    stretches give to all that follows."""
+    parts give to all that follows."""
 
     def __init__(self, target: RateTarget, header: Header) -> None:
         self._target, self._header = target, header
@@ -109,7 +145,7 @@ class _Spent:
         self.n_events = np.zeros(header.streams, np.int64)
 
     def add(self, table: EventTable) -> None:
-        """The blocks of a stretch."""
+        """The blocks of a part."""
         self._writer = Writer(cast(BinaryIO, self._file), table.header) if self._writer is None else self._writer
         self._writer.write(table)
         self._writer.flush()
@@ -117,7 +153,7 @@ class _Spent:
         self.n_events += np.bincount(table.channel, minlength=len(self.n_events))
 
     def allowance(self, n_bytes: float, length_s: float) -> Allowance:
-        """n_bytes: that a stretch may add to the file."""
+        """n_bytes: that a part may add to the file."""
         n_blocks = len(self.n_events) * max(1.0, length_s / WINDOW_S)
         return Allowance(n_bytes + self._empty_bytes - HEAD_GROWS_BYTES * n_blocks, fills=False)
 
