@@ -149,10 +149,9 @@ class ModelRateAudio:
         """How many there are at the model's rate, about."""
         return self._source.n_samples * self._model_rate // self._source.sample_rate
 
-    def blocks(self, begins: float = 0.0, ends: float = 1.0, *, tells: bool = True) -> Iterator[NDArray[np.float32]]:
-        """All of it, as blocks float32 [m, channels]. begins, ends: share of the analysis that is done before and after
-        it; tells: whether progress is told, which else is for the analysis. SicError for audio that is not finite, or
-        shorter than it says."""
+    def blocks(self, *, tells: bool = True) -> Iterator[NDArray[np.float32]]:
+        """All of it, as blocks float32 [m, channels]. tells: whether progress is told, which else is for the analysis.
+        SicError for audio that is not finite, or shorter than it says."""
         source, n_read = self._source, 0
         if self._rumbles is None:
             self._rumbles = infrasound.is_loud(self._read(), source.sample_rate, source.channels)
@@ -166,7 +165,7 @@ class ModelRateAudio:
         for block in resampled(counted(), source.sample_rate, self._model_rate, source.channels):
             yield block
             if self.progress and tells:
-                self.progress(begins + (ends - begins) * n_read / source.n_samples)
+                self.progress(n_read / source.n_samples)
 
     def _audible(self) -> Iterator[NDArray[np.float32]]:
         """The source from its first sample on, without infrasound where that is loud."""
