@@ -156,8 +156,7 @@ def command(
     from sparsecodec_cli.io.live_input import open_live
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sounds import open_recording, warnings_of
-    from sparsecodec_cli.io.warned import telling
-    from sparsecodec_models.errors import FewerAtOnce
+    from sparsecodec_cli.io.warned import telling_of_memory
 
     from . import summary
 
@@ -175,7 +174,7 @@ def command(
         with (
             open_live(input_path, raw) as sound,
             files.open_output(output_path, force=force, input_paths=[input_path], growing=True) as out,
-            telling(input_path, FewerAtOnce),
+            telling_of_memory(input_path),
         ):
             tags, cut = audio_tags.kept({} if no_tags else sound.tags, tags or {})
             parts = api.encode_live(sound.blocks, sound.sample_rate, tags=tags, **options)
@@ -186,7 +185,7 @@ def command(
         open_recording(input_path, raw) as source,
         files.open_output(output_path, force=force, input_paths=[input_path]) as out,
         files.readable_again(out) as file,
-        telling(input_path, FewerAtOnce),
+        telling_of_memory(input_path),
     ):
         for line in warnings_of(source):
             note(line, quiet=quiet)

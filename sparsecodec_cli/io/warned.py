@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import click
@@ -33,3 +33,10 @@ def telling(path: str, kind: type[Warning]) -> Iterator[None]:
         warnings.simplefilter("always", kind)
         warnings.showwarning = show
         yield
+
+
+def telling_of_memory(path: str) -> AbstractContextManager[None]:
+    """`telling` of a device whose memory holds fewer parts of a recording at once."""
+    from sparsecodec_models.errors import FewerAtOnce
+
+    return telling(path, FewerAtOnce)

@@ -14,11 +14,10 @@ from sparsecodec_cli.errors import about
 from sparsecodec_cli.io.files import SPOOL_BYTES
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
-from sparsecodec_cli.io.warned import telling
+from sparsecodec_cli.io.warned import telling_of_memory
 from sparsecodec_cli.io.weights_files import folder_of
 from sparsecodec_formats import container
 from sparsecodec_formats.table import EventTable
-from sparsecodec_models.errors import FewerAtOnce
 
 from .examples import Example, columns_of, example_of
 from .media import OpusWriter, data_uri, peaks, waveform_path
@@ -83,7 +82,7 @@ def measure_sound(
             weights = None if options.model == coding.AUTO else options.model
             codec = coding.codec_for(sound.sound, weights, device=options.device, weights_beside=folder_of(sound.path))
             return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
-        with telling(sound.path, FewerAtOnce):
+        with telling_of_memory(sound.path):
             table, n_bytes = _encoded(sound.sound, model, options, lambda share: tell(ENCODING_SHARE * share))
         name = table.header.model if model == coding.AUTO else model
         codec = coding.load_codec(name, device=options.device).renderer
