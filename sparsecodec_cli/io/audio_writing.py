@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -226,8 +227,10 @@ class _WavHeader:
 def _write_wav(file: BinaryIO, header: _WavHeader, blocks: _Clipper, n_samples: int | None, *, endless: bool) -> None:
     # By hand: libsndfile must seek back to write the length, which a pipe cannot, puts the time of day into files of
     # floats, and cannot be told through soundfile which loudspeakers the channels are for.
+    parts = iter(blocks)
+    first = list(islice(parts, 1))  # a file that is damaged before any sound of it leaves nothing behind
     file.write(header.pack_endless() if endless else header.pack(n_samples or 0))
-    for block in blocks:
+    for block in chain(first, parts):
         file.write(_samples(block, header.subtype))
         if endless:
             file.flush()
