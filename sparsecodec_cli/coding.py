@@ -337,19 +337,12 @@ def decode_within_full_scale(
 
     Raises its errors at once, before the first block.
     """
-    from fractions import Fraction
-
-    from sparsecodec_formats.table import EventTable
-    from sparsecodec_models.renderer import FOREVER
+    from sparsecodec_models.renderer import length_at
 
     from .io.soft_limit import SoftLimited, margin
 
-    header = table.header
-    rate = sample_rate or header.sample_rate
-    if isinstance(table, EventTable) or table.length_is_known:
-        n_samples = round(Fraction(header.n_samples * rate, header.sample_rate))
-    else:
-        n_samples = FOREVER
+    rate = sample_rate or table.header.sample_rate
+    n_samples = length_at(table, rate)
     start = min(round(start_s * rate), n_samples)
     stop = n_samples if end_s is None else min(round(end_s * rate), n_samples)
     first, last = max(0, start - margin(rate)), stop + margin(rate)

@@ -160,7 +160,7 @@ class Renderer(ABC):
                 f"{header.channels} channel{'s' * (header.channels != 1)} at {rate} Hz are more than"
                 f" {MAX_VALUES_A_SECOND} samples a second, the most that are rendered; give a lower sample rate"
             )
-        n_out = _length(header, rate) if _length_is_known(source) else FOREVER
+        n_out = length_at(source, rate)
         first = 0 if start_s == 0 else round(_seconds("start", start_s) * rate)
         last = n_out if end_s is None else min(n_out, round(_seconds("end", end_s) * rate))
         if end_s is not None and end_s < start_s:
@@ -185,12 +185,12 @@ class Renderer(ABC):
         wanted = last - first
         if wanted <= 0:
             return
-        to_end = not _length_is_known(source) or last == _length(header, rate)
+        to_end = length_at(source, rate) in (last, FOREVER)
         pieces = self._pieces(self._rendered(source, start, stop, seed, to_end), rate)
         done = 0
         for out in resampled(pieces, self.model_rate, rate, header.streams):
-            if _length_is_known(source):  # perhaps since the last block of events
-                wanted = max(done, min(last, _length(source.header, rate)) - first)
+            # it may be known since the last block of events
+            wanted = max(done, min(last, length_at(source, rate)) - first)
             out, skip = out[skip:], max(0, skip - len(out))
             out = out[: wanted - done]
             if len(out):
@@ -213,7 +213,7 @@ class Renderer(ABC):
             excerpt = excerpt.then(more.table, more.skipped, more.known_s)
             is_all = bool(np.isinf(excerpt.known_s).all())
             if is_all:  # now the length is known, if it was not before
-                stop = max(at, min(stop, _length(source.header, self.model_rate) + RESAMPLER_MARGIN + 1))
+                stop = max(at, min(stop, length_at(source, self.model_rate) + RESAMPLER_MARGIN + 1))
             until = stop if is_all else min(stop - to_end, self._settled(excerpt))
             if until <= at:
                 continue
@@ -260,13 +260,11 @@ class Renderer(ABC):
                 yield block[i : i + size], ends and i + size >= len(block)
 
 
-def _length_is_known(source: EventTable | Reader) -> bool:
-    return isinstance(source, EventTable) or source.length_is_known
-
-
-def _length(header: Header, rate: int) -> int:
-    """Of the source's sound at a rate, samples."""
-    return round(Fraction(header.n_samples * rate, header.sample_rate))
+def length_at(source: EventTable | Reader, rate: int) -> int:
+    """Samples of the source's sound at a rate, Hz; FOREVER where its length is not known yet."""
+    if isinstance(source, Reader) and not source.length_is_known:
+        return FOREVER
+    return round(Fraction(source.header.n_samples * rate, source.header.sample_rate))
 
 
 def samples_at_once(channels: int) -> int:
