@@ -80,17 +80,12 @@ def as_json(command: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], n_pa
 
 def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
     seconds, n_bytes = outcome.duration_s, outcome.sic_bytes
-    known = seconds is not None and n_bytes is not None
-    return {
-        "input": job.input,
-        "output": job.output,
-        "reference": job.reference,
-        "status": outcome.status,
-        "error": outcome.error,
-        "seconds": round(seconds, 6) if seconds is not None and known else None,
-        "bytes": n_bytes if known else None,
-        "bitrate_kbps": _bitrate_kbps(n_bytes, seconds) if seconds is not None and n_bytes is not None else None,
-    }
+    if seconds is None or n_bytes is None:
+        size: dict[str, Any] = dict.fromkeys(("seconds", "bytes", "bitrate_kbps"))
+    else:
+        size = {"seconds": round(seconds, 6), "bytes": n_bytes, "bitrate_kbps": _bitrate_kbps(n_bytes, seconds)}
+    named = {"input": job.input, "output": job.output, "reference": job.reference}
+    return named | {"status": outcome.status, "error": outcome.error} | size
 
 
 def _bitrate_kbps(n_bytes: int, seconds: float) -> float | None:
