@@ -185,7 +185,7 @@ class Codec(ABC):
         target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
         effort = self._checked_effort(effort)
         if not self.codes_live:
-            raise SicError(f"model {self.name!r} codes whole recordings only; take 'speech' to encode live")
+            raise SicError(f"model {self.name!r} codes whole recordings only; take 'speech' or 'music' to encode live")
         header = replace(self.header_for(audio, seed, tags), n_samples=0)
         parts = self._analyse_live(header, audio.at_rate(self.model_rate), effort, target)
         return (part.replace(header=replace(part.header, n_samples=audio.n_samples)) for part in parts)
