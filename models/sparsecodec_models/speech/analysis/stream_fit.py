@@ -23,7 +23,7 @@ from sparsecodec_models.dsp.sample_buffer import SampleBuffer
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.synthesis.frames import noise_spectrum
-from sparsecodec_models.speech.synthesis.samples import render
+from sparsecodec_models.speech.synthesis.samples import few_events, render
 
 from .candidates import WINDOW
 from .fit import Events, Part, events_of, fit, levelled, settle
@@ -227,10 +227,12 @@ class StreamFitter:
         decoder, step = self._model.decoder, self._quantiser_step
         events, target = part.events, part.target
         settled = Events(settle(decoder, part.before, events, part.after, step), events.time)
+        wanted = float(target[own].double().square().mean()) if len(target[own]) else 0.0
         for _ in range(LEVELLED_TIMES):
             every = part.before.then(settled).then(part.after)
-            sound = render(decoder.tables, every.vector, every.time, self._seed, len(target), noise=part.noise)
-            louder = Events(levelled(decoder, events, settled, target[own], sound[own], step), events.time)
+            sound = few_events(decoder.tables, every.vector, every.time, self._seed)
+            got = sound.mean_square(own.start, own.stop - own.start)
+            louder = Events(levelled(decoder, events, settled, wanted, got, step), events.time)
             settled = Events(settle(decoder, part.before, louder, part.after, step), events.time)
         return replace(part, events=settled)
 
