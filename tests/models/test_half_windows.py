@@ -42,7 +42,8 @@ def parts(codec: SpeechCodec) -> list[Part]:
         codec.model, events, sound, (0, len(sound)), seed=0, channel=0, quantiser_step=torch.full((32,), 0.5)
     )
     windows = [*channel.half_windows(0), *channel.half_windows(1)]
-    alike = [window.part for window in windows if len(window.part.target) == 65536 + 2 * stream_fit.MARGIN]
+    length = max(len(window.part.target) for window in windows)
+    alike = [window.part for window in windows if len(window.part.target) == length]
     first, second, third = alike[:3]
     second.events.vector[:, ROOM] = 7.0
     return [Part(first.before[:0], first.events, first.after, first.target, first.noise), second, third]

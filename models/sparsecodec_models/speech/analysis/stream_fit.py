@@ -7,6 +7,7 @@ then; of all channels, but no more at once than memory holds.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,13 @@ SHARE_TOGETHER = 0.9  # of the work, where half windows are fitted together
 def half_windows_at_once(device: torch.device) -> AtOnce:
     """For `fit_table`, as many as are usual on a device."""
     return AtOnce(MOST_AT_ONCE.get(device.type, ELSEWHERE), "half windows")
+
+
+def next_border(done: int, stop: int, config: SpeechConfig) -> int:
+    """Where the next half window ends, so that all up to `stop` are about equally long: a short one costs nearly as
+    much as a long one. Samples, from frames of the encoder on."""
+    count = max(1, round((stop - done) / (WINDOW // 2)))
+    return min(stop, done + math.ceil((stop - done) / (count * config.hop)) * config.hop)
 
 
 @dataclass(frozen=True)
@@ -184,8 +192,9 @@ class StreamFitter:
 
     def _until(self) -> int:
         """Where the next half window ends."""
-        until = self._done + WINDOW // 2
-        return until if self._stop is None else min(until, self._stop)
+        return (
+            self._done + WINDOW // 2 if self._stop is None else next_border(self._done, self._stop, self._model.config)
+        )
 
     def _advance(self, until: int) -> None:
         """Fit the events from the last half window's end to `until`, between those before, which are final, and those
@@ -291,7 +300,9 @@ class _Channel:
         self._stream = SampleBuffer(events.vector.device, max(0, begin - MARGIN))
         for _ in self._stream.append(samples, max(1, len(samples))):
             pass
-        self._borders = [*range(begin, min(stop, self._stream.end), WINDOW // 2), min(stop, self._stream.end)]
+        self._borders, stop = [begin], min(stop, self._stream.end)
+        while self._borders[-1] < stop:
+            self._borders.append(next_border(self._borders[-1], stop, model.config))
 
     def half_windows(self, from_: int) -> list[_HalfWindow]:
         """Every second one from this number on, but those without events of their own."""
