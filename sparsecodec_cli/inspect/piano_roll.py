@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sparsecodec_formats.interchange.drums import DRUMS
 from sparsecodec_formats.interchange.notes import Note, note_name
 
-from .picture import DOTS_X, DOTS_Y, braille, by_cell
+from .cells import DOTS_X, DOTS_Y, braille, by_cell
 
 ROWS, ROWS_OF_TWO = 16, 10  # of pitches: as many at least as there is room for a semitone to be as high as can be
 DOTS_OF_SEMITONE = (4, 2, 1)  # each a divisor of DOTS_Y, so that a row is of 1, 2 or 4 semitones

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_cli.io.screen import Line, Run
 
+from .cells import BLANK, time_ticks
 from .colour_ramp import ramp
-from .piano_roll import Roll
-from .picture import BLANK, Panel, Picture, Scale, time_ticks
+
+if TYPE_CHECKING:
+    from .piano_roll import Roll
+    from .picture import Panel, Picture, Scale
 
 LABEL_WIDTH = 10
 NEEDED = BLANK + "⣿┤│└─┬"  # characters without which the picture is drawn in ASCII

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sparsecodec_cli.errors import one_line
 from sparsecodec_cli.io.screen import Line, Screen, print_lines, stdout_screen
-from sparsecodec_formats.interchange.notes import Note, event_notes, note_name_and_cents
 from sparsecodec_formats.interchange.rows import Quantity, quantities
 
 from .inspection import Inspection
-from .piano_roll import piano_roll
-from .picture import picture
 from .picture_text import LABEL_WIDTH, NEEDED, picture_lines, roll_lines
+
+if TYPE_CHECKING:
+    from sparsecodec_formats.interchange.notes import Note
 
 KINDS = {1: "note", 0: "drum", -1: "tone"}
 """Of events of `music`, as `quantities` numbers them."""
@@ -46,6 +47,8 @@ def print_events(inspection: Inspection) -> None:
     for quantity in found:
         columns.append(_column(quantity))
         if quantity.name == "f0" and inspection.layout is not None and inspection.layout.events_are_notes:
+            from sparsecodec_formats.interchange.notes import event_notes
+
             columns.append(("note", "cents", [_note_name(note) for note in event_notes(table)]))
     if not found or (table.amplitude != 1).any():
         columns.append(_column(Quantity("amplitude", "amplitude", "", table.amplitude.astype(np.float64))))
@@ -65,6 +68,8 @@ def _column(quantity: Quantity) -> tuple[str, str, list[str]]:
 def _note_name(note: Note | None) -> str:
     if note is None:
         return "-"
+    from sparsecodec_formats.interchange.notes import note_name_and_cents
+
     return note_name_and_cents(note.midi) if note.drum is None else note.drum.name
 
 
@@ -133,11 +138,15 @@ def _picture(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     how = {"ascii_only": ascii_only, "coloured": screen.depth is not None}
     table = inspection.table
     if inspection.layout.events_are_notes:
+        from .piano_roll import piano_roll
+
         roll = piano_roll(inspection.notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
         if roll is not None:
             yield from _title("notes over time")
             yield from roll_lines(roll, **how)
         return
+    from .picture import picture
+
     drawn = picture(table, inspection.layout, width, ascii_only=ascii_only)
     if drawn is not None:
         yield from _title(f"level of {'voices' if 'begins' in inspection.layout.dims else 'events'} over time")

@@ -10,9 +10,9 @@ import pytest
 from cli_support import ENV, ok, sic_process, write_sic
 from note_tables import Event, little_song, music_table
 
+from sparsecodec_cli.inspect.cells import BLANK
 from sparsecodec_cli.inspect.colour_ramp import ramp
 from sparsecodec_cli.inspect.piano_roll import Roll, piano_roll
-from sparsecodec_cli.inspect.picture import BLANK
 from sparsecodec_cli.inspect.picture_text import roll_lines
 from sparsecodec_cli.io.screen import Screen
 from sparsecodec_formats import EventTable

@@ -9,7 +9,8 @@ import pytest
 from cli_support import ENV, make_table, ok, sic_process, write_sic
 from numpy.typing import ArrayLike
 
-from sparsecodec_cli.inspect.picture import BLANK, Picture, picture, time_ticks
+from sparsecodec_cli.inspect.cells import BLANK, time_ticks
+from sparsecodec_cli.inspect.picture import Picture, picture
 from sparsecodec_cli.inspect.picture_text import NO_PITCH, picture_lines, ramp
 from sparsecodec_cli.io.screen import Screen
 from sparsecodec_formats import LAYOUTS, EventTable
