@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +58,7 @@ class Lines:
         return Lines(self.start.select(rows), self.end.select(rows))
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """Where levels and times lie in a picture of n_rows × width characters.
 
     The middle of the first row is top_db, of each below row_db less; the first character begins at 0 s, the last ends
@@ -89,8 +88,7 @@ class Scale:
         return right, np.clip(down, 0, self.n_rows * DOTS_Y - 0.5)
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     """A picture of one channel, or of all where `channel` is None: n_rows lines of `width` characters.
 
     pitch: float64 [n_rows, width], semitones, of what each character shows; nan: none.
@@ -101,8 +99,7 @@ class Panel:
     pitch: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """Panels, one below the other, on one scale."""
 
     scale: Scale

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +58,7 @@ def roll_lines(roll: Roll, *, ascii_only: bool, coloured: bool) -> Iterator[Line
         yield _legend("velocity", low, high, "", "#" if ascii_only else "⣿", coloured)
 
 
-@dataclass(frozen=True)
-class Colours:
+class Colours(NamedTuple):
     """Colours of numbers from low to high; nan: none."""
 
     low: float

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TextIO, TypeAlias
+from typing import Literal, NamedTuple, TextIO, TypeAlias
 
 Run: TypeAlias = tuple[str, str]
 """Text, and its style: "" for none, "bold", or a colour: "#rrggbb", or a name that rich has."""
@@ -23,8 +22,7 @@ _DEPTHS: Mapping[str, Depth] = {"kitty": "EIGHT_BIT", "256color": "EIGHT_BIT"}  
 DEFAULT_WIDTH = 80
 
 
-@dataclass(frozen=True)
-class Screen:
+class Screen(NamedTuple):
     """What text is printed on.
 
     Attributes:
