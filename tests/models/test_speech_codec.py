@@ -130,7 +130,7 @@ def test_streamed_is_whole(codec: SpeechCodec) -> None:
     grid = torch.full((32,), codec.step[0])
 
     def find(size: int) -> Candidates:
-        finder = CandidateFinder(codec.model, codec.device)
+        finder = CandidateFinder(codec.model, Threads(1))
         parts = [found for i in range(0, len(audio), size) for found in finder.push(audio[i : i + size])]
         return Candidates.joined([*parts, *finder.finish()], 32)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
+from sparsecodec_models.threads import Threads
 
 from .config import PRESET, ReferenceConfig
 from .decoder import draw_noise
@@ -107,10 +109,12 @@ class ReferenceCodec(Codec):
             device=self.device,
         )
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
-        yield self._analysed(header, audio, target)
+    def _analyse(
+        self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget, threads: Threads
+    ) -> Iterator[EventTable]:
+        yield self._analysed(header, audio, target, threads)
 
-    def _analysed(self, header: Header, audio: ModelRateAudio, target: RateTarget) -> EventTable:
+    def _analysed(self, header: Header, audio: ModelRateAudio, target: RateTarget, threads: Threads) -> EventTable:
         """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
         `decode`: the table's order is not known yet."""
         rate = self.config.events_per_second if target.events_per_second is None else target.events_per_second
@@ -118,10 +122,11 @@ class ReferenceCodec(Codec):
         analysers = [self.removal(per_half, target.snr_stop_db, header.seed) for _ in range(header.streams)]
         found: list[list[RemovedEvent]] = [[] for _ in analysers]
         for block in audio.blocks():
-            for channel, analyser in enumerate(analysers):
-                found[channel] += analyser.push(np.ascontiguousarray(block[:, channel]))
-        for channel, analyser in enumerate(analysers):
-            found[channel] += analyser.finish()
+            pushes = [partial(analyser.push, np.ascontiguousarray(s)) for analyser, s in zip(analysers, block.T)]
+            for of_channel, (_, events) in zip(found, threads.each(pushes, lambda push: list(push()))):
+                of_channel += events
+        for of_channel, (_, events) in zip(found, threads.each(analysers, lambda analyser: list(analyser.finish()))):
+            of_channel += events
         events = [(channel, event) for channel, of_channel in enumerate(found) for event in of_channel]
         if not events:
             return EventTable.empty(header)
