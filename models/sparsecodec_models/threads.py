@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
-import torch
-
 from sparsecodec_formats.header import whole_number
 
 MOST_THREADS = 256
@@ -29,11 +27,12 @@ class Unwanted(Exception):
     """Nobody waits for this work any more. It ends a thread, and is seen by no one."""
 
 
-def usual_threads() -> int:
-    """How many there are if nobody says: one for each processor that this process may use, up to MOST_UNASKED."""
+def usual_threads(processes: int = 1) -> int:
+    """How many there are if nobody says: one for each processor that this process may use, up to MOST_UNASKED; where
+    several processes work beside each other, so many that they share the processors."""
     has_affinity = hasattr(os, "sched_getaffinity")
     processors = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    return min(processors, MOST_UNASKED)
+    return max(1, min(processors // processes, MOST_UNASKED))
 
 
 def end_if_unwanted() -> None:
@@ -96,6 +95,8 @@ _torch_lock, _torch_users, _torch_threads = threading.Lock(), 0, 1
 def one_torch_thread() -> Iterator[None]:
     """Inside, torch takes one thread for each operation, which so adds up in the same order on every machine. How many
     it has taken before comes back when the last one is outside."""
+    import torch
+
     global _torch_users, _torch_threads
     with _torch_lock:
         if not _torch_users:

@@ -16,12 +16,11 @@ from test_devices import moved
 
 from sparsecodec_models.errors import FewerAtOnce
 from sparsecodec_models.speech.analysis import stream_fit
-from sparsecodec_models.speech.analysis.fit import Events, Part, events_of, fit
+from sparsecodec_models.speech.analysis.fit import Events, Part, fit
 from sparsecodec_models.speech.analysis.proposals import BEGINS, ROOM
 from sparsecodec_models.speech.codec import SpeechCodec
 
 RATE = 22050
-CPU = torch.device("cpu")
 
 
 @cache
@@ -36,13 +35,10 @@ def talk(duration_s: float, channels: int = 1) -> NDArray[np.float32]:
 def parts(codec: SpeechCodec) -> list[Part]:
     """Three half windows as long as each other: the first begins a recording, in the second a room is heard."""
     samples, rate = talk(15.0), 16_000
-    events = events_of(encode(codec, samples, rate), 0, RATE, CPU)
     sound = np.interp(np.arange(15 * RATE) / RATE, np.arange(len(samples)) / rate, samples).astype(np.float32)
-    channel = stream_fit._Channel(
-        codec.model, events, sound, (0, len(sound)), seed=0, channel=0, quantiser_step=torch.full((32,), 0.5)
-    )
-    windows = [*channel.half_windows(0), *channel.half_windows(1)]
-    alike = [window.part for window in windows if len(window.part.target) == 65536 + 2 * stream_fit.MARGIN]
+    channel = stream_fit._Channel(codec.model, encode(codec, samples, rate), 0, 0.5, sound, (0, len(sound)))
+    every = [window.part() for window in channel.half_windows(slice(None))]
+    alike = [part for part in every if len(part.target) == 65536 + 2 * stream_fit.MARGIN]
     first, second, third = alike[:3]
     second.events.vector[:, ROOM] = 7.0
     return [Part(first.before[:0], first.events, first.after, first.target, first.noise), second, third]

@@ -122,21 +122,21 @@ class ReferenceCodec(Codec):
         analysers = [self.removal(per_half, target.snr_stop_db, header.seed) for _ in range(header.streams)]
         found: list[list[RemovedEvent]] = [[] for _ in analysers]
         for block in audio.blocks():
-            pushes = [partial(analyser.push, np.ascontiguousarray(s)) for analyser, s in zip(analysers, block.T)]
-            for of_channel, (_, events) in zip(found, threads.each(pushes, lambda push: list(push()))):
-                of_channel += events
-        for of_channel, (_, events) in zip(found, threads.each(analysers, lambda analyser: list(analyser.finish()))):
-            of_channel += events
-        events = [(channel, event) for channel, of_channel in enumerate(found) for event in of_channel]
-        if not events:
+            pushes = [partial(a.push, np.ascontiguousarray(of)) for a, of in zip(analysers, block.T, strict=True)]
+            for channel, (_, events) in enumerate(threads.each(pushes, lambda push: list(push()))):
+                found[channel] += events
+        for channel, (_, events) in enumerate(threads.each(analysers, lambda analyser: list(analyser.finish()))):
+            found[channel] += events
+        every = [(channel, event) for channel, of_channel in enumerate(found) for event in of_channel]
+        if not every:
             return EventTable.empty(header)
-        frame = np.array([event.frame for _, event in events])
+        frame = np.array([event.frame for _, event in every])
         table = EventTable.from_unsorted(
             header,
             time=frame * self.config.hop / self.config.sample_rate,
-            vector=np.stack([event.vector for _, event in events]),
-            channel=np.array([channel for channel, _ in events], dtype=np.uint8),
-            amplitude=np.array([event.amplitude for _, event in events], dtype=np.float32),
+            vector=np.stack([event.vector for _, event in every]),
+            channel=np.array([channel for channel, _ in every], dtype=np.uint8),
+            amplitude=np.array([event.amplitude for _, event in every], dtype=np.float32),
         )
         n_bytes = target.n_bytes(header)
         return table if n_bytes is None else keep_bytes(table, n_bytes)

@@ -254,7 +254,7 @@ def _missed(channels: Sequence[_Channel], at_once: AtOnce) -> list[NDArray[np.fl
     """What is wrong with the events' sound at each frame of the encoder, of each channel: float64 [frames]."""
     windows = [window for channel in channels for window in channel.half_windows(slice(None), empty=True)]
     missed: list[list[NDArray[np.float64]]] = [[np.zeros(0)] for _ in channels]
-    for window, at_frames in at_once.each(windows, lambda some: [_missed_in(window) for window in some]):
+    for window, at_frames in at_once.each(windows, lambda some: [_missed_in(one) for one in some]):
         missed[window.channel.number].append(at_frames)
     return [np.concatenate(of_channel) for of_channel in missed]
 
