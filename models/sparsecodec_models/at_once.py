@@ -32,8 +32,7 @@ class AtOnce:
         """The parts in their order, with what `work` makes of each; it takes some of them, and may be called again with
         fewer of the same. What it raises when memory does not even hold one part is raised here."""
         if self.most == 1:
-            for part, (done,) in self._threads.each(parts, lambda part: work([part])):
-                yield part, done
+            yield from self._threads.each(parts, lambda part: work([part])[0])
             return
         place = 0
         while place < len(parts):

@@ -111,8 +111,9 @@ def _refuse_name_of_recording(ctx: click.Context, path: str) -> None:
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
     metavar="N",
-    help="Work on so many parts of the sound at a time; OUT is the same for any N. Of speech these are half"
-    " windows of 3 s, of music and reference channels: a mono one takes one thread. [default: one for each processor, up to 4; with --jobs, processes share them]",
+    help="Work on so many parts of the sound at a time; OUT is the same for any N. Of speech these are half windows of"
+    " 3 s, of music and reference channels: a mono one takes one thread. [default: one for each processor, up to 4;"
+    " with --jobs, processes share them]",
 )
 @output_options
 def command(

@@ -50,16 +50,17 @@ def fitted(codec: SpeechCodec, some: list[Part], iterations: int = 4) -> list[to
     return fit(decoder, prior, some, seed=0, iterations=iterations, quantiser_step=step, bit_weight=1e-3)
 
 
-# rounding differs, which steps of a fit enlarge, and more so when voices are planned anew
-@pytest.mark.parametrize("iterations, within", [(4, 1e-4), (8, 0.02)])
-def test_each_is_fitted_as_it_is_alone(codec: SpeechCodec, iterations: int, within: float) -> None:
+# rounding differs, which steps of a fit enlarge where a gradient is about 0, and more so when voices are planned anew
+@pytest.mark.parametrize("iterations, most_within", [(4, 1e-4), (8, 1e-3)])
+def test_each_is_fitted_as_it_is_alone(codec: SpeechCodec, iterations: int, most_within: float) -> None:
     some = parts(codec)
     together = fitted(codec, some, iterations)
     alone = [fitted(codec, [part], iterations)[0] for part in some]
     assert min(len(vector) for vector in alone) > 50 and any(part.events.vector[0, BEGINS] < 0.5 for part in some)
     for part, here, there in zip(some, together, alone, strict=True):
         assert float((there - part.events.vector).abs().mean()) > 0.1
-        assert float((here - there).abs().max()) < within
+        apart = (here - there).abs().flatten()
+        assert float(apart.max()) < 0.02 and float(apart.quantile(0.99)) < most_within
 
 
 def test_a_part_without_events_of_its_own_changes_nothing(codec: SpeechCodec) -> None:

@@ -1,4 +1,4 @@
-"""First look at a stream: what could be an event. Half windows go by, each heard with what is beside it.
+"""First look at a stream: what could be an event. Windows go by, each heard with what is beside it.
 
 After Vinyard 2025 (arXiv 2505.05654), with one look instead of one an event. The encoder says for every
 frame what an event there would be; maxima of the switch say where voices begin and end. Which of the candidates
@@ -114,11 +114,13 @@ class CandidateFinder:
         places: Places | None = None,
     ) -> None:
         """stop: a rule by which fewer of a half window's candidates are heard. places: where to look anew, and with how
-        much of what follows; default: every half window, with LOOK_AHEAD and the encoder's reach."""
+        much of what follows; default: every window (with a stop, every half), with LOOK_AHEAD and the encoder's
+        reach."""
         self._model, self._threads, self._stop = model, threads, stop
         # seen before a window, so that what is proposed does not depend on where windows begin
         context = (model.encoder.reach_frames + 4) * model.config.hop
-        self._places = Places(itertools.count(WINDOW // 2, WINDOW // 2), context, LOOK_AHEAD + context)
+        each = WINDOW if stop is None else WINDOW // 2
+        self._places = Places(itertools.count(each, each), context, LOOK_AHEAD + context)
         self._places = self._places if places is None else places
         self._next = next(self._places.untils)
         self._stream = SampleBuffer(model.device)

@@ -179,15 +179,14 @@ def settle(decoder: SpeechDecoder, before: Events, events: Events, after: Events
 
 @torch.no_grad()
 def levelled(
-    decoder: SpeechDecoder, events: Events, settled: Events, target: Tensor, sound: Tensor, quantiser_step: Tensor
+    decoder: SpeechDecoder, events: Events, settled: Events, wanted: float, got: float, quantiser_step: Tensor
 ) -> Tensor:
     """Vectors of `events`, all louder or softer by the same, so that once settled they have the energy of the target.
 
     A fit is a little too soft, as what it cannot foretell (noise, the course of phases) counts as an error the louder
-    it is; coded again and again, a recording would fade. settled: the same events on the grid; target, sound: float32
-    [n], where they sound, and how they sound when settled.
+    it is; coded again and again, a recording would fade. settled: the same events on the grid; wanted, got:
+    mean squares of the target, and of the sound when they are settled.
     """
-    wanted, got = (float(samples.double().square().mean()) for samples in (target, sound))
     if not len(events) or min(wanted, got) < LEVELLED_FROM:
         return events.vector
     wanted_db = float(np.clip(10 * np.log10(wanted / got), -MOST_LEVELLED_DB, MOST_LEVELLED_DB))

@@ -21,7 +21,7 @@ from sparsecodec_models.audio_source import Progress
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.synthesis.frames import noise_spectrum
-from sparsecodec_models.speech.synthesis.samples import render
+from sparsecodec_models.speech.synthesis.samples import few_events, render
 from sparsecodec_models.threads import Threads
 
 from .candidates import WINDOW
@@ -164,9 +164,9 @@ class _Channel:
         """Put the events of the span on the quantiser's grid; those after stay."""
         self._unsettled = self.vector
         first, stop = self._rows[0], self._rows[-1]
-        groups = [Events(self.vector[rows], self.time[rows]) for rows in _groups(first, stop)]
+        before, own, after = (Events(self.vector[rows], self.time[rows]) for rows in _groups(first, stop))
         self.vector = self.vector.clone()
-        self.vector[first:stop] = settle(self.model.decoder, *groups, self.step)
+        self.vector[first:stop] = settle(self.model.decoder, before, own, after, self.step)
 
     def unsettled(self, rows: tuple[int, int]) -> Tensor:
         """Vectors as they were fitted."""
@@ -189,18 +189,21 @@ class _HalfWindow:
         """The first sample of its part."""
         return max(0, self.span[0] - MARGIN)
 
-    def part(self) -> Part:
-        config = self.channel.model.config
-        begin, end = self.begin, self.span[1] + MARGIN
-        before, mine, after = (
-            Events(self.now.vector[rows].clone(), self.now.time[rows] - begin) for rows in _groups(*self.rows)
+    def events(self) -> tuple[Events, Events, Events]:
+        """Those before it, its own, and those after it; times count from `begin`."""
+        before, own, after = (
+            Events(self.now.vector[rows].clone(), self.now.time[rows] - self.begin) for rows in _groups(*self.rows)
         )
         before.vector[:1, PHASE] = self.phase
+        return before, own, after
+
+    def part(self) -> Part:
+        config, begin, end = self.channel.model.config, self.begin, self.span[1] + MARGIN
         target = self.channel.between(begin, end)
         frame, count = begin // config.frame_hop, (end - begin) // config.frame_hop + 2
         with torch.no_grad():
             noise = noise_spectrum(self.channel.seed, self.channel.number, frame, count, config, target)
-        return Part(before, mine, after, target, noise)
+        return Part(*self.events(), target, noise)
 
 
 def _groups(first: int, stop: int) -> tuple[slice, slice, slice]:
@@ -235,17 +238,16 @@ def _levelled(windows: Sequence[_HalfWindow]) -> list[Tensor]:
     own spans."""
     out = []
     for window in windows:
-        part, step, decoder = window.part(), window.channel.step, window.channel.model.decoder
-        own = slice(window.span[0] - window.begin, window.span[1] - window.begin)
-        events = Events(window.channel.unsettled(window.rows), part.events.time)
-        settled = part.events
+        channel, (before, settled, after) = window.channel, window.events()
+        decoder, step, length = channel.model.decoder, channel.step, window.span[1] - window.span[0]
+        events = Events(channel.unsettled(window.rows), settled.time)
+        wanted = float(channel.between(*window.span).double().square().mean())
         for _ in range(LEVELLED_TIMES):
-            every = part.before.then(settled).then(part.after)
-            sound = render(
-                decoder.tables, every.vector, every.time, window.channel.seed, len(part.target), noise=part.noise
-            )
-            louder = Events(levelled(decoder, events, settled, part.target[own], sound[own], step), events.time)
-            settled = Events(settle(decoder, part.before, louder, part.after, step), events.time)
+            every = before.then(settled).then(after)
+            sound = few_events(decoder.tables, every.vector, every.time, channel.seed)
+            got = sound.mean_square(window.span[0] - window.begin, length)
+            louder = Events(levelled(decoder, events, settled, wanted, got, step), events.time)
+            settled = Events(settle(decoder, before, louder, after, step), events.time)
         out.append(settled.vector)
     return out
 
