@@ -9,21 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .coding import (
-    AUTO,
-    codec_for,
-    decode,
-    decode_blocks,
-    decode_within_full_scale,
-    encode,
-    encode_live,
-    encode_parts,
-    kept_codecs,
-    least_bitrate_kbps,
-    load_codec,
-    resolve_device,
-    samples_of,
-)
+from .decoding import decode, decode_blocks, decode_within_full_scale
+from .encoding import encode, encode_live, encode_parts, samples_of
+from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec, resolve_device
 
 if TYPE_CHECKING:
     import os
@@ -34,11 +22,13 @@ if TYPE_CHECKING:
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
     from .coded_share import CodedShare
-    from .coding import Events, Model, Sound
+    from .decoding import Events
+    from .encoding import Sound
     from .inspect.inspection import Inspection
     from .io.progress import Progress
     from .io.python_files import AnyFile
     from .io.sounds import InputSound
+    from .models import Model
     from .report.write import PageFacts
     from .stems import Stem
 

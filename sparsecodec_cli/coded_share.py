@@ -12,7 +12,7 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import AudioSource, Renderer
 
-from .coding import decode
+from .decoding import decode
 
 STRETCHES, STRETCH_S = 3, 2.0  # that are decoded for it
 LEAST_S = 0.1  # of less, nothing is said

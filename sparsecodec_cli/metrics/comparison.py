@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli import coding
+from sparsecodec_cli import decoding, models
 from sparsecodec_cli.errors import CliError, shown
 from sparsecodec_cli.io.audio_writing import pcm16
 from sparsecodec_cli.io.progress import Progress
@@ -75,8 +75,8 @@ def heard(sound: InputSound, *, model: str | None, device: str, progress: Progre
     header = sound.sound.header
     if not header.n_samples:
         raise CliError(f"{shown(sound.path)}: has no samples; name a recording that has some")
-    codec = coding.codec_for(sound.sound, model, device=device, weights_beside=folder_of(sound.path))
-    blocks = coding.decode_blocks(sound.sound, model=codec, progress=progress)
+    codec = models.codec_for(sound.sound, model, device=device, weights_beside=folder_of(sound.path))
+    blocks = decoding.decode_blocks(sound.sound, model=codec, progress=progress)
     # In 16 bits, as 'sic decode' writes WAV, so that both are judged alike.
     mono = np.concatenate([mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768)) for block in blocks])
     return ComparedSound(sound.path, mono, Facts(header.duration_s, header.sample_rate, header.channels))

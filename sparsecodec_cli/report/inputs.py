@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_cli import coding
+from sparsecodec_cli import decoding, encoding, models
 from sparsecodec_cli.errors import about
 from sparsecodec_cli.io.files import SPOOL_BYTES
 from sparsecodec_cli.io.progress import Progress
@@ -79,13 +79,13 @@ def measure_sound(
     tell = progress or (lambda share: None)
     with about(sound.path):
         if isinstance(sound.sound, EventTable):
-            weights = None if options.model == coding.AUTO else options.model
-            codec = coding.codec_for(sound.sound, weights, device=options.device, weights_beside=folder_of(sound.path))
+            weights = None if options.model == models.AUTO else options.model
+            codec = models.codec_for(sound.sound, weights, device=options.device, weights_beside=folder_of(sound.path))
             return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
         with telling_of_memory(sound.path):
             table, n_bytes = _encoded(sound.sound, model, options, lambda share: tell(ENCODING_SHARE * share))
-        name = table.header.model if model == coding.AUTO else model
-        codec = coding.load_codec(name, device=options.device).renderer
+        name = table.header.model if model == models.AUTO else model
+        codec = models.load_codec(name, device=options.device).renderer
 
         def tell_rest(share: float) -> None:
             tell(ENCODING_SHARE + (1 - ENCODING_SHARE) * share)
@@ -95,7 +95,7 @@ def measure_sound(
 
 def _encoded(source: AudioSource, model: str, options: ReportOptions, progress: Progress) -> tuple[EventTable, int]:
     """The events as their .sic file gives them back, and its bytes."""
-    table = coding.encode(
+    table = encoding.encode(
         source,
         model=model,
         effort=options.effort,
@@ -157,7 +157,7 @@ def _overview(codec: Renderer, table: EventTable, pitched: NDArray[np.bool_], te
     rest = np.zeros((0, header.channels), np.float32)
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
         with OpusWriter(file, rate, header.channels) as writer:
-            for block in coding.decode_blocks(table, sample_rate=rate, model=codec, progress=tell):
+            for block in decoding.decode_blocks(table, sample_rate=rate, model=codec, progress=tell):
                 writer.write(block)
                 rest = np.concatenate([rest, block])
                 whole = len(rest) // size

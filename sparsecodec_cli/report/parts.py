@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from sparsecodec_cli import coding
+from sparsecodec_cli import decoding
 from sparsecodec_formats import edit
 from sparsecodec_formats.table import EventTable
 
@@ -110,7 +110,7 @@ def measure(codec: Renderer, table: EventTable, span: Span, original: Audio | No
 
 
 def _decoded(codec: Renderer, table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> Audio:
-    audio, _ = coding.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate, model=codec)
+    audio, _ = decoding.decode(table, start_s=start_s, end_s=end_s, sample_rate=codec.model_rate, model=codec)
     return audio
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sparsecodec_cli.coding import AUTO
 from sparsecodec_cli.errors import CliError, shown
 from sparsecodec_cli.extras import check_installed
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
+from sparsecodec_cli.models import AUTO
 from sparsecodec_formats.header import NO_WEIGHTS
 
 from .inputs import MeasuredSound, ReportOptions, examples_of_each, measure_sound

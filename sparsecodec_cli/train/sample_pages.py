@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from sparsecodec_cli import coding
+from sparsecodec_cli import decoding, encoding
 from sparsecodec_cli.errors import shown
 from sparsecodec_cli.io.audio_writing import format_of, write_audio
 from sparsecodec_cli.io.files import open_output
@@ -92,9 +92,9 @@ def write_page(folder: Path, step: int, facts: str, excerpts: Sequence[Excerpt],
 
 def _coded(audio: Audio, codec: Codec) -> tuple[Audio, int, int]:
     """What comes back from a file of these samples [n], its bytes and its events; the network alone, no search."""
-    table = coding.encode(audio, codec.model_rate, model=codec, effort=0)
+    table = encoding.encode(audio, codec.model_rate, model=codec, effort=0)
     data = container.dumps(table)
-    decoded, _ = coding.decode(container.loads(data), model=codec)
+    decoded, _ = decoding.decode(container.loads(data), model=codec)
     return decoded[:, 0], len(data), len(table)
 
 

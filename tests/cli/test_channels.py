@@ -13,7 +13,7 @@ import soundfile
 from cli_support import ok, read_sic
 
 import sparsecodec_cli
-from sparsecodec_cli import coding
+from sparsecodec_cli import models
 from sparsecodec_cli.report.parts import Span, measure
 from sparsecodec_formats import EventTable
 
@@ -107,5 +107,5 @@ def test_a_page_takes_as_much_energy_out_as_of_mono(from_recording: bool, invert
 
 
 def energy_removed(table: EventTable, original: np.ndarray | None) -> np.ndarray:
-    codec = coding.codec_for(table)
+    codec = models.codec_for(table)
     return measure(codec, table, Span(0, table.header.n_samples), original, seed=0).energy_removed

@@ -11,6 +11,7 @@ from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.notes import SILENT
+from sparsecodec_models.threads import end_if_unwanted
 
 from .played import PlayedNotes
 from .spectra import DEPTH_DB, RESOLUTIONS, SpectralDistance
@@ -70,6 +71,7 @@ def refine(
         vector.requires_grad_(True)
         optimizer = Adam(vector, FIRST_BETA, rates)
         for i in range(iterations):
+            end_if_unwanted()
             heard = vector
             if quantiser_step is not None:
                 jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
