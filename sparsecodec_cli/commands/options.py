@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SECONDS = "SECONDS"
 MAX_SEED = 2**32 - 1
+MAX_THREADS = 256
 MAX_RAW_RATE_HZ = 2**31 - 1
 
 # fmt: off

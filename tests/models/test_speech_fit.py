@@ -31,7 +31,7 @@ from sparsecodec_models.speech.analysis.proposals import (
 )
 from sparsecodec_models.speech.codec import SpeechCodec
 from sparsecodec_models.speech.synthesis.frames import noise_spectrum
-from sparsecodec_models.speech.synthesis.samples import render
+from sparsecodec_models.speech.synthesis.samples import few_events, render
 
 RATE = 22050
 LENGTH = 2 * RATE + 77  # samples, no multiple of a frame
@@ -177,3 +177,15 @@ def test_events_go_in_the_order_of_the_least_loss(codec: SpeechCodec) -> None:
     assert (np.diff(cost) >= 0).all()
     assert float(cost[: len(by_one)].sum()) == pytest.approx(error(left), rel=0.05)
     assert len(set(order[by_one].tolist()) & set(rows[: len(by_one)].tolist())) >= 0.95 * len(by_one)
+
+
+@pytest.mark.parametrize("room_units", [0.0, 7.0])
+def test_energy_is_told_without_the_sound(codec: SpeechCodec, heard: Heard, room_units: float) -> None:
+    tables, vector, time = codec.model.decoder.tables, heard.events.vector.clone(), heard.events.time
+    vector[:, ROOM] = room_units
+    sound = render(tables, vector, time, 0, LENGTH)
+    for start, stop in ((0, LENGTH), (RATE // 2, 3 * RATE // 2)):
+        told = few_events(tables, vector, time, 0).mean_square(start, stop - start)
+        wanted = float(sound[start:stop].square().mean())
+        assert wanted > 1e-4
+        assert 10 * np.log10(told / wanted) == pytest.approx(0.0, abs=0.3)
