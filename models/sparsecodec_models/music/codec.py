@@ -19,6 +19,7 @@ from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.dsp.arrays import Array
 from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
+from sparsecodec_models.threads import Threads
 
 from .config import PRESET
 from .model import MusicModel
@@ -55,7 +56,9 @@ class MusicCodec(Codec):
     def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
         return cls(MusicModel.drawn(seed), device=device)
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
+    def _analyse(
+        self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget, threads: Threads
+    ) -> Iterator[EventTable]:
         if target.snr_stop_db is not None:
             raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")
-        return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
+        return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target, threads)

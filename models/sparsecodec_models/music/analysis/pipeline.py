@@ -35,6 +35,7 @@ from sparsecodec_models.music.synthesis.channels import TableSound
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.samples import NoteSound
 from sparsecodec_models.parts import Budget, SharedBudget, WholeBudget, ends_of_parts
+from sparsecodec_models.threads import Threads
 
 from .fit import levelled, refine
 from .measure import measure
@@ -69,17 +70,17 @@ class Stretch:
 
 
 def analyse(
-    model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
+    model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget, threads: Threads
 ) -> Iterator[EventTable]:
     """The notes and tones of a recording, as a file will give them back, section by section.
 
-    iterations: of the fit, 0 for none.
+    iterations: of the fit, 0 for none; threads: work on a channel each.
     header: of the file; its quantiser step becomes that which suits the target.
     """
     rate = model.decoder.config.sample_rate
     ends = list(ends_of_parts(audio.n_samples, header.streams, SECTION_S, rate, TIME_UNIT))
     budget = WholeBudget(target, header) if len(ends) == 1 else SharedBudget(target, header)
-    yield from _Analysis(model, header, audio, iterations, target, budget).run(ends)
+    yield from _Analysis(model, header, audio, iterations, target, budget, threads).run(ends)
 
 
 class _Samples:
@@ -126,7 +127,9 @@ class _Analysis:
         iterations: int,
         target: RateTarget,
         budget: Budget,
+        threads: Threads,
     ) -> None:
+        self._threads = threads
         self._model, self._header, self._iterations, self._target = model, header, iterations, target
         self._budget, self._audio = budget, audio
         self._rate = model.decoder.config.sample_rate
@@ -162,14 +165,16 @@ class _Analysis:
             end = self._samples.end if is_last else self._heard + stretch
             if end > self._heard:
                 stretches = self._samples.stretches(self._heard, end, before, after)
-                found += [self._notes_of(channel, stretch) for channel, stretch in enumerate(stretches)]
+                found += [notes for _, notes in self._threads.each(enumerate(stretches), self._notes_of)]
                 self._heard = end
                 self._tell(begin + share * (min(end, until or end) - begin))
             if is_last:
                 break
         self._waiting = EventTable.joined(self._header, found)
 
-    def _notes_of(self, channel: int, stretch: Stretch) -> EventTable:
+    def _notes_of(self, place: tuple[int, Stretch]) -> EventTable:
+        """place: a channel, and a stretch of it."""
+        channel, stretch = place
         model, latest = self._model, self._latest[channel]
         earlier = _still_heard(model.decoder.arrays, latest, stretch) if self._iterations else None
         step, seed = self._header.step[0], self._header.seed
@@ -237,20 +242,25 @@ class _Analysis:
         heard = EventTable.joined(table.header, [self._settled, table, on_grid(self._waiting, step)])
         sounds = self._sounds(heard)
         found: list[list[Tones]] = [[] for _ in range(channels)]
+
+        def tones_of(place: tuple[int, Stretch]) -> Tones:
+            """Of a channel, in a stretch of it."""
+            channel, stretch = place
+            target, length = torch.from_numpy(stretch.samples).to(self._model.device), len(stretch.samples)
+            left = remainder(target, sounds.notes[channel].samples(stretch.first, length))
+            earlier = [sounds.tones[channel], *(tones_sound(decoder, tones) for tones in found[channel][-1:])]
+            for sound in earlier:
+                left = left - torch.as_tensor(sound.samples(stretch.first, length), device=left.device)
+            share = (stretch.end - stretch.begin) / rate / (length_s * channels)
+            count = math.ceil(most * share)
+            return pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config)
+
         for stretches in self._stretches_of_tones(begin, self._samples.end if end is None else end):
-            for channel, stretch in enumerate(stretches):
-                target, length = torch.from_numpy(stretch.samples).to(self._model.device), len(stretch.samples)
-                left = remainder(target, sounds.notes[channel].samples(stretch.first, length))
-                earlier = [sounds.tones[channel], *(tones_sound(decoder, tones) for tones in found[channel][-1:])]
-                for sound in earlier:
-                    left = left - torch.as_tensor(sound.samples(stretch.first, length), device=left.device)
-                share = (stretch.end - stretch.begin) / rate / (length_s * channels)
-                count = math.ceil(most * share)
-                found[channel].append(
-                    pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config)
-                )
-            done = (stretch.end - begin) / rate / length_s
-            self._tell(begin + (stretch.end - begin) * (NOTES_SHARE + (1 - NOTES_SHARE) * done))
+            for (channel, _), tones in self._threads.each(enumerate(stretches), tones_of):
+                found[channel].append(tones)
+            until = stretches[0].end
+            done = (until - begin) / rate / length_s
+            self._tell(begin + (until - begin) * (NOTES_SHARE + (1 - NOTES_SHARE) * done))
         return _with_best(table, found, most, n_bytes, rate)
 
     def _stretches_of_tones(self, begin: int, end: int) -> Iterator[list[Stretch]]:

@@ -19,6 +19,7 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models.music.config import PRESET, MusicConfig
 from sparsecodec_models.music.synthesis.controls import F0_REFERENCE_HZ, MusicDecoder
 from sparsecodec_models.music.synthesis.tones import ToneSound, tone_wave
+from sparsecodec_models.threads import end_if_unwanted
 
 FloatArray = NDArray[np.float64]
 
@@ -127,6 +128,7 @@ def pursue(left: Tensor, first: int, begin: int, end: int, count: int, step: flo
     parts: list[Tones] = []
     room = count
     for _ in range(MOST_SWEEPS):
+        end_if_unwanted()
         chosen = _choose([window.offers(sound) for window in windows], windows, count, room)
         taken = Tones.joined([windows[k].take(sound, offers, rounding) for k, offers in chosen.items()])
         parts.append(taken)

@@ -15,6 +15,7 @@ from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.prior import EventPrior
+from sparsecodec_models.threads import end_if_unwanted
 
 from .frame_spectra import SteadyVoices, apart
 from .proposals import BEGINS, F0, GLIDE, LEVEL, LONGEST_GAP_S, PHASE, on_the_path, tidy, unheard
@@ -138,6 +139,7 @@ def fit(
         vector.requires_grad_(True)
         optimizer = Adam(vector)
         for i in range(iterations):
+            end_if_unwanted()
             if i % PLANNED_AGAIN == 0:  # fades move slowly, and few events become voiced
                 told = table.vector.index_copy(0, table.fitted, vector.detach())
                 # as it will be decoded: phases are the pitch's sum, and another pitch has quite others
