@@ -117,7 +117,7 @@ def test_fewer_are_fitted_where_memory_runs_out(codec: SpeechCodec, monkeypatch:
 
 
 def test_on_another_device_they_are_fitted_together(codec: SpeechCodec, monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = talk(13.0)
+    samples = talk(16.0)  # five half windows
     fits = Fits(monkeypatch, at_once=stream_fit.ELSEWHERE)
     expected = encode(codec, samples, 16_000, effort=1)
     here, fits.counts = fits.counts, []
