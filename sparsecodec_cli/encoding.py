@@ -59,8 +59,8 @@ def encode(
         seed: of the decoder's noise, 0 to 2**32 - 1.
         tags: texts to store in the file.
         device: "auto", "cpu" or "cuda".
-        threads: how many parts of the sound are worked on beside each other on the CPU, 1 to 256; None: one for each
-            processor that there is, up to 4. The events do not depend on it.
+        threads: how many parts of the sound are worked on beside each other on the CPU, 1 to 256; None: 2, or 1
+            where there is one processor. The events do not depend on it.
         progress: is called with the fraction done, 0 to 1.
 
     Raises SicError when the audio, the model or an option cannot be used, and when at this bitrate not one event fits.

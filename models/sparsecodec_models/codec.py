@@ -159,8 +159,8 @@ class Codec(ABC):
         (`find_gains`), each other one on its own.
 
         effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see
-        `RateTarget`. threads: how many work beside each other on the CPU, 1 to 256; None: as many as there are
-        processors, up to 4. The events do not depend on it. progress is called with the share done, 0 … 1.
+        `RateTarget`. threads: how many work beside each other on the CPU, 1 to 256; None: 2, or 1 where there is
+        one processor. The events do not depend on it. progress is called with the share done, 0 … 1.
 
         The events may lie off the grid that their header tells until they are written. SicError for an option out of
         range, at once, and for audio that is not finite or not as long as it says.

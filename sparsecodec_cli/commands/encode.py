@@ -112,8 +112,8 @@ def _refuse_name_of_recording(ctx: click.Context, path: str) -> None:
     type=click.IntRange(1, MAX_THREADS),
     metavar="N",
     help="Work on so many parts of the sound at a time; OUT is the same for any N. Of speech these are half windows of"
-    " 3 s, of music and reference channels: a mono one takes one thread. [default: one for each processor, up to 4;"
-    " with --jobs, processes share them]",
+    " 3 s, of music and reference channels: a mono one takes one thread. [default: 2, or 1 where there is"
+    " one processor or where --jobs uses them all]",
 )
 @output_options
 def command(

@@ -16,8 +16,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -129,8 +128,7 @@ def _options_for(how: ManyFiles) -> list[Callable[[Any], Any]]:
     ]
 
 
-@dataclass(frozen=True)
-class _Many:
+class _Many(NamedTuple):
     """A command as it was given."""
 
     ctx: click.Context

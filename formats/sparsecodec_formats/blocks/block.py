@@ -8,7 +8,7 @@ alone, and is worked out in whole numbers. `kernel.wat` is the same for long fil
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,7 @@ HALF = 1 << (VALUE_BITS - 1)
 _RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """What is told of gaps and amplitudes before them.
 
     Attributes:
@@ -63,8 +62,7 @@ class Told:
         return cls(int(events.amplitude.any()), zeros, int(costs.argmin()))
 
 
-@dataclass(frozen=True)
-class Coded:
+class Coded(NamedTuple):
     """A block after coding.
 
     Attributes:
@@ -95,8 +93,7 @@ def read(data: bytes, header: Header, statistics: Statistics, n: int, first_time
     return Coded(block.code(), None, block.bits)
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """Which earlier events tell what to expect of each event of a block: rows, -1 where there is none.
 
     Attributes:
