@@ -38,21 +38,20 @@ def parts(codec: SpeechCodec) -> list[Part]:
     sound = np.interp(np.arange(15 * RATE) / RATE, np.arange(len(samples)) / rate, samples).astype(np.float32)
     channel = stream_fit._Channel(codec.model, encode(codec, samples, rate), 0, 0.5, sound, (0, len(sound)))
     every = [window.part() for window in channel.half_windows(slice(None))]
-    length = max(len(part.target) for part in every)
-    alike = [part for part in every if len(part.target) == length]
+    alike = [part for part in every if len(part.target) == 65536 + 2 * stream_fit.MARGIN]
     first, second, third = alike[:3]
     second.events.vector[:, ROOM] = 7.0
     return [Part(first.before[:0], first.events, first.after, first.target, first.noise), second, third]
 
 
-def fitted(codec: SpeechCodec, some: list[Part], iterations: int = 4) -> list[torch.Tensor]:
+def fitted(codec: SpeechCodec, some: list[Part], iterations: int = 3) -> list[torch.Tensor]:
     decoder, prior = codec.model.decoder, codec.model.prior
     step = torch.full((32,), 0.5)
     return fit(decoder, prior, some, seed=0, iterations=iterations, quantiser_step=step, bit_weight=1e-3)
 
 
 # rounding differs, which steps of a fit enlarge where a gradient is about 0, and more so when voices are planned anew
-@pytest.mark.parametrize("iterations, most_within", [(4, 1e-4), (8, 1e-3)])
+@pytest.mark.parametrize("iterations, most_within", [(3, 1e-5), (8, 1e-3)])
 def test_each_is_fitted_as_it_is_alone(codec: SpeechCodec, iterations: int, most_within: float) -> None:
     some = parts(codec)
     together = fitted(codec, some, iterations)
