@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from sparsecodec_formats.header import whole_number
 
 MOST_THREADS = 256
-MOST_UNASKED = 2  # Python's own work goes on in one thread at a time: two gain 1.4 times, more have to be asked for
+MOST_UNASKED = 2  # Python's own work goes on in one thread at a time: docs/speed.md tells what two gain
 
 Part = TypeVar("Part")
 Done = TypeVar("Done")

@@ -14,6 +14,9 @@ from sparsecodec_formats.table import EventTable
 if TYPE_CHECKING:  # imported where they are looked for
     from sparsecodec_formats.interchange.notes import Note
 
+KINDS = {1: "note", 0: "drum", -1: "tone"}
+"""Of events of `music`, as `interchange.rows.quantities` numbers them."""
+
 
 @dataclass(frozen=True)
 class Inspection:

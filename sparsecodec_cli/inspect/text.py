@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from sparsecodec_cli.errors import one_line
 from sparsecodec_cli.io.screen import Line, Screen, print_lines, stdout_screen
-from sparsecodec_formats.interchange.rows import Quantity, quantities
 
-from .inspection import Inspection
+from .inspection import KINDS, Inspection
 from .picture_text import LABEL_WIDTH, NEEDED, picture_lines, roll_lines
-
-if TYPE_CHECKING:
-    from sparsecodec_formats.interchange.notes import Note
-
-KINDS = {1: "note", 0: "drum", -1: "tone"}
-"""Of events of `music`, as `quantities` numbers them."""
 
 
 def print_inspection(inspection: Inspection, name: str) -> None:
@@ -35,42 +25,6 @@ def _lines(inspection: Inspection, name: str, screen: Screen) -> Iterator[Line]:
     yield []
     yield from _parts(inspection)
     yield from _picture(inspection, screen)
-
-
-def print_events(inspection: Inspection) -> None:
-    """Print a line for each event: time, channel, and the quantities that the preset names, and those of notes."""
-    table = inspection.table
-    columns = [("event", "", [str(i) for i in range(len(table))]), ("time", "s", [f"{t:.4f}" for t in table.time])]
-    if table.header.streams > 1:
-        columns.append(("channel", "", [str(channel) for channel in table.channel]))
-    found = quantities(table)
-    for quantity in found:
-        columns.append(_column(quantity))
-        if quantity.name == "f0" and inspection.layout is not None and inspection.layout.events_are_notes:
-            from sparsecodec_formats.interchange.notes import event_notes
-
-            columns.append(("note", "cents", [_note_name(note) for note in event_notes(table)]))
-    if not found or (table.amplitude != 1).any():
-        columns.append(_column(Quantity("amplitude", "amplitude", "", table.amplitude.astype(np.float64))))
-    widths = [max(7, len(name), len(unit), *map(len, cells)) for name, unit, cells in columns]
-    names, units, cells_of = zip(*columns, strict=True)
-    for line in (names, units, *zip(*cells_of, strict=True)):
-        print(" ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-
-
-def _column(quantity: Quantity) -> tuple[str, str, list[str]]:
-    if quantity.key == "kind":
-        return quantity.name, "", [KINDS[int(value)] for value in quantity.values]
-    decimals = 4 if quantity.unit == "s" else 2
-    return quantity.name, quantity.unit, [f"{value:.{decimals}f}" for value in quantity.values]
-
-
-def _note_name(note: Note | None) -> str:
-    if note is None:
-        return "-"
-    from sparsecodec_formats.interchange.notes import note_name_and_cents
-
-    return note_name_and_cents(note.midi) if note.drum is None else note.drum.name
 
 
 def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
@@ -93,9 +47,11 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 def _kinds(inspection: Inspection) -> str:
     """How many of the events are what, where the preset tells."""
-    said = next((q.values for q in quantities(inspection.table) if q.key == "kind"), None)
-    if said is None:
+    if inspection.layout is None or "kind" not in inspection.layout.dims:
         return ""
+    from sparsecodec_formats.interchange.rows import quantities
+
+    said = next(quantity.values for quantity in quantities(inspection.table) if quantity.key == "kind")
     counts = [(int((said == kind).sum()), name) for kind, name in sorted(KINDS.items(), reverse=True)]
     words = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
     return f": {', '.join(words)}" if words else ""

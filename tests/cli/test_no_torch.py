@@ -59,6 +59,15 @@ def test_what_reads_files_does_without_torch(tmp_path: Path, source: Path, comma
     assert not imported & {"scipy", "matplotlib", "jinja2", "asyncio", "sklearn", "rich"}
 
 
+@pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
+@pytest.mark.parametrize("options", [[], ["--events"], ["--json"]], ids=["", "events", "json"])
+def test_inspect_imports_nothing_that_it_does_not_use(source: Path, options: list[str]) -> None:
+    assert not imported_by("inspect", source, *options) & {
+        "msgpack", "rich", "safetensors", "shutil", "soundfile", "sparsecodec_models", "tempfile", "wasmtime",
+        "zstandard",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_models_are_listed_without_torch(options: list[str]) -> None:
     assert not imported_by("models", *options) & {"torch", "rich"}

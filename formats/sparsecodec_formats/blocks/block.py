@@ -22,7 +22,7 @@ from sparsecodec_formats.varint import MAX_INT
 from .logistic import MEAN_BITS, bit, number
 from .range_coder import Coder, Decoder, Encoder, exp_golomb, uniform
 from .statistics import GROUPS, DimStatistics, GapRule, Nearest, Spike, Statistics
-from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, code_filling
+from .vector_grid import VALUE_BITS, Grid, code_filling, within
 
 GAP_BITS = 2  # of a gap that are coded apart from its table
 LONGEST_AVERAGE = 32  # events
@@ -265,16 +265,17 @@ class _Block:
             spikes, logits = self._spike_codes(known.spike, grid), self._spike_logits(known.spike).tolist()
         # where there is no event before, rows are -1: the last place of these lists
         codes, values, were_at_spike = ([of] * (self._n + 1) for of in (0, known.start, 0))
+        kind_of, scale_of, mean_of = known.kinds, known.scale, known.mean
+        last_of, before_of, average_of = known.last, known.before, known.average
         running, count = [known.start] * GROUPS, [0] * GROUPS
         columns = (self._column(dim), past.first.tolist(), past.second.tolist(), past.alike.tolist())
         for i, (given, first, second, group) in enumerate(zip(*columns, strict=True)):
             at_spike = were_at_spike[first]
-            kind = known.kinds[at_spike][kinds[i]]
-            weighted = known.last[kind] * values[first] + known.before[kind] * values[second]
-            weighted += known.average[kind] * running[group]
-            mean = known.mean[kind] + changed[i] + (weighted >> VALUE_BITS)
-            mean = grid.sixteenths(min(max(mean, -MAX_VALUE), MAX_VALUE))
-            scale = known.scale[kind] + finer
+            kind = kind_of[at_spike][kinds[i]]
+            weighted = last_of[kind] * values[first] + before_of[kind] * values[second]
+            weighted += average_of[kind] * running[group]
+            mean = grid.sixteenths(within(mean_of[kind] + changed[i] + (weighted >> VALUE_BITS)))
+            scale = scale_of[kind] + finer
             if logits is None:
                 code = number(coder, scale, mean, given)
             else:
