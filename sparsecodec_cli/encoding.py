@@ -38,6 +38,7 @@ def encode(
     seed: int = 0,
     tags: Mapping[str, str] | None = None,
     device: str = "cpu",
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> EventTable:
     """Encode audio as events.
@@ -58,6 +59,8 @@ def encode(
         seed: of the decoder's noise, 0 to 2**32 - 1.
         tags: texts to store in the file.
         device: "auto", "cpu" or "cuda".
+        threads: how many parts of the sound are worked on beside each other on the CPU, 1 to 256; None: 2, or 1
+            where there is one processor. The events do not depend on it.
         progress: is called with the fraction done, 0 to 1.
 
     Raises SicError when the audio, the model or an option cannot be used, and when at this bitrate not one event fits.
@@ -76,6 +79,7 @@ def encode(
             seed=seed,
             tags=tags,
             device=device,
+            threads=threads,
             progress=progress,
         )
     )
@@ -94,6 +98,7 @@ def encode_parts(
     seed: int = 0,
     tags: Mapping[str, str] | None = None,
     device: str = "cpu",
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[EventTable]:
     """As `encode`, in parts of about two minutes, so that memory does not grow with the audio (of `speech`; other
@@ -120,6 +125,7 @@ def encode_parts(
             snr_stop_db=snr_stop_db,
             seed=seed,
             tags=tags,
+            threads=threads,
             progress=progress,
         )
         n_events, header = 0, None
@@ -128,7 +134,7 @@ def encode_parts(
             yield part
         if bitrate_kbps is None or n_events or header is None:
             return
-        if any(len(part) for part in codec.encode_parts(source, effort=0)):
+        if any(len(part) for part in codec.encode_parts(source, effort=0, threads=threads)):
             _refuse_silence(EventTable.empty(header), bitrate_kbps)
 
 
@@ -144,6 +150,7 @@ def encode_live(
     seed: int = 0,
     tags: Mapping[str, str] | None = None,
     device: str = "cpu",
+    threads: int | None = None,
 ) -> Iterator[EventTable]:
     """Encode audio while it comes: a part with the events of each 2.5 s (`speech`) or 5 s (`music`), at most 8 s after
     their sound has come.
@@ -154,8 +161,8 @@ def encode_live(
         sample_rate: of the samples, Hz.
         model: as for `encode`, but one that codes live: `speech` or `music`. "auto" looks at the first 4 s.
         bitrate_kbps, events_per_second: hold from the start on, and over any time but for what 3 s are meant for.
-        effort, snr_stop_db, seed, tags, device: as for `encode`. The effort must leave the encoder faster than the
-            stream.
+        effort, snr_stop_db, seed, tags, device, threads: as for `encode`. The effort must leave the encoder faster
+            than the stream.
 
     Each channel is coded on its own. The headers of parts differ in n_samples, which counts the samples so far; that of
     the last is the length. `write_parts` writes them. Raises as `encode_parts` does.
@@ -175,6 +182,7 @@ def encode_live(
         snr_stop_db=snr_stop_db,
         seed=seed,
         tags=tags,
+        threads=threads,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -90,21 +91,41 @@ def _codec_that_is_there(header: Header, device: str, weights_beside: str | None
 
 
 def resolve_device(device: str) -> str:
-    """The torch device for "auto", "cpu" or "cuda"; UnknownDevice when this machine has none such, and for "mps"."""
+    """The torch device for "auto", "cpu" or "cuda"; UnknownDevice when this machine has none such, and for "mps".
+
+    Torch is imported only where there may be a GPU.
+    """
     if device == "cpu":
         return device
-    import torch
-
     from .errors import UnknownDevice
 
     if device == "mps":
         raise UnknownDevice("mps has no 64-bit floats, which times and phases are counted in; take cpu")
-    has_cuda = torch.cuda.is_available()
+    has_cuda = device in ("auto", "cuda") and _has_cuda()
     if device == "auto":
         return "cuda" if has_cuda else "cpu"
-    if device != "cuda" or not has_cuda:
+    if not has_cuda:
         raise UnknownDevice(f"there is no {device} device on this machine")
     return device
+
+
+def _has_cuda() -> bool:
+    if sys.platform == "linux" and not _has_driver():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_driver() -> bool:
+    """Whether Linux has what torch needs of NVIDIA, to be found where torch finds it, or of AMD."""
+    import ctypes
+
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return os.path.exists("/dev/kfd")
+    return True
 
 
 def least_bitrate_kbps(model: str) -> float:

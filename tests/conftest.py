@@ -17,6 +17,14 @@ settings.register_profile("sic", deadline=None)  # a busy machine is not a failu
 settings.load_profile("sic")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_unasked() -> None:
+    """For the same reason."""
+    from sparsecodec_models import threads
+
+    threads.MOST_UNASKED = 1
+
+
 @pytest.fixture(scope="session")
 def codec() -> SpeechCodec:
     """The shipped preset, on one thread."""

@@ -1,4 +1,4 @@
-"""Work on many parts, several at once: as many as memory holds."""
+"""Work on many parts, several at once: on a GPU as many as memory holds, on the CPU one by each thread."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from .errors import FewerAtOnce
+from .threads import Threads
 
 Part = TypeVar("Part")
 Done = TypeVar("Done")
@@ -21,15 +22,18 @@ class AtOnce:
     Attribute most: how many, 1 or more.
     """
 
-    def __init__(self, most: int, what: str) -> None:
-        """what: the parts' name in the warning."""
-        self.most, self._what, self._has_told = most, what, False
+    def __init__(self, most: int, what: str, threads: Threads) -> None:
+        """what: the parts' name in the warning; threads: take a part each where most is 1."""
+        self.most, self._what, self._threads, self._has_told = most, what, threads, False
 
     def each(
         self, parts: Sequence[Part], work: Callable[[Sequence[Part]], Sequence[Done]]
     ) -> Iterator[tuple[Part, Done]]:
         """The parts in their order, with what `work` makes of each; it takes some of them, and may be called again with
         fewer of the same. What it raises when memory does not even hold one part is raised here."""
+        if self.most == 1:
+            yield from self._threads.each(parts, lambda part: work([part])[0])
+            return
         place = 0
         while place < len(parts):
             some = parts[place : place + self.most]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Self
@@ -22,6 +22,7 @@ from .audio_source import AudioSource, ModelRateAudio, Progress
 from .live_audio import LiveAudio
 from .renderer import ParameterCounts, Renderer, Spans, is_finite
 from .streams import StreamSource, find_gains
+from .threads import Threads, one_torch_thread
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,12 @@ class Codec(ABC):
         snr_stop_db: float | None = None,
         seed: int = 0,
         tags: Mapping[str, str] | None = None,
+        threads: int | None = None,
         progress: Progress | None = None,
     ) -> EventTable:
         """Audio → events: all that `encode_parts` gives, as one table."""
         target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
-        parts = list(self._parts(audio, effort, target, seed, tags, progress))
+        parts = list(self._parts(audio, effort, target, seed, tags, threads, progress))
         return EventTable.joined(parts[-1].header, parts)
 
     def encode_parts(
@@ -146,6 +148,7 @@ class Codec(ABC):
         snr_stop_db: float | None = None,
         seed: int = 0,
         tags: Mapping[str, str] | None = None,
+        threads: int | None = None,
         progress: Progress | None = None,
     ) -> Iterator[EventTable]:
         """Audio → events, part by part in order of time, so that memory does not grow with the recording (`reference`
@@ -156,13 +159,14 @@ class Codec(ABC):
         (`find_gains`), each other one on its own.
 
         effort: 0 (the network alone) … 9; None: default_effort. bitrate_kbps, events_per_second, snr_stop_db: see
-        `RateTarget`. progress is called with the share done, 0 … 1.
+        `RateTarget`. threads: how many work beside each other on the CPU, 1 to 256; None: 2, or 1 where there is
+        one processor. The events do not depend on it. progress is called with the share done, 0 … 1.
 
         The events may lie off the grid that their header tells until they are written. SicError for an option out of
         range, at once, and for audio that is not finite or not as long as it says.
         """
         target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
-        return self._parts(audio, effort, target, seed, tags, progress)
+        return self._parts(audio, effort, target, seed, tags, threads, progress)
 
     def encode_live(
         self,
@@ -174,6 +178,7 @@ class Codec(ABC):
         snr_stop_db: float | None = None,
         seed: int = 0,
         tags: Mapping[str, str] | None = None,
+        threads: int | None = None,
     ) -> Iterator[EventTable]:
         """As `encode_parts`, of a stream whose end is not known: events come when they are known, with a bounded look
         ahead, and memory does not grow. Each channel is a stream of its own.
@@ -187,7 +192,8 @@ class Codec(ABC):
         if not self.codes_live:
             raise SicError(f"model {self.name!r} codes whole recordings only; take 'speech' or 'music' to encode live")
         header = replace(self.header_for(audio, seed, tags), n_samples=0)
-        parts = self._analyse_live(header, audio.at_rate(self.model_rate), effort, target)
+        blocks = audio.at_rate(self.model_rate)
+        parts = self._by_threads(threads, lambda own: self._analyse_live(header, blocks, effort, target, own))
         return (part.replace(header=replace(part.header, n_samples=audio.n_samples)) for part in parts)
 
     def _parts(
@@ -197,14 +203,25 @@ class Codec(ABC):
         target: RateTarget,
         seed: int,
         tags: Mapping[str, str] | None,
+        threads: int | None,
         progress: Progress | None,
     ) -> Iterator[EventTable]:
         effort = self._checked_effort(effort)
         gains = find_gains(audio)
         streams = StreamSource(audio, gains) if gains else audio
         header = replace(self.header_for(audio, seed, tags), gains=gains)
-        parts = self._analyse(header, ModelRateAudio(streams, self.model_rate, progress), effort, target)
+        at_rate = ModelRateAudio(streams, self.model_rate, progress)
+        parts = self._by_threads(threads, lambda own: self._analyse(header, at_rate, effort, target, own))
         return parts if progress is None else _telling_of_the_end(parts, progress)
+
+    def _by_threads(
+        self, count: int | None, analyse: Callable[[Threads], Iterator[EventTable]]
+    ) -> Iterator[EventTable]:
+        """What an analysis gives, by so many threads; SicError at once for a count that cannot be. On other devices
+        than the CPU it is one: there operations are parallel by themselves."""
+        threads = Threads(count)
+        threads = threads if self.device.type == "cpu" else Threads(1)
+        return _worked_on(analyse(threads), threads)
 
     def _checked_effort(self, effort: int | None) -> int:
         effort = self.default_effort if effort is None else effort
@@ -213,12 +230,14 @@ class Codec(ABC):
         return effort
 
     @abstractmethod
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
+    def _analyse(
+        self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget, threads: Threads
+    ) -> Iterator[EventTable]:
         """Events as `encode_parts` gives them, in steps that suit the target: their header may differ from `header` in
         these. audio: the streams."""
 
     def _analyse_live(
-        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget, threads: Threads
     ) -> Iterator[EventTable]:
         """Likewise of a stream: float32 [m, streams] at the model's rate. Of presets that code live."""
         raise NotImplementedError
@@ -237,6 +256,17 @@ class Codec(ABC):
         return self.renderer.decode(
             source, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress
         )
+
+
+def _worked_on(parts: Iterator[EventTable], threads: Threads) -> Iterator[EventTable]:
+    """The same parts, by threads that end with them. What the caller does between two may use torch as it likes."""
+    with threads:
+        while True:
+            with one_torch_thread():
+                part = next(parts, None)
+            if part is None:
+                return
+            yield part
 
 
 def _telling_of_the_end(parts: Iterator[EventTable], progress: Progress) -> Iterator[EventTable]:

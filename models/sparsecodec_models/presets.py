@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
+from sparsecodec_formats.presets import LAYOUTS
 
 from .errors import OtherWeights, UnknownModel
 
@@ -41,6 +42,7 @@ class Preset:
             bytes; None: its codec's renderer does.
         training_class: the same of a `PresetTraining`; None: `Training` does not train this preset.
         weights: the shipped weights file; None: none is shipped, and the codec without a file is untrained.
+        untrained_parameters: numbers in the encoder and in the decoder of that codec, which only torch could count.
         training_options: the fields of a `TrainingPlan` that not every preset has, and this one has.
         least_kbps: the bitrate below which little of a recording can be told, kbit/s; 0: not measured.
     """
@@ -52,6 +54,7 @@ class Preset:
     renderer_class: str | None = None
     training_class: str | None = None
     weights: Path | None = None
+    untrained_parameters: tuple[int, int] = (0, 0)
     training_options: tuple[str, ...] = ()
     least_kbps: float = 0.0
 
@@ -103,6 +106,7 @@ _ROWS = (
         licence="MIT",
         codec_class="reference.codec:ReferenceCodec",
         training_class="training.reference_task:ReferenceTraining",
+        untrained_parameters=(9_209_377, 5_009_648),
     ),
 )
 PRESETS: Mapping[str, Preset] = MappingProxyType({row.name: row for row in _ROWS})
@@ -232,20 +236,17 @@ def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> 
 
 def list_models() -> list[ModelInfo]:
     """Every preset of this version."""
-    return [_told(row, load_renderer(row.name)) for row in PRESETS.values()]
+    return [_told(row) for row in PRESETS.values()]
 
 
-def _told(row: Preset, renderer: Renderer) -> ModelInfo:
-    shipped = row.weights is not None
-    return ModelInfo(
-        row.name,
-        row.description,
-        renderer.model_rate,
-        *renderer.parameters(),
-        renderer.weights_hash.hex() if shipped else None,
-        row.licence,
-        shipped,
-    )
+def _told(row: Preset) -> ModelInfo:
+    if row.weights is None:
+        encoder, decoder = row.untrained_parameters
+        rate, counts = LAYOUTS[row.name].sample_rate, (encoder + decoder, encoder, decoder)
+        return ModelInfo(row.name, row.description, rate, *counts, None, row.licence, False)
+    renderer = load_renderer(row.name)
+    rate, counts, weights_hash = renderer.model_rate, renderer.parameters(), renderer.weights_hash.hex()
+    return ModelInfo(row.name, row.description, rate, *counts, weights_hash, row.licence, True)
 
 
 def _names() -> str:

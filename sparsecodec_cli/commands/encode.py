@@ -12,6 +12,7 @@ from .file_work import ManyFiles, Options, are_recordings
 from .many import many_files
 from .options import (
     FINITE,
+    MAX_THREADS,
     POSITIVE,
     default_of,
     device_option,
@@ -106,6 +107,14 @@ def _refuse_name_of_recording(ctx: click.Context, path: str) -> None:
 @click.option("--no-tags", is_flag=True, help="Keep none of IN's tags. [default: title, artist, album, ... are kept]")
 @seed_option("Seed of the decoder's noise.", api.encode)
 @device_option
+@click.option(
+    "--threads",
+    type=click.IntRange(1, MAX_THREADS),
+    metavar="N",
+    help="Work on so many parts of the sound at a time; OUT is the same for any N. Of speech these are half windows of"
+    " 3 s, of music and reference channels: a mono one takes one thread. [default: 2, or 1 where there is"
+    " one processor or where --jobs uses them all]",
+)
 @output_options
 def command(
     input_path: str,
@@ -123,6 +132,7 @@ def command(
     no_tags: bool,
     seed: int,
     device: str,
+    threads: int | None,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -169,6 +179,7 @@ def command(
         "snr_stop_db": snr_stop_db,
         "seed": seed,
         "device": device,
+        "threads": threads,
     }
     if live:
         with (

@@ -8,9 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
@@ -42,8 +41,7 @@ def are_either(options: Options) -> set[str]:
     return are_recordings(options) | {SIC_EXTENSION}
 
 
-@dataclass(frozen=True)
-class ManyFiles:
+class ManyFiles(NamedTuple):
     """How a command takes several inputs.
 
     metavar: of its arguments. kind: what messages call inputs in folders, which have one of `extensions`.
@@ -77,8 +75,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ManyFiles]] = {}
 """What a command does with one file, by the name of the command's module."""
 
 
-@dataclass(frozen=True)
-class FileWork:
+class FileWork(NamedTuple):
     """module: of the command, by whose name this is pickled. options: arguments of its function that are no paths."""
 
     module: str

@@ -52,16 +52,20 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
         _plot(input_path, plot_path, force=force, quiet=quiet)
         return
 
-    from sparsecodec_cli.errors import shown
-    from sparsecodec_cli.inspect import inspection, text
-
     found = _inspected(input_path)
     if as_json:
-        click.echo(inspection.as_json(found))
+        from sparsecodec_cli.inspect.inspection import as_json as json_of
+
+        click.echo(json_of(found))
     elif with_events:
-        text.print_events(found)
+        from sparsecodec_cli.inspect.events_text import print_events
+
+        print_events(found)
     else:
-        text.print_inspection(found, shown(input_path))
+        from sparsecodec_cli.errors import shown
+        from sparsecodec_cli.inspect.text import print_inspection
+
+        print_inspection(found, shown(input_path))
 
 
 def _inspected(input_path: str) -> Inspection:

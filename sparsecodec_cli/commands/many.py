@@ -16,8 +16,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -129,8 +128,7 @@ def _options_for(how: ManyFiles) -> list[Callable[[Any], Any]]:
     ]
 
 
-@dataclass(frozen=True)
-class _Many:
+class _Many(NamedTuple):
     """A command as it was given."""
 
     ctx: click.Context
@@ -183,7 +181,7 @@ class _Many:
 
         planned = self._plan()
         jobs, quiet = planned.jobs, bool(self.options.get("quiet"))
-        work = FileWork(self.module, self._options_anywhere(), self.skip_existing)
+        work = FileWork(self.module, self._options_anywhere() | self._threads_each(len(jobs)), self.skip_existing)
         order = list(range(len(jobs)))
         if self.how.writes is not None:  # else the last worker might be alone with the longest
             order.sort(key=lambda number: -jobs[number].n_bytes)
@@ -230,6 +228,17 @@ class _Many:
         if model is None or not os.path.isfile(model):
             return self.options
         return self.options | {"model": os.path.abspath(model)}
+
+    def _threads_each(self, n_files: int) -> dict[str, Any]:
+        """The option of that name, where there is one and it is not given, for each of the files that are worked on at
+        a time."""
+        if "threads" not in self.options or self.options["threads"] is not None:
+            return {}
+        from sparsecodec_models.threads import usual_threads
+
+        if self.ray_address is not None:
+            return {"threads": 1}  # of a cluster, each worker has one processor
+        return {"threads": usual_threads(max(1, min(self.n_jobs or 1, n_files)))}
 
     def _check(self) -> None:
         if self.how.writes is not None:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from sparsecodec_cli import api
-from sparsecodec_cli.io.raw_format import RAW_CODINGS, RawFormat
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from sparsecodec_cli.io.raw_format import RawFormat
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 SECONDS = "SECONDS"
 MAX_SEED = 2**32 - 1
+MAX_THREADS = 256
 MAX_RAW_RATE_HZ = 2**31 - 1
 
 # fmt: off
@@ -189,6 +191,8 @@ def device_option(function: F) -> F:
 
 def raw_options(function: F) -> F:
     """--raw-rate, --raw-channels and --raw-format; `raw_format_of` makes one of the three."""
+    from sparsecodec_cli.io.raw_format import RAW_CODINGS
+
     function = click.option(
         "--raw-format",
         "raw_coding",
@@ -217,6 +221,8 @@ def raw_format_of(rate: int | None, channels: int | None, coding: str | None) ->
             given = "--raw-format" if channels is None else "--raw-channels"
             raise click.UsageError(f"{given} needs --raw-rate, the sample rate of IN.")
         return None
+    from sparsecodec_cli.io.raw_format import RawFormat
+
     default = RawFormat(rate)
     return RawFormat(rate, channels or default.channels, coding or default.coding)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from sparsecodec_formats.container.accounting import Spending, read_and_account
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.interchange.notes import Note, note_rows, notes_of
-from sparsecodec_formats.interchange.rows import event_rows, header_fields
 from sparsecodec_formats.presets import Layout, layout_of
 from sparsecodec_formats.table import EventTable
+
+if TYPE_CHECKING:  # imported where they are looked for
+    from sparsecodec_formats.interchange.notes import Note
+
+KINDS = {1: "note", 0: "drum", -1: "tone"}
+"""Of events of `music`, as `interchange.rows.quantities` numbers them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Inspection:
     @property
     def notes(self) -> list[Note]:
         """Empty for a preset that this version does not know."""
+        from sparsecodec_formats.interchange.notes import notes_of
+
         return [] if self.layout is None else notes_of(self.table)
 
     @property
@@ -56,6 +62,9 @@ class Inspection:
 
 def as_json(inspection: Inspection) -> str:
     """The whole inspection as JSON text, an event or note a line; docs/cli.md lists the keys, which stay the same."""
+    from sparsecodec_formats.interchange.notes import note_rows
+    from sparsecodec_formats.interchange.rows import event_rows, header_fields
+
     table = inspection.table
     head = {
         "header": header_fields(table.header) | {"duration_s": table.duration_s},

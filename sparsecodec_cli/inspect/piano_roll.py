@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sparsecodec_formats.interchange.drums import DRUMS
 from sparsecodec_formats.interchange.notes import Note, note_name
 
-from .picture import DOTS_X, DOTS_Y, braille, by_cell
+from .cells import DOTS_X, DOTS_Y, braille, by_cell
 
 ROWS, ROWS_OF_TWO = 16, 10  # of pitches: as many at least as there is room for a semitone to be as high as can be
 DOTS_OF_SEMITONE = (4, 2, 1)  # each a divisor of DOTS_Y, so that a row is of 1, 2 or 4 semitones
@@ -20,8 +20,7 @@ LABELLED = {4: (0, 2, 4, 5, 7, 9, 11), 2: (0, 7), 1: (0,)}  # semitones above C 
 GAP = 1  # dots that are left free before a note that begins where another of its pitch ends
 
 
-@dataclass(frozen=True)
-class RollPanel:
+class RollPanel(NamedTuple):
     """Notes of one channel, or of all where `channel` is None: lines of characters, one for each label of the roll.
 
     velocity: float64 [rows, width], 0 … 127, of the loudest note that each character shows; nan: none.
@@ -32,8 +31,7 @@ class RollPanel:
     velocity: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Roll:
+class Roll(NamedTuple):
     """Panels, one below the other, with the same rows. labels: of the rows, from above, "" for none."""
 
     duration_s: float
@@ -42,8 +40,7 @@ class Roll:
     panels: list[RollPanel]
 
 
-@dataclass(frozen=True)
-class Keyboard:
+class Keyboard(NamedTuple):
     """Which row a note is in. dots: of a semitone; bottom: pitch of the lowest semitone, a multiple of those in a row;
     n_rows: of pitches; drums: names of drums, from above, below these rows."""
 

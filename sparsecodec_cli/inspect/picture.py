@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,8 @@ from sparsecodec_formats.presets import Layout, level_db
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
-DOTS_X, DOTS_Y = 2, 4
-BLANK = "\u2800"  # braille of no dots, which is as wide as the others in every font
-BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # of the dots of a character, from above
+from .cells import DOTS_X, DOTS_Y, braille, by_cell
+
 ROWS, ROWS_OF_TWO = 14, 8  # at most, of one picture, and of each where there are two
 ROW_DB = (1, 2, 2.5, 5, 10, 20)
 TICK_DB = {1: 5, 2: 10, 2.5: 10, 5: 10, 10: 20, 20: 40}
@@ -59,8 +58,7 @@ class Lines:
         return Lines(self.start.select(rows), self.end.select(rows))
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """Where levels and times lie in a picture of n_rows × width characters.
 
     The middle of the first row is top_db, of each below row_db less; the first character begins at 0 s, the last ends
@@ -90,8 +88,7 @@ class Scale:
         return right, np.clip(down, 0, self.n_rows * DOTS_Y - 0.5)
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     """A picture of one channel, or of all where `channel` is None: n_rows lines of `width` characters.
 
     pitch: float64 [n_rows, width], semitones, of what each character shows; nan: none.
@@ -102,8 +99,7 @@ class Panel:
     pitch: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """Panels, one below the other, on one scale."""
 
     scale: Scale
@@ -177,25 +173,6 @@ def scale_of(level_db: NDArray[np.float64], duration_s: float, width: int, most_
         if top - bottom < most_rows:
             break
     return Scale(top * row_db, row_db, top - bottom + 1, duration_s, width)
-
-
-def time_ticks(duration_s: float, width: int) -> tuple[list[int], str]:
-    """Columns of round times below a picture, and their labels in a line that ends in " s", at most as wide."""
-    exponent = math.floor(math.log10(duration_s)) - 2
-    steps = (m * 10.0**e for e in range(exponent, exponent + 4) for m in (1, 2, 5))
-    for step in steps:
-        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-        times = step * np.arange(math.floor(duration_s / step + 1e-9) + 1)
-        columns = [min(int(time / duration_s * width + 1e-9), width - 1) for time in times]
-        labels = ["0", *(f"{time:.{decimals}f}" for time in times[1:])]
-        if len(times) <= 2 or step / duration_s * width >= len(labels[-1]) + 4:
-            break
-    line = ""
-    for column, label in zip(columns, labels, strict=True):
-        start = max(min(column - (len(label) - 1) // 2, width - len(label + " s")), 0)
-        if not line or start > len(line):
-            line = line.ljust(start) + label
-    return columns, line + " s"
 
 
 def _joined(parts: list[Lines]) -> Lines:
@@ -272,17 +249,6 @@ def _ranges(seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
     every_other = np.indices(seconds.shape).sum(axis=0) % 2 == 0
     middle, nearly_all = ((softest > low) & (loudest < high) for low, high in (MIDDLE, NEARLY_ALL))
     return middle | (nearly_all & every_other)
-
-
-def by_cell(dots: NDArray[Any]) -> NDArray[Any]:
-    """[rows, characters, 4, 2] of dots [down, to the right]."""
-    down, right = dots.shape
-    return dots.reshape(down // DOTS_Y, DOTS_Y, right // DOTS_X, DOTS_X).transpose(0, 2, 1, 3)
-
-
-def braille(cells: NDArray[np.bool_]) -> list[str]:
-    codes = ord(BLANK) + (cells * BITS).sum(axis=(2, 3))
-    return ["".join(map(chr, row)) for row in codes.tolist()]
 
 
 def _ascii(cells: NDArray[np.bool_]) -> list[str]:

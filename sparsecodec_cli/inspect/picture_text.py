@@ -1,19 +1,22 @@
-"""The pictures of `picture.py` and `piano_roll.py` on a terminal: axes, and colours for pitch or velocity."""
+"""The pictures of `picture.py` and `piano_roll.py` as lines of text: axes, and colours for pitch or velocity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.text import Text
 
+from sparsecodec_cli.io.screen import Line, Run
+
+from .cells import BLANK, time_ticks
 from .colour_ramp import ramp
-from .piano_roll import Roll
-from .picture import BLANK, Panel, Picture, Scale, time_ticks
+
+if TYPE_CHECKING:
+    from .piano_roll import Roll
+    from .picture import Panel, Picture, Scale
 
 LABEL_WIDTH = 10
 NEEDED = BLANK + "⣿┤│└─┬"  # characters without which the picture is drawn in ASCII
@@ -26,36 +29,36 @@ LEAST_SPAN = 4.0  # semitones
 LEAST_VELOCITY_SPAN = 16.0
 
 
-def print_picture(console: Console, picture: Picture, *, ascii_only: bool) -> None:
-    """Print panels with their axes, and what the colours say."""
+def picture_lines(picture: Picture, *, ascii_only: bool, coloured: bool) -> Iterator[Line]:
+    """Panels with their axes, and what the colours say.
+
+    coloured: whether they will be seen; where not, words tell the range of what they would say.
+    """
     colours = Colours.of_range(np.concatenate([panel.pitch.ravel() for panel in picture.panels]), LEAST_SPAN)
     axes = AXES_ASCII if ascii_only else AXES
     for panel in picture.panels:
-        _print_panel(console, panel.channel, panel.rows, panel.pitch, _levels(panel, picture.scale), colours, axes)
-    _print_time_axis(console, picture.scale.duration_s, picture.scale.width, axes)
+        yield from _panel(panel.channel, panel.rows, panel.pitch, _levels(panel, picture.scale), colours, axes)
+    yield from _time_axis(picture.scale.duration_s, picture.scale.width, axes)
     if colours is not None:
         low, high = (f"{PITCH_HZ * 2 ** (pitch / 12):.0f}" for pitch in (colours.low, colours.high))
         sample = "#" if ascii_only else "⣿"
-        legend = _legend(console, colours, "pitch", low, high, " Hz", sample)
-        if _is_coloured(console):
-            legend.append("   ").append(sample, style=NO_PITCH).append(" none")
-        console.print(legend)
+        none = [("   ", ""), (sample, NO_PITCH), (" none", "")] if coloured else []
+        yield [*_legend("pitch", low, high, " Hz", sample, coloured), *none]
 
 
-def print_roll(console: Console, roll: Roll, *, ascii_only: bool) -> None:
-    """Print a piano roll with its axes; colours say velocities."""
+def roll_lines(roll: Roll, *, ascii_only: bool, coloured: bool) -> Iterator[Line]:
+    """A piano roll with its axes; colours say velocities. coloured: as for `picture_lines`."""
     colours = Colours.of_range(np.concatenate([panel.velocity.ravel() for panel in roll.panels]), LEAST_VELOCITY_SPAN)
     axes = AXES_ASCII if ascii_only else AXES
     for panel in roll.panels:
-        _print_panel(console, panel.channel, panel.rows, panel.velocity, roll.labels, colours, axes)
-    _print_time_axis(console, roll.duration_s, roll.width, axes)
+        yield from _panel(panel.channel, panel.rows, panel.velocity, roll.labels, colours, axes)
+    yield from _time_axis(roll.duration_s, roll.width, axes)
     if colours is not None:
         low, high = f"{max(colours.low, 1):.0f}", f"{min(colours.high, 127):.0f}"
-        console.print(_legend(console, colours, "velocity", low, high, "", "#" if ascii_only else "⣿"))
+        yield _legend("velocity", low, high, "", "#" if ascii_only else "⣿", coloured)
 
 
-@dataclass(frozen=True)
-class Colours:
+class Colours(NamedTuple):
     """Colours of numbers from low to high; nan: none."""
 
     low: float
@@ -73,26 +76,18 @@ class Colours:
         return cls(float(low - wider), float(high + wider))
 
     def of(self, values: NDArray[np.float64]) -> list[str]:
-        """Names of colours for rich."""
+        """Colours, "#rrggbb"."""
         share = (values - self.low) / (self.high - self.low)
         index = np.where(np.isfinite(values), np.clip(share, 0, 1) * (N_COLOURS - 1), -1).round().astype(int)
         names = ramp(N_COLOURS)
         return [NO_PITCH if i < 0 else names[i] for i in index.tolist()]
 
 
-def _is_coloured(console: Console) -> bool:
-    return console.color_system is not None and not console.no_color
-
-
-def _legend(console: Console, colours: Colours, what: str, low: str, high: str, unit: str, sample: str) -> Text:
-    text = Text(" " * LABEL_WIDTH)
-    text.append(f"{what} ", style="cyan")
-    if not _is_coloured(console):
-        return text.append(f"{low} to {high}{unit}")
-    text.append(f"{low} ")
-    for colour in ramp(N_COLOURS):
-        text.append(sample, style=colour)
-    return text.append(f" {high}{unit}")
+def _legend(what: str, low: str, high: str, unit: str, sample: str, coloured: bool) -> list[Run]:
+    begin = [(" " * LABEL_WIDTH, ""), (f"{what} ", "cyan")]
+    if not coloured:
+        return [*begin, (f"{low} to {high}{unit}", "")]
+    return [*begin, (f"{low} ", ""), *((sample, colour) for colour in ramp(N_COLOURS)), (f" {high}{unit}", "")]
 
 
 def _levels(panel: Panel, scale: Scale) -> list[str]:
@@ -101,42 +96,38 @@ def _levels(panel: Panel, scale: Scale) -> list[str]:
     return ["" if level is None else f"{level:>5.0f} dB" for level in levels]
 
 
-def _print_panel(
-    console: Console,
+def _panel(
     channel: int | None,
     rows: list[str],
     values: NDArray[np.float64],
     labels: list[str],
     colours: Colours | None,
     axes: str,
-) -> None:
+) -> Iterator[Line]:
     """values: float64 [rows, characters], what the colours say; labels: of the rows, "" for none."""
     if channel is not None:
-        console.print(Text(f"  channel {channel}", style="cyan"))
+        yield [(f"  channel {channel}", "cyan")]
     for cells, of_row, label in zip(rows, values, labels, strict=True):
-        console.print(_line(cells, of_row, label, colours, axes))
+        yield [
+            (f"{label:>{LABEL_WIDTH - 2}} {axes[0]}" if label else " " * (LABEL_WIDTH - 1) + axes[1], ""),
+            *_row(cells, of_row, colours),
+        ]
 
 
-def _line(cells: str, values: NDArray[np.float64], label: str, colours: Colours | None, axes: str) -> Text:
-    text = Text(f"{label:>{LABEL_WIDTH - 2}} {axes[0]}" if label else " " * (LABEL_WIDTH - 1) + axes[1])
+def _row(cells: str, values: NDArray[np.float64], colours: Colours | None) -> Iterator[Run]:
     drawn = cells.rstrip(" " + BLANK)
     if colours is None:
-        return text.append(drawn)
+        yield drawn, ""
+        return
     named = zip(drawn, colours.of(values[: len(drawn)]), strict=True)
     for colour, run in groupby(named, key=lambda cell: "" if cell[0] in (" ", BLANK) else cell[1]):
-        text.append("".join(character for character, _ in run), style=colour)
-    return text
+        yield "".join(character for character, _ in run), colour
 
 
-def _print_time_axis(console: Console, duration_s: float, width: int, axes: str) -> None:
-    for line in _time_axis(duration_s, width, axes):
-        console.print(Text(line))
-
-
-def _time_axis(duration_s: float, width: int, axes: str) -> Iterator[str]:
+def _time_axis(duration_s: float, width: int, axes: str) -> Iterator[Line]:
     columns, labels = time_ticks(duration_s, width)
     line = [axes[3]] * width
     for column in columns:
         line[column] = axes[4]
-    yield " " * (LABEL_WIDTH - 1) + axes[2] + "".join(line)
-    yield " " * LABEL_WIDTH + labels
+    yield [(" " * (LABEL_WIDTH - 1) + axes[2] + "".join(line), "")]
+    yield [(" " * LABEL_WIDTH + labels, "")]

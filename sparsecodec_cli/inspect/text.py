@@ -5,64 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-import numpy as np
-from rich.console import Console
-from rich.text import Text
-
 from sparsecodec_cli.errors import one_line
-from sparsecodec_cli.io.console import console as make_console
-from sparsecodec_formats.interchange.notes import Note, event_notes, note_name_and_cents
-from sparsecodec_formats.interchange.rows import Quantity, quantities
+from sparsecodec_cli.io.screen import Line, Screen, print_lines, stdout_screen
 
-from .inspection import Inspection
-from .piano_roll import piano_roll
-from .picture import picture
-from .picture_text import LABEL_WIDTH, NEEDED, print_picture, print_roll
-
-KINDS = {1: "note", 0: "drum", -1: "tone"}
-"""Of events of `music`, as `quantities` numbers them."""
+from .inspection import KINDS, Inspection
+from .picture_text import LABEL_WIDTH, NEEDED, picture_lines, roll_lines
 
 
 def print_inspection(inspection: Inspection, name: str) -> None:
     """Print header, bitrate by part, and the picture, as wide as the terminal (80 where there is none)."""
-    console = make_console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    console.print(Text(name, style="bold"))
+    screen = stdout_screen()
+    print_lines(_lines(inspection, name, screen), screen)
+
+
+def _lines(inspection: Inspection, name: str, screen: Screen) -> Iterator[Line]:
+    yield [(name, "bold")]
     for label, value in _facts(inspection):
-        console.print(Text.assemble((f"  {label:<10}", "cyan"), value))
-    _print_parts(console, inspection)
-    _print_picture(console, inspection)
-
-
-def print_events(inspection: Inspection) -> None:
-    """Print a line for each event: time, channel, and the quantities that the preset names, and those of notes."""
-    table = inspection.table
-    columns = [("event", "", [str(i) for i in range(len(table))]), ("time", "s", [f"{t:.4f}" for t in table.time])]
-    if table.header.streams > 1:
-        columns.append(("channel", "", [str(channel) for channel in table.channel]))
-    found = quantities(table)
-    for quantity in found:
-        columns.append(_column(quantity))
-        if quantity.name == "f0" and inspection.layout is not None and inspection.layout.events_are_notes:
-            columns.append(("note", "cents", [_note_name(note) for note in event_notes(table)]))
-    if not found or (table.amplitude != 1).any():
-        columns.append(_column(Quantity("amplitude", "amplitude", "", table.amplitude.astype(np.float64))))
-    widths = [max(7, len(name), len(unit), *map(len, cells)) for name, unit, cells in columns]
-    names, units, cells_of = zip(*columns, strict=True)
-    for line in (names, units, *zip(*cells_of, strict=True)):
-        print(" ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-
-
-def _column(quantity: Quantity) -> tuple[str, str, list[str]]:
-    if quantity.key == "kind":
-        return quantity.name, "", [KINDS[int(value)] for value in quantity.values]
-    decimals = 4 if quantity.unit == "s" else 2
-    return quantity.name, quantity.unit, [f"{value:.{decimals}f}" for value in quantity.values]
-
-
-def _note_name(note: Note | None) -> str:
-    if note is None:
-        return "-"
-    return note_name_and_cents(note.midi) if note.drum is None else note.drum.name
+        yield [(f"  {label:<10}", "cyan"), (value, "")]
+    yield []
+    yield from _parts(inspection)
+    yield from _picture(inspection, screen)
 
 
 def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
@@ -85,9 +47,11 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 def _kinds(inspection: Inspection) -> str:
     """How many of the events are what, where the preset tells."""
-    said = next((q.values for q in quantities(inspection.table) if q.key == "kind"), None)
-    if said is None:
+    if inspection.layout is None or "kind" not in inspection.layout.dims:
         return ""
+    from sparsecodec_formats.interchange.rows import quantities
+
+    said = next(quantity.values for quantity in quantities(inspection.table) if quantity.key == "kind")
     counts = [(int((said == kind).sum()), name) for kind, name in sorted(KINDS.items(), reverse=True)]
     words = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
     return f": {', '.join(words)}" if words else ""
@@ -97,19 +61,18 @@ def _per_second(rate: float | None) -> str:
     return "" if rate is None else f", {rate:.1f} a second"
 
 
-def _print_parts(console: Console, inspection: Inspection) -> None:
-    console.print()
+def _parts(inspection: Inspection) -> Iterator[Line]:
     spent, ideal = inspection.spent, inspection.spent.ideal or {}
     ideal_title = "ideal" if ideal else ""
-    console.print(Text(f"  {'part':<16}{'bytes':>8}{'kbit/s':>9}{ideal_title:>9}", style="cyan"))
+    yield [(f"  {'part':<16}{'bytes':>8}{'kbit/s':>9}{ideal_title:>9}", "cyan")]
     for name, n_bytes in [*spent.parts.items(), ("whole", inspection.n_bytes)]:
         rate = inspection.bitrate_kbps(n_bytes)
         best = f"{ideal[name]:9.1f}" if name in ideal else ""
-        console.print(f"  {name:<16}{n_bytes:>8}{'-' if rate is None else format(rate, '.3f'):>9}{best}")
+        yield [(f"  {name:<16}{n_bytes:>8}{'-' if rate is None else format(rate, '.3f'):>9}{best}", "")]
         for dim, n_dim_bytes, least in _largest_dims(inspection) if name == "vectors" else ():
             rate = inspection.bitrate_kbps(n_dim_bytes)
             share = "-" if rate is None else format(rate, ".3f")
-            console.print(f"    {dim:<14}{n_dim_bytes:>8.1f}{share:>9}{least:9.1f}")
+            yield [(f"    {dim:<14}{n_dim_bytes:>8.1f}{share:>9}{least:9.1f}", "")]
 
 
 def _largest_dims(inspection: Inspection) -> list[tuple[str, float, float]]:
@@ -122,28 +85,33 @@ def _largest_dims(inspection: Inspection) -> list[tuple[str, float, float]]:
     return [(name, *both) for name, both in rows.items()]
 
 
-def _print_picture(console: Console, inspection: Inspection) -> None:
+def _picture(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     """A piano roll of notes, levels of other events; nothing of a preset that is not known here."""
     if inspection.layout is None:
         return
     ascii_only = not _can_encode(NEEDED)
-    width = max(10, console.width - LABEL_WIDTH)
+    width = max(10, screen.width - LABEL_WIDTH)
+    how = {"ascii_only": ascii_only, "coloured": screen.depth is not None}
     table = inspection.table
     if inspection.layout.events_are_notes:
+        from .piano_roll import piano_roll
+
         roll = piano_roll(inspection.notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
         if roll is not None:
-            _print_title(console, "notes over time")
-            print_roll(console, roll, ascii_only=ascii_only)
+            yield from _title("notes over time")
+            yield from roll_lines(roll, **how)
         return
+    from .picture import picture
+
     drawn = picture(table, inspection.layout, width, ascii_only=ascii_only)
     if drawn is not None:
-        _print_title(console, f"level of {'voices' if 'begins' in inspection.layout.dims else 'events'} over time")
-        print_picture(console, drawn, ascii_only=ascii_only)
+        yield from _title(f"level of {'voices' if 'begins' in inspection.layout.dims else 'events'} over time")
+        yield from picture_lines(drawn, **how)
 
 
-def _print_title(console: Console, title: str) -> None:
-    console.print()
-    console.print(Text(f"  {title}", style="cyan"))
+def _title(title: str) -> Iterator[Line]:
+    yield []
+    yield [(f"  {title}", "cyan")]
 
 
 def _can_encode(text: str) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, BinaryIO, cast
@@ -20,7 +18,7 @@ from sparsecodec_cli.errors import CliError, shown_output
 
 from . import audio_tags
 from .audio import Audio, _GuardedFile
-from .files import SPOOL_BYTES, is_stream
+from .files import copy_rest, is_stream, spooled
 
 WAV_MAX_BYTES = 2**32 - 1
 NO_SIZE = b"\xff\xff\xff\xff"
@@ -122,7 +120,7 @@ def write_audio(
     streams = audio_format.name == "WAV" and (n_samples is not None or endless)
     texts = texts or {}
     before = audio_tags.id3(texts) if texts and audio_format.name == "MP3" else b""
-    with nullcontext(file) if (can_seek or streams) and not before else _spool() as sink:
+    with nullcontext(file) if (can_seek or streams) and not before else spooled() as sink:
         if audio_format.name == "WAV":
             header = _WavHeader(path, audio_format.subtype or "PCM_16", sample_rate, channels, texts)
             _write_wav(sink, header, clipper, n_samples, endless=not can_seek and n_samples is None and endless)
@@ -131,12 +129,8 @@ def write_audio(
         if sink is not file:
             file.write(before)
             sink.seek(0)
-            shutil.copyfileobj(sink, file, 1 << 20)
+            copy_rest(sink, file)
     return clipper.n_clipped
-
-
-def _spool() -> AbstractContextManager[BinaryIO]:
-    return cast(AbstractContextManager[BinaryIO], tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))
 
 
 class _Clipper:

@@ -6,12 +6,10 @@ import errno
 import io
 import os
 import re
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import BinaryIO, cast
 
 from sparsecodec_cli.errors import CliError, about, about_os, shown_output
@@ -20,7 +18,8 @@ _DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/fd/([0-9]{1,9})|/dev/(stdin|stdou
 _STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
 _MAX_LINKS = 40  # as many as Linux follows
 
-SPOOL_BYTES = 64 << 20  # a pipe's content beyond this goes to a temporary file, so that memory stays bounded
+SPOOL_BYTES = 64 << 20
+COPY_BYTES = 1 << 20  # at a time
 
 
 def default_output(input_path: str, extension: str) -> str:
@@ -82,13 +81,27 @@ def seekable(file: BinaryIO, magic: bytes = b"") -> Iterator[BinaryIO]:
     if file.seekable() and file.tell() == 0:
         yield file
         return
-    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as copy:
+    with spooled() as copy:
         head = file.read(len(magic))
         copy.write(head)
         if head == magic:
-            shutil.copyfileobj(file, copy, 1 << 20)
+            copy_rest(file, copy)
         copy.seek(0)
-        yield cast(BinaryIO, copy)
+        yield copy
+
+
+def spooled() -> AbstractContextManager[BinaryIO]:
+    """A file to write and read again, which goes to disk beyond SPOOL_BYTES, so that memory stays bounded."""
+    import tempfile  # takes a while, and most commands do without
+
+    return cast(AbstractContextManager[BinaryIO], tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))
+
+
+def copy_rest(source: BinaryIO, target: BinaryIO) -> None:
+    """Write to `target` what `source` has from where it stands."""
+    import shutil  # as above
+
+    shutil.copyfileobj(source, target, COPY_BYTES)
 
 
 def file_state(file: BinaryIO) -> tuple[int, int] | None:
@@ -215,10 +228,10 @@ def readable_again(out: BinaryIO) -> Iterator[BinaryIO]:
     if out.readable() and out.seekable():
         yield out
         return
-    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as copy:
-        yield cast(BinaryIO, copy)
+    with spooled() as copy:
+        yield copy
         copy.seek(0)
-        shutil.copyfileobj(copy, out)
+        copy_rest(copy, out)
 
 
 def bring_to_disk(file: BinaryIO) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_cli import decoding, encoding, models
 from sparsecodec_cli.errors import about
-from sparsecodec_cli.io.files import SPOOL_BYTES
+from sparsecodec_cli.io.files import spooled
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
 from sparsecodec_cli.io.warned import telling_of_memory
@@ -155,7 +154,7 @@ def _overview(codec: Renderer, table: EventTable, pitched: NDArray[np.bool_], te
     size = max(SMALLEST_PIECE, -(-n_samples // OVERVIEW_POINTS))
     extremes: list[NDArray[np.float32]] = []
     rest = np.zeros((0, header.channels), np.float32)
-    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
+    with spooled() as file:
         with OpusWriter(file, rate, header.channels) as writer:
             for block in decoding.decode_blocks(table, sample_rate=rate, model=codec, progress=tell):
                 writer.write(block)

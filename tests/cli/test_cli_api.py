@@ -27,9 +27,19 @@ pytestmark = pytest.mark.usefixtures("fake")
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(sic.SicError, match="no tpu device"):
         api.resolve_device("tpu")
-    assert api.resolve_device("auto") in ("cpu", "cuda")
+    assert api.resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(sic.SicError, match="64-bit"):
         api.resolve_device("mps")
+
+
+@pytest.mark.parametrize("is_available", [False, True])
+def test_torch_is_asked_where_there_is_a_driver(is_available: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_available)
+    assert api.resolve_device("auto") == ("cuda" if is_available else "cpu")
+    if not is_available:
+        with pytest.raises(sic.SicError, match="no cuda device"):
+            api.resolve_device("cuda")
 
 
 def test_unknown_names_are_refused() -> None:

@@ -68,6 +68,7 @@ def test_encode_hands_its_options_on(tmp_path: Path, fake: fake_codec.FakeCodec)
         "bitrate_kbps": None,
         "events_per_second": None,
         "snr_stop_db": None,
+        "threads": None,
     }
     ok(
         "encode",
@@ -77,6 +78,8 @@ def test_encode_hands_its_options_on(tmp_path: Path, fake: fake_codec.FakeCodec)
         "0",
         "--events-per-second",
         "21.5",
+        "--threads",
+        "3",
         "--seed",
         "7",
         "--tag",
@@ -84,7 +87,13 @@ def test_encode_hands_its_options_on(tmp_path: Path, fake: fake_codec.FakeCodec)
         "--tag",
         "d=",
     )
-    assert fake.asked == {"effort": 0, "bitrate_kbps": None, "events_per_second": 21.5, "snr_stop_db": None}
+    assert fake.asked == {
+        "effort": 0,
+        "bitrate_kbps": None,
+        "events_per_second": 21.5,
+        "snr_stop_db": None,
+        "threads": 3,
+    }
     header = read_sic(tmp_path / "talk.sic").header
     assert header.seed == 7 and header.tags == {"a": "b=c", "d": ""}
     ok("encode", wav, "-f", "--snr-stop", "-3")

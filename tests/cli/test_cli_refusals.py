@@ -69,6 +69,7 @@ def output_of(command: str, folder: Path) -> Path:
         (["encode", "a", "--tag", "a=1", "--tag", "a=2"], ["twice"]),
         (["encode", "a", "--seed", "4294967296"], ["--seed"]),
         (["encode", "a", "--device", "tpu"], ["tpu", "cpu"]),
+        *((["encode", "a", "--threads", bad], ["--threads", bad]) for bad in ("0", "-1", "1.5", "257", "many")),
         (["decode"], ["IN"]),
         (["decode", "a", "--rate", "0"], ["--rate"]),
         (["decode", "a", "--start", "-1"], ["--start"]),

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fake_codec
 import numpy as np
@@ -468,3 +469,22 @@ class Counts:
             for share in (0.25, 0.5, 0.501):  # the last is too near to be worth a word
                 progress(share)
         return Outcome("done", printed=job.input)
+
+
+@pytest.mark.parametrize(
+    "given, threads", [((), 6), (("--jobs", "2"), 3), (("--jobs", "9"), 3), (("--threads", "5", "--jobs", "2"), 5)]
+)
+def test_files_that_are_encoded_at_a_time_share_the_processors(
+    given: tuple[str, ...], threads: int, songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def run(jobs: list[Job], order: list[int], work: Any, *args: Any) -> None:
+        asked.append(work.options["threads"])
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
+    monkeypatch.setattr("sparsecodec_models.threads.MOST_UNASKED", 16)
+    monkeypatch.setattr("sparsecodec_cli.batch.workers.run_here", run)
+    monkeypatch.setattr("sparsecodec_cli.batch.workers.run_beside", run)
+    sic("encode", songs / "a.wav", songs / "b.WAV", "--out-dir", tmp_path / "out", *given)
+    assert asked == [threads]

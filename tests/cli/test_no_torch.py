@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sparsecodec_cli import models
+
 ROOT = Path(__file__).parents[2]
 SPEECH = ROOT / "tests" / "data" / "only-person-en.sic"
 MUSIC = ROOT / "models" / "golden" / "music" / "notes.sic"
@@ -54,9 +56,26 @@ def test_what_reads_files_does_without_torch(tmp_path: Path, source: Path, comma
     assert "numpy" in imported and "torch" not in imported
     if command[0] == "report":
         return  # draws its pictures with what the extra brings
-    assert not imported & {"scipy", "matplotlib", "jinja2", "asyncio", "sklearn"}
-    if command[0] != "inspect":
-        assert "rich" not in imported
+    assert not imported & {"scipy", "matplotlib", "jinja2", "asyncio", "sklearn", "rich"}
+
+
+@pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
+@pytest.mark.parametrize("options", [[], ["--events"], ["--json"]], ids=["", "events", "json"])
+def test_inspect_imports_nothing_that_it_does_not_use(source: Path, options: list[str]) -> None:
+    assert not imported_by("inspect", source, *options) & {
+        "msgpack", "rich", "safetensors", "shutil", "soundfile", "sparsecodec_models", "tempfile", "wasmtime",
+        "zstandard",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_models_are_listed_without_torch(options: list[str]) -> None:
+    assert not imported_by("models", *options) & {"torch", "rich"}
+
+
+@pytest.mark.skipif(models._has_driver(), reason="has the driver of a GPU, of which torch is asked")
+def test_a_machine_without_a_gpu_needs_no_torch_to_know(tmp_path: Path) -> None:
+    assert "torch" not in imported_by("decode", SPEECH, tmp_path / "out.wav", "--device", "auto")
 
 
 def test_help_imports_no_numpy() -> None:

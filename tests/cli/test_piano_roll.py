@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -10,12 +9,12 @@ import numpy as np
 import pytest
 from cli_support import ENV, ok, sic_process, write_sic
 from note_tables import Event, little_song, music_table
-from rich.console import Console
 
+from sparsecodec_cli.inspect.cells import BLANK
 from sparsecodec_cli.inspect.colour_ramp import ramp
 from sparsecodec_cli.inspect.piano_roll import Roll, piano_roll
-from sparsecodec_cli.inspect.picture import BLANK
-from sparsecodec_cli.inspect.picture_text import print_roll
+from sparsecodec_cli.inspect.picture_text import roll_lines
+from sparsecodec_cli.io.screen import Screen
 from sparsecodec_formats import EventTable
 from sparsecodec_formats.interchange.notes import note_rows, notes_of
 
@@ -118,11 +117,9 @@ def test_any_notes_are_drawn() -> None:
     for seconds in (1e-4, 3.0, 1e6):
         table = music_table(*(Event(t, 60) for t in rng.uniform(0, seconds, 50)), seconds=seconds)
         wild = table.replace(vector=rng.normal(size=(50, 32)) * 10.0 ** rng.uniform(-30, 37, (50, 32)))
-        console = Console(file=io.StringIO(), width=80)
         found = piano_roll(notes_of(wild), wild.duration_s, 1, 70)
         assert found is not None
-        print_roll(console, found, ascii_only=False)
-        assert max(map(len, console.file.getvalue().splitlines())) <= 80  # type: ignore[attr-defined]
+        assert max(map(len, map(Screen().text_of, roll_lines(found, ascii_only=False, coloured=False)))) <= 80
 
 
 def test_colours_tell_velocity() -> None:
@@ -135,12 +132,11 @@ def test_colours_tell_velocity() -> None:
     (panel,) = roll.panels
     assert panel.velocity[0, [0, 7, 14]] == pytest.approx([127 / 6, 127 * 5 / 6, 127 * 5 / 6], abs=1e-3)
     assert np.isnan(panel.velocity[0, 4])
-    console = Console(record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
-    print_roll(console, roll, ascii_only=False)
-    first = console.export_text(styles=True, clear=False).splitlines()[0]
+    lines = [list(line) for line in roll_lines(roll, ascii_only=False, coloured=True)]
+    first = Screen(is_terminal=True, depth="TRUECOLOR").text_of(lines[0])
     codes = ["38;2;" + ";".join(str(int(c[i : i + 2], 16)) for i in (1, 3, 5)) for c in (ramp(16)[0], ramp(16)[-1])]
     assert first.index(codes[0]) < first.index(codes[1])
-    assert "velocity 21 " in console.export_text(clear=False).splitlines()[-1]
+    assert "velocity 21 " in Screen().text_of(lines[-1])
 
 
 # the command

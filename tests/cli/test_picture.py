@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_support import ENV, make_table, ok, sic_process, write_sic
 from numpy.typing import ArrayLike
-from rich.console import Console
 
-from sparsecodec_cli.inspect.picture import BLANK, Picture, picture, time_ticks
-from sparsecodec_cli.inspect.picture_text import NO_PITCH, print_picture, ramp
+from sparsecodec_cli.inspect.cells import BLANK, time_ticks
+from sparsecodec_cli.inspect.picture import Picture, picture
+from sparsecodec_cli.inspect.picture_text import NO_PITCH, picture_lines, ramp
+from sparsecodec_cli.io.screen import Screen
 from sparsecodec_formats import LAYOUTS, EventTable
 
 SPEECH = LAYOUTS["speech"]
@@ -140,11 +140,10 @@ def test_any_numbers_are_drawn() -> None:
     for duration_s in (1 / 8000, 3.0, 1e9):
         table = make_table(50, seconds=duration_s, rate=8000)
         wild = table.replace(vector=rng.normal(size=(50, 32)) * 10.0 ** rng.uniform(-30, 37, (50, 32)))
-        console = Console(file=io.StringIO(), width=80)
         found = picture(wild, SPEECH, 70)
         assert found is not None
-        print_picture(console, found, ascii_only=False)
-        assert max(map(len, console.file.getvalue().splitlines())) <= 80  # type: ignore[attr-defined]
+        lines = map(Screen().text_of, picture_lines(found, ascii_only=False, coloured=False))
+        assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize(
@@ -167,14 +166,13 @@ def test_ticks_of_time_are_round_and_below_their_times(duration_s: float, width:
 def test_colours_tell_pitch() -> None:
     """From low to high, and grey where there is none."""
     table = voice_table([0.11, 0.41, 0.81], -10.0, [1, 1, 1], f0=[-12.0, 12.0, 0.0])
-    console = Console(record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
-    print_picture(console, drawn(table), ascii_only=False)
-    first = console.export_text(styles=True, clear=False).splitlines()[0]
+    lines = [list(line) for line in picture_lines(drawn(table), ascii_only=False, coloured=True)]
+    first = Screen(is_terminal=True, depth="TRUECOLOR").text_of(lines[0])
     colours = [ramp(16)[0], ramp(16)[-1], NO_PITCH]
     codes = ["38;2;" + ";".join(str(int(c[i : i + 2], 16)) for i in (1, 3, 5)) for c in colours]
     places = [first.index(code) for code in codes]
     assert places == sorted(places)
-    assert "55" in console.export_text(clear=False).splitlines()[-1]  # Hz
+    assert "55" in Screen().text_of(lines[-1])  # Hz
 
 
 def test_without_colours_the_range_of_pitch_is_told_in_words(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from sparsecodec_models.at_once import AtOnce
 from sparsecodec_models.errors import FewerAtOnce
+from sparsecodec_models.threads import Threads
 
 
 class Memory:
@@ -48,14 +49,14 @@ def test_all_parts_are_done_in_their_order() -> None:
     memory = Memory(4, out_of_memory)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert done(AtOnce(4, "parts"), memory, range(10)) == [(i, i * i) for i in range(10)]
+        assert done(AtOnce(4, "parts", Threads(1)), memory, range(10)) == [(i, i * i) for i in range(10)]
     assert memory.tried == [4, 4, 2]
 
 
 @pytest.mark.parametrize("fails", [out_of_memory, out_of_memory_within, out_of_memory_of_a_library])
 @pytest.mark.parametrize("holds, tried", [(5, [8, 4, 4, 3]), (2, [8, 4, 2, 2, 2, 2, 2, 1]), (1, [8, 4, 2, *[1] * 11])])
 def test_fewer_from_when_memory_runs_out_on(fails: Callable[[], None], holds: int, tried: list[int]) -> None:
-    memory, at_once = Memory(holds, fails), AtOnce(8, "parts")
+    memory, at_once = Memory(holds, fails), AtOnce(8, "parts", Threads(1))
     with pytest.warns(FewerAtOnce, match="does not hold 8 parts at once") as told:
         assert done(at_once, memory, range(11)) == [(i, i * i) for i in range(11)]
     assert memory.tried == tried and len(told) == 1
@@ -66,7 +67,7 @@ def test_fewer_from_when_memory_runs_out_on(fails: Callable[[], None], holds: in
 
 def test_one_part_that_memory_does_not_hold_is_an_error() -> None:
     with pytest.warns(FewerAtOnce), pytest.raises(torch.OutOfMemoryError):
-        done(AtOnce(2, "parts"), Memory(0, out_of_memory), range(3))
+        done(AtOnce(2, "parts", Threads(1)), Memory(0, out_of_memory), range(3))
 
 
 def test_other_errors_are_no_lack_of_memory() -> None:
@@ -75,5 +76,5 @@ def test_other_errors_are_no_lack_of_memory() -> None:
 
     memory = Memory(1, fails)
     with pytest.raises(RuntimeError, match="illegal"):
-        done(AtOnce(2, "parts"), memory, range(3))
+        done(AtOnce(2, "parts", Threads(1)), memory, range(3))
     assert memory.tried == [2]

@@ -16,12 +16,11 @@ from test_devices import moved
 
 from sparsecodec_models.errors import FewerAtOnce
 from sparsecodec_models.speech.analysis import stream_fit
-from sparsecodec_models.speech.analysis.fit import Events, Part, events_of, fit
+from sparsecodec_models.speech.analysis.fit import Events, Part, fit
 from sparsecodec_models.speech.analysis.proposals import BEGINS, ROOM
 from sparsecodec_models.speech.codec import SpeechCodec
 
 RATE = 22050
-CPU = torch.device("cpu")
 
 
 @cache
@@ -36,34 +35,32 @@ def talk(duration_s: float, channels: int = 1) -> NDArray[np.float32]:
 def parts(codec: SpeechCodec) -> list[Part]:
     """Three half windows as long as each other: the first begins a recording, in the second a room is heard."""
     samples, rate = talk(15.0), 16_000
-    events = events_of(encode(codec, samples, rate), 0, RATE, CPU)
     sound = np.interp(np.arange(15 * RATE) / RATE, np.arange(len(samples)) / rate, samples).astype(np.float32)
-    channel = stream_fit._Channel(
-        codec.model, events, sound, (0, len(sound)), seed=0, channel=0, quantiser_step=torch.full((32,), 0.5)
-    )
-    windows = [*channel.half_windows(0), *channel.half_windows(1)]
-    alike = [window.part for window in windows if len(window.part.target) == 65536 + 2 * stream_fit.MARGIN]
+    channel = stream_fit._Channel(codec.model, encode(codec, samples, rate), 0, 0.5, sound, (0, len(sound)))
+    every = [window.part() for window in channel.half_windows(slice(None))]
+    alike = [part for part in every if len(part.target) == 65536 + 2 * stream_fit.MARGIN]
     first, second, third = alike[:3]
     second.events.vector[:, ROOM] = 7.0
     return [Part(first.before[:0], first.events, first.after, first.target, first.noise), second, third]
 
 
-def fitted(codec: SpeechCodec, some: list[Part], iterations: int = 4) -> list[torch.Tensor]:
+def fitted(codec: SpeechCodec, some: list[Part], iterations: int = 3) -> list[torch.Tensor]:
     decoder, prior = codec.model.decoder, codec.model.prior
     step = torch.full((32,), 0.5)
     return fit(decoder, prior, some, seed=0, iterations=iterations, quantiser_step=step, bit_weight=1e-3)
 
 
-# rounding differs, which steps of a fit enlarge, and more so when voices are planned anew
-@pytest.mark.parametrize("iterations, within", [(4, 1e-4), (8, 0.02)])
-def test_each_is_fitted_as_it_is_alone(codec: SpeechCodec, iterations: int, within: float) -> None:
+# rounding differs, which steps of a fit enlarge where a gradient is about 0, and more so when voices are planned anew
+@pytest.mark.parametrize("iterations, most_within", [(3, 1e-5), (8, 1e-3)])
+def test_each_is_fitted_as_it_is_alone(codec: SpeechCodec, iterations: int, most_within: float) -> None:
     some = parts(codec)
     together = fitted(codec, some, iterations)
     alone = [fitted(codec, [part], iterations)[0] for part in some]
     assert min(len(vector) for vector in alone) > 50 and any(part.events.vector[0, BEGINS] < 0.5 for part in some)
     for part, here, there in zip(some, together, alone, strict=True):
         assert float((there - part.events.vector).abs().mean()) > 0.1
-        assert float((here - there).abs().max()) < within
+        apart = (here - there).abs().flatten()
+        assert float(apart.max()) < 0.02 and float(apart.quantile(0.99)) < most_within
 
 
 def test_a_part_without_events_of_its_own_changes_nothing(codec: SpeechCodec) -> None:
@@ -119,7 +116,7 @@ def test_fewer_are_fitted_where_memory_runs_out(codec: SpeechCodec, monkeypatch:
 
 
 def test_on_another_device_they_are_fitted_together(codec: SpeechCodec, monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = talk(13.0)
+    samples = talk(16.0)  # five half windows
     fits = Fits(monkeypatch, at_once=stream_fit.ELSEWHERE)
     expected = encode(codec, samples, 16_000, effort=1)
     here, fits.counts = fits.counts, []

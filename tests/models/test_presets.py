@@ -46,6 +46,9 @@ def test_a_row_leads_to_its_codec(row: Preset) -> None:
     assert (row.weights is not None) == any(codec.weights_hash)
     whole, encoder, decoder = codec.parameters()
     assert whole == encoder + decoder == sum(p.numel() for p in codec.model.parameters())
+    (told,) = (model for model in list_models() if model.name == row.name)
+    assert (told.parameters, told.encoder_parameters, told.decoder_parameters) == (whole, encoder, decoder)
+    assert told.sample_rate == codec.model_rate
 
 
 @pytest.mark.parametrize("name", trained_presets())

@@ -87,6 +87,7 @@ class FakeCodec:
         snr_stop_db: float | None = None,
         seed: int = 0,
         tags: Mapping[str, str] | None = None,
+        threads: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> EventTable:
         effort = self.default_effort if effort is None else effort
@@ -95,6 +96,7 @@ class FakeCodec:
             "bitrate_kbps": bitrate_kbps,
             "events_per_second": events_per_second,
             "snr_stop_db": snr_stop_db,
+            "threads": threads,
         }
         act_by_length(audio.n_samples)
         if effort == 9:
@@ -127,6 +129,7 @@ class FakeCodec:
         snr_stop_db: float | None = None,
         seed: int = 0,
         tags: Mapping[str, str] | None = None,
+        threads: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[EventTable]:
         yield self.encode(
@@ -137,6 +140,7 @@ class FakeCodec:
             snr_stop_db=snr_stop_db,
             seed=seed,
             tags=tags,
+            threads=threads,
             progress=progress,
         )
 

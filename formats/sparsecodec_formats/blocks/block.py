@@ -8,7 +8,7 @@ alone, and is worked out in whole numbers. `kernel.wat` is the same for long fil
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from sparsecodec_formats.varint import MAX_INT
 from .logistic import MEAN_BITS, bit, number
 from .range_coder import Coder, Decoder, Encoder, exp_golomb, uniform
 from .statistics import GROUPS, DimStatistics, GapRule, Nearest, Spike, Statistics
-from .vector_grid import MAX_VALUE, VALUE_BITS, Grid, code_filling
+from .vector_grid import VALUE_BITS, Grid, code_filling, within
 
 GAP_BITS = 2  # of a gap that are coded apart from its table
 LONGEST_AVERAGE = 32  # events
@@ -32,8 +32,7 @@ HALF = 1 << (VALUE_BITS - 1)
 _RATES = [(1 << VALUE_BITS) // (i + 2) for i in range(LONGEST_AVERAGE + 1)]
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """What is told of gaps and amplitudes before them.
 
     Attributes:
@@ -63,8 +62,7 @@ class Told:
         return cls(int(events.amplitude.any()), zeros, int(costs.argmin()))
 
 
-@dataclass(frozen=True)
-class Coded:
+class Coded(NamedTuple):
     """A block after coding.
 
     Attributes:
@@ -95,8 +93,7 @@ def read(data: bytes, header: Header, statistics: Statistics, n: int, first_time
     return Coded(block.code(), None, block.bits)
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """Which earlier events tell what to expect of each event of a block: rows, -1 where there is none.
 
     Attributes:
@@ -268,16 +265,17 @@ class _Block:
             spikes, logits = self._spike_codes(known.spike, grid), self._spike_logits(known.spike).tolist()
         # where there is no event before, rows are -1: the last place of these lists
         codes, values, were_at_spike = ([of] * (self._n + 1) for of in (0, known.start, 0))
+        kind_of, scale_of, mean_of = known.kinds, known.scale, known.mean
+        last_of, before_of, average_of = known.last, known.before, known.average
         running, count = [known.start] * GROUPS, [0] * GROUPS
         columns = (self._column(dim), past.first.tolist(), past.second.tolist(), past.alike.tolist())
         for i, (given, first, second, group) in enumerate(zip(*columns, strict=True)):
             at_spike = were_at_spike[first]
-            kind = known.kinds[at_spike][kinds[i]]
-            weighted = known.last[kind] * values[first] + known.before[kind] * values[second]
-            weighted += known.average[kind] * running[group]
-            mean = known.mean[kind] + changed[i] + (weighted >> VALUE_BITS)
-            mean = grid.sixteenths(min(max(mean, -MAX_VALUE), MAX_VALUE))
-            scale = known.scale[kind] + finer
+            kind = kind_of[at_spike][kinds[i]]
+            weighted = last_of[kind] * values[first] + before_of[kind] * values[second]
+            weighted += average_of[kind] * running[group]
+            mean = grid.sixteenths(within(mean_of[kind] + changed[i] + (weighted >> VALUE_BITS)))
+            scale = scale_of[kind] + finer
             if logits is None:
                 code = number(coder, scale, mean, given)
             else:

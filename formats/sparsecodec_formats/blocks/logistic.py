@@ -54,6 +54,7 @@ def logistic(x: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(x < 0, tail, TOTAL - tail)
 
 
+@cache
 def reach(scale: int) -> int:
     """How many steps from the mean a number may be before it is an escape: eight times the scale, and two."""
     return 2 + ((EIGHTHS[scale % 8] << 4) >> (EIGHTH_BITS + 1 - scale // 8))
@@ -118,7 +119,8 @@ def number(coder: Coder, scale: int, mean: int, value: int, spike: int | None = 
         low = uniform(coder, low_bits, value & ((1 << low_bits) - 1))
         rest = number(coder, scale - 8 * low_bits, (mean - 8 * ((1 << low_bits) - 1)) >> low_bits, value >> low_bits)
         return rest << low_bits | low
-    scale = max(scale, LEAST_SCALE)
+    if scale < LEAST_SCALE:
+        scale = LEAST_SCALE
     half = reach(scale)
     middle = (mean + 8) >> MEAN_BITS
     at = NOWHERE if spike is None else min(max(spike - middle, -half - 1), half + 1)

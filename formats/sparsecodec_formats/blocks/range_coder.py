@@ -132,7 +132,7 @@ class Decoder:
         if place >= TOTAL:
             raise FormatError("its range-coded numbers are damaged")
         symbol = bisect_right(table.begins, place) - 1
-        begin, end = table.begins[symbol : symbol + 2]
+        begin, end = table.begins[symbol], table.begins[symbol + 1]
         self.bits += _bits(end - begin)
         self._ahead -= unit * begin
         self._span = unit * (end - begin)

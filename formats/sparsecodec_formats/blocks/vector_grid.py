@@ -20,6 +20,11 @@ _LOG2_BITS = 16
 _ALMOST = 66  # in units of 2**-16 of a step: so much too short still fills a gap
 
 
+def within(value: int) -> int:
+    """The nearest of -MAX_VALUE … MAX_VALUE."""
+    return value if -MAX_VALUE <= value <= MAX_VALUE else MAX_VALUE if value > 0 else -MAX_VALUE
+
+
 class Grid:
     """The grid of one dim: a code stands for code · 2**((step_code - 128) / 8)."""
 
@@ -35,8 +40,7 @@ class Grid:
 
     def value(self, code: int) -> int:
         """What a code stands for, -MAX_VALUE … MAX_VALUE."""
-        value = ((code * self.factor << self.left) + self.half) >> self.right
-        return min(max(value, -MAX_VALUE), MAX_VALUE)
+        return within(((code * self.factor << self.left) + self.half) >> self.right)
 
     def values(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """`value` of each, int64 [n]."""

@@ -1,10 +1,11 @@
-"""Codec 0: the columns of a block as msgpack in one zstd frame."""
+"""Codec 0: the columns of a block as msgpack in one zstd frame.
+
+Both packages are imported when a block is of this codec, which most are not.
+"""
 
 from __future__ import annotations
 
-import msgpack
 import numpy as np
-import zstandard
 
 from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.header import N_DIMS
@@ -41,11 +42,15 @@ def pack_columns(events: QuantisedEvents) -> list[bytes]:
 
 def compress(data: bytes) -> bytes:
     """One zstd frame with content size and checksum."""
+    import zstandard
+
     return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, write_content_size=True).compress(data)
 
 
 def encode_payload(events: QuantisedEvents) -> bytes:
     """The payload of a block of one channel; `events` is not empty."""
+    import msgpack
+
     return compress(msgpack.packb(pack_columns(events)))
 
 
@@ -72,6 +77,8 @@ def decode_payload(payload: bytes, n_events: int, first_time: int, channel: int)
 
 def frame_overhead(payload: bytes) -> int:
     """Bytes of a zstd frame that hold no data: its head and its checksum."""
+    import zstandard
+
     return zstandard.frame_header_size(payload) + CHECKSUM_BYTES
 
 
@@ -82,6 +89,8 @@ def column_bytes(payload: bytes, n_events: int) -> list[int]:
 
 
 def _decompress(payload: bytes, limit: int) -> bytes:
+    import zstandard
+
     try:
         frame = zstandard.get_frame_parameters(payload)
         if not (frame.has_checksum and 0 <= zstandard.frame_content_size(payload) <= limit):
@@ -94,6 +103,8 @@ def _decompress(payload: bytes, limit: int) -> bytes:
 
 
 def _unpack(raw: bytes) -> list[bytes]:
+    import msgpack
+
     try:
         columns = msgpack.unpackb(raw)
     except (ValueError, msgpack.UnpackException):

@@ -9,7 +9,7 @@ that is decoded by itself. So a reader can stream, can go to a time, and loses o
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sparsecodec_formats.errors import FormatError
 from sparsecodec_formats.table import EventTable
@@ -17,8 +17,10 @@ from sparsecodec_formats.table import EventTable
 from .accounting import Spending, spending
 from .reader import MAX_EVENTS, Block, Reader
 from .retag import retag
-from .salvage import Missing, Salvage, salvage
 from .writer import Writer, Written, write_parts
+
+if TYPE_CHECKING:
+    from .salvaging import Missing, Salvage, salvage
 
 __all__ = [
     "MAX_EVENTS",
@@ -40,6 +42,14 @@ __all__ = [
     "write",
     "write_parts",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Missing", "Salvage", "salvage"):  # damage is rare
+        from . import salvaging
+
+        return getattr(salvaging, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def write(table: EventTable, fileobj: BinaryIO) -> None:

@@ -20,6 +20,7 @@ from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.dsp.arrays import Array
 from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse, analyse_live
+from sparsecodec_models.threads import Threads
 
 from .config import PRESET
 from .model import MusicModel
@@ -57,15 +58,17 @@ class MusicCodec(Codec):
     def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
         return cls(MusicModel.drawn(seed), device=device)
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
-        _check(target)
-        return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
-
-    def _analyse_live(
-        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget
+    def _analyse(
+        self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget, threads: Threads
     ) -> Iterator[EventTable]:
         _check(target)
-        return analyse_live(self.model, header, blocks, EFFORT_ITERATIONS[effort], target)
+        return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target, threads)
+
+    def _analyse_live(
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget, threads: Threads
+    ) -> Iterator[EventTable]:
+        _check(target)
+        return analyse_live(self.model, header, blocks, EFFORT_ITERATIONS[effort], target, threads)
 
 
 def _check(target: RateTarget) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.removal import Proposal, RemovedEvent, StreamingRemoval
+from sparsecodec_models.threads import Threads
 
 from .config import PRESET, ReferenceConfig
 from .decoder import draw_noise
@@ -107,10 +109,12 @@ class ReferenceCodec(Codec):
             device=self.device,
         )
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
-        yield self._analysed(header, audio, target)
+    def _analyse(
+        self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget, threads: Threads
+    ) -> Iterator[EventTable]:
+        yield self._analysed(header, audio, target, threads)
 
-    def _analysed(self, header: Header, audio: ModelRateAudio, target: RateTarget) -> EventTable:
+    def _analysed(self, header: Header, audio: ModelRateAudio, target: RateTarget, threads: Threads) -> EventTable:
         """The noise of an event is drawn from its rank in order of removal here, and from its rank in time by
         `decode`: the table's order is not known yet."""
         rate = self.config.events_per_second if target.events_per_second is None else target.events_per_second
@@ -118,20 +122,21 @@ class ReferenceCodec(Codec):
         analysers = [self.removal(per_half, target.snr_stop_db, header.seed) for _ in range(header.streams)]
         found: list[list[RemovedEvent]] = [[] for _ in analysers]
         for block in audio.blocks():
-            for channel, analyser in enumerate(analysers):
-                found[channel] += analyser.push(np.ascontiguousarray(block[:, channel]))
-        for channel, analyser in enumerate(analysers):
-            found[channel] += analyser.finish()
-        events = [(channel, event) for channel, of_channel in enumerate(found) for event in of_channel]
-        if not events:
+            pushes = [partial(a.push, np.ascontiguousarray(of)) for a, of in zip(analysers, block.T, strict=True)]
+            for channel, (_, events) in enumerate(threads.each(pushes, lambda push: list(push()))):
+                found[channel] += events
+        for channel, (_, events) in enumerate(threads.each(analysers, lambda analyser: list(analyser.finish()))):
+            found[channel] += events
+        every = [(channel, event) for channel, of_channel in enumerate(found) for event in of_channel]
+        if not every:
             return EventTable.empty(header)
-        frame = np.array([event.frame for _, event in events])
+        frame = np.array([event.frame for _, event in every])
         table = EventTable.from_unsorted(
             header,
             time=frame * self.config.hop / self.config.sample_rate,
-            vector=np.stack([event.vector for _, event in events]),
-            channel=np.array([channel for channel, _ in events], dtype=np.uint8),
-            amplitude=np.array([event.amplitude for _, event in events], dtype=np.float32),
+            vector=np.stack([event.vector for _, event in every]),
+            channel=np.array([channel for channel, _ in every], dtype=np.uint8),
+            amplitude=np.array([event.amplitude for _, event in every], dtype=np.float32),
         )
         n_bytes = target.n_bytes(header)
         return table if n_bytes is None else keep_bytes(table, n_bytes)

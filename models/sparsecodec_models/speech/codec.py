@@ -18,6 +18,7 @@ from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.speech.analysis.operating_points import DEFAULT_EIGHTH, point
 from sparsecodec_models.speech.analysis.pipeline import analyse, analyse_live
+from sparsecodec_models.threads import Threads
 
 from .config import PRESET
 from .model import SpeechModel
@@ -54,10 +55,12 @@ class SpeechCodec(Codec):
     def untrained(cls, seed: int = 0, *, device: str = "cpu") -> Self:
         return cls(SpeechModel.drawn(seed), device=device)
 
-    def _analyse(self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget) -> Iterator[EventTable]:
-        return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target)
+    def _analyse(
+        self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget, threads: Threads
+    ) -> Iterator[EventTable]:
+        return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target, threads)
 
     def _analyse_live(
-        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget, threads: Threads
     ) -> Iterator[EventTable]:
-        return analyse_live(self.model, header, blocks, EFFORT_ITERATIONS[effort], target)
+        return analyse_live(self.model, header, blocks, EFFORT_ITERATIONS[effort], target, threads)

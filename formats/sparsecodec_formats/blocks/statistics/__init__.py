@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,14 @@ from sparsecodec_formats.blocks.range_coder import TOTAL, Table, table_of
 from sparsecodec_formats.errors import FormatError
 
 
-@dataclass(frozen=True)
-class GapRule:
+class GapRule(NamedTuple):
     """A time of `seconds` · 2 ** (`octaves` · value), which fills the gap to the event before."""
 
     seconds: Fraction
     octaves: Fraction
 
 
-@dataclass(frozen=True)
-class Spike:
+class Spike(NamedTuple):
     """One code of a dim that is likelier than its neighbours, because the number does not affect the sound there.
 
     Attributes:
@@ -52,8 +50,7 @@ GROUPS = 3
 """Of events that are alike."""
 
 
-@dataclass(frozen=True)
-class Nearest:
+class Nearest(NamedTuple):
     """Dims that are coded after both of these are told from the event that is nearest, not from the one before.
 
     Attributes:
@@ -67,8 +64,7 @@ class Nearest:
     limits: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class DimStatistics:
+class DimStatistics(NamedTuple):
     """Of one number of a vector. Values are in units of 2**-8, as are weights.
 
     Attributes:

@@ -10,9 +10,11 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
+from sparsecodec_models.music.synthesis.notes import SILENT
+from sparsecodec_models.threads import end_if_unwanted
 
 from .played import PlayedNotes
-from .spectra import RESOLUTIONS, SpectralDistance
+from .spectra import DEPTH_DB, RESOLUTIONS, SpectralDistance
 
 LEARNING_RATE = 0.3  # units of the vector an iteration, times these for some dims: what is heard less moves faster
 FIRST_BETA = 0.3  # of Adam
@@ -62,12 +64,14 @@ def refine(
     rates = rate.expand_as(vector).clone()
     rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
     distance = SpectralDistance(target, decoder.config.sample_rate)
-    played = PlayedNotes(decoder, vector, time, len(target), seed)
+    silent = max(SILENT, float(target.abs().max()) * 10 ** (-DEPTH_DB / 20))
+    played = PlayedNotes(decoder, vector, time, len(target), seed, silent=silent)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)
         optimizer = Adam(vector, FIRST_BETA, rates)
         for i in range(iterations):
+            end_if_unwanted()
             heard = vector
             if quantiser_step is not None:
                 jitter = torch.rand(vector.shape, generator=generator).to(vector.device) - 0.5
@@ -93,7 +97,7 @@ def levelled(
     as far as that is a matter of the fit: else a recording that is coded again and again would fade, or grow."""
     if not len(vector):
         return vector
-    sound = PlayedNotes(decoder, vector, time, len(target), seed)(vector).double()
+    sound = PlayedNotes(decoder, vector, time, len(target), seed, silent=SILENT)(vector).double()
     other = torch.zeros_like(sound) if beside is None else beside.double()
     own, both = float(sound.square().sum()), float((sound * other).sum())
     missing = float(target.double().square().sum() - other.square().sum())

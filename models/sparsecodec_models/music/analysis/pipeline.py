@@ -38,6 +38,7 @@ from sparsecodec_models.music.synthesis.channels import TableSound
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
 from sparsecodec_models.music.synthesis.samples import NoteSound
 from sparsecodec_models.parts import Budget, LiveBudget, SharedBudget, WholeBudget, ends_of_parts
+from sparsecodec_models.threads import Threads
 
 from .fit import levelled, refine
 from .measure import measure
@@ -74,11 +75,11 @@ class Stretch:
 
 
 def analyse(
-    model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
+    model: MusicModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget, threads: Threads
 ) -> Iterator[EventTable]:
     """The notes and tones of a recording, as a file will give them back, section by section.
 
-    iterations: of the fit, 0 for none.
+    iterations: of the fit, 0 for none; threads: work on a channel each.
     header: of the file; its quantiser step becomes that which suits the target.
     """
     rate = model.decoder.config.sample_rate
@@ -89,12 +90,17 @@ def analyse(
         if audio.progress:
             audio.progress(min(1.0, done / max(audio.n_samples, 1)))
 
-    analysis = _Analysis(model, header, audio.blocks(tells=False), iterations, target, budget, told)
+    analysis = _Analysis(model, header, audio.blocks(tells=False), iterations, target, budget, threads, told)
     yield from analysis.run(iter(ends), _ends(STRETCH_S, rate), AFTER_S, BESIDE_TONES_S)
 
 
 def analyse_live(
-    model: MusicModel, header: Header, blocks: Iterator[NDArray[np.float32]], iterations: int, target: RateTarget
+    model: MusicModel,
+    header: Header,
+    blocks: Iterator[NDArray[np.float32]],
+    iterations: int,
+    target: RateTarget,
+    threads: Threads,
 ) -> Iterator[EventTable]:
     """The notes and tones of a stream without a known end, a table for every 5 s of it, and one for the rest.
 
@@ -105,7 +111,7 @@ def analyse_live(
     rate = model.decoder.config.sample_rate
     budget = LiveBudget(target, header)
     analysis = _Analysis(
-        model, header, blocks, iterations, target, budget, lambda done: None, usual_step(target, header)
+        model, header, blocks, iterations, target, budget, threads, lambda done: None, usual_step(target, header)
     )
     yield from analysis.run(_ends(LIVE_STRETCH_S, rate), _ends(LIVE_STRETCH_S, rate), LIVE_AFTER_S, 0.0)
 
@@ -167,6 +173,7 @@ class _Analysis:
         iterations: int,
         target: RateTarget,
         budget: Budget,
+        threads: Threads,
         progress: Callable[[float], None],
         step: float | None = None,
     ) -> None:
@@ -174,6 +181,7 @@ class _Analysis:
         the first section with events tells how fine the numbers should be."""
         self._model, self._header, self._iterations = model, header, iterations
         self._budget, self._progress, self._step = budget, progress, step
+        self._threads = threads
         self._rate = model.decoder.config.sample_rate
         self._features = NoteFeatures(model.device)
         self._samples = _Samples(blocks, header.streams)
@@ -220,7 +228,7 @@ class _Analysis:
             end = self._samples.end if is_last else end
             if end > self._heard:
                 stretches = self._samples.stretches(self._heard, end, self._heard - self._first_heard(), after)
-                both = [self._notes_of(channel, stretch) for channel, stretch in enumerate(stretches)]
+                both = [notes for _, notes in self._threads.each(enumerate(stretches), self._notes_of)]
                 found += [own for own, _ in both]
                 self._ahead = EventTable.joined(self._header, [ahead for _, ahead in both])
                 self._heard = end
@@ -234,8 +242,9 @@ class _Analysis:
         note near a border is found on the same side of it from both."""
         return max(0, self._heard - round(BEFORE_S * self._rate)) // OUTPUT_HOP_SAMPLES * OUTPUT_HOP_SAMPLES
 
-    def _notes_of(self, channel: int, stretch: Stretch) -> tuple[EventTable, EventTable]:
-        """A stretch's own notes, and those after it."""
+    def _notes_of(self, place: tuple[int, Stretch]) -> tuple[EventTable, EventTable]:
+        """A stretch's own notes, and those after it. place: a channel, and a stretch of it."""
+        channel, stretch = place
         model = self._model
         vector, time = self._latest[channel]
         recent = time >= stretch.begin - round(LONGEST_S * self._rate)
@@ -312,20 +321,25 @@ class _Analysis:
         heard = EventTable.joined(table.header, [self._settled, table, on_grid(after, step)])
         sounds = self._sounds(heard)
         found: list[list[Tones]] = [[] for _ in range(channels)]
+
+        def tones_of(place: tuple[int, Stretch]) -> Tones:
+            """Of a channel, in a stretch of it."""
+            channel, stretch = place
+            target, length = torch.from_numpy(stretch.samples).to(self._model.device), len(stretch.samples)
+            left = remainder(target, sounds.notes[channel].samples(stretch.first, length))
+            earlier = [sounds.tones[channel], *(tones_sound(decoder, tones) for tones in found[channel][-1:])]
+            for sound in earlier:
+                left = left - torch.as_tensor(sound.samples(stretch.first, length), device=left.device)
+            share = (stretch.end - stretch.begin) / rate / (length_s * channels)
+            count = math.ceil(most * share)
+            return pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config)
+
         for stretches in self._stretches_of_tones(begin, self._samples.end if end is None else end):
-            for channel, stretch in enumerate(stretches):
-                target, length = torch.from_numpy(stretch.samples).to(self._model.device), len(stretch.samples)
-                left = remainder(target, sounds.notes[channel].samples(stretch.first, length))
-                earlier = [sounds.tones[channel], *(tones_sound(decoder, tones) for tones in found[channel][-1:])]
-                for sound in earlier:
-                    left = left - torch.as_tensor(sound.samples(stretch.first, length), device=left.device)
-                share = (stretch.end - stretch.begin) / rate / (length_s * channels)
-                count = math.ceil(most * share)
-                found[channel].append(
-                    pursue(left, stretch.first, stretch.begin, stretch.end, count, step, decoder.config)
-                )
-            done = (stretch.end - begin) / rate / length_s
-            self._progress(begin + (stretch.end - begin) * (NOTES_SHARE + (1 - NOTES_SHARE) * done))
+            for (channel, _), tones in self._threads.each(enumerate(stretches), tones_of):
+                found[channel].append(tones)
+            until = stretches[0].end
+            done = (until - begin) / rate / length_s
+            self._progress(begin + (until - begin) * (NOTES_SHARE + (1 - NOTES_SHARE) * done))
         return _with_best(table, found, most, n_bytes, rate)
 
     def _stretches_of_tones(self, begin: int, end: int) -> Iterator[list[Stretch]]:

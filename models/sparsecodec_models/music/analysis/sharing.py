@@ -23,7 +23,7 @@ from .spectrogram import (
     TOP_HZ,
     WINDOW,
     Spectrogram,
-    lobe,
+    lobes,
     partial_hz,
 )
 
@@ -69,12 +69,13 @@ class SoundingNote:
     level_db: FloatArray = field(default_factory=lambda: np.zeros(0))
     weight: FloatArray = field(default_factory=lambda: np.zeros(0))
     power: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    lobes: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    _gain: tuple[float, float, FloatArray] | None = None  # what `gain_db` gave last, for this duration and release
 
-    @property
-    def near(self) -> NDArray[np.int64]:
-        """The bin nearest to each partial."""
-        return np.round(self.hz / BIN_HZ).astype(np.int64)
+    def __post_init__(self) -> None:
+        """near: int64 [k], the bin nearest to each partial; bins: int64 [LOBE_BINS, k], those in which each is seen;
+        lobes: float32, likewise, its power there."""
+        self.near = np.round(self.hz / BIN_HZ).astype(np.int64)
+        self.bins, self.lobes = lobes(self.hz / BIN_HZ)
 
     @property
     def frames(self) -> slice:
@@ -87,8 +88,11 @@ class SoundingNote:
 
     def gain_db(self) -> FloatArray:
         """What attack, release and the window do to the level in each frame, float64 [frames]."""
-        every = np.arange(len(self.power))
-        return self.gains_db(np.array([self.duration_s]), np.array([self.release_s]), every)[0]
+        if self._gain is None or self._gain[:2] != (self.duration_s, self.release_s):
+            every = np.arange(len(self.power))
+            gain = self.gains_db(np.array([self.duration_s]), np.array([self.release_s]), every)[0]
+            self._gain = self.duration_s, self.release_s, gain
+        return self._gain[2]
 
     def gains_db(self, duration_s: FloatArray, release_s: FloatArray, rows: NDArray[np.int64]) -> FloatArray:
         """The same for m durations and releases, float64 [m, rows]; rows: ascending frames of the note's."""
@@ -144,7 +148,6 @@ def share_power(
         note.first = max(0, int(np.ceil((note.onset_s - 0.03) / FRAME_S)))
         frames = max(1, min(len(sound), int(np.ceil(last_s / FRAME_S)) + 1) - note.first)
         note.first = min(note.first, len(sound) - 1)
-        note.lobes = lobe(note.hz / BIN_HZ)
         note.power = np.array(sound.power[note.first : note.first + frames][:, note.near])
         notes.append(note)
     _update(sound, notes)
@@ -165,7 +168,10 @@ def modelled_power(sound: Spectrogram, notes: list[SoundingNote]) -> FloatArray:
     """Power of floor and notes together, float32 [frames, bins]."""
     total = np.array(sound.floor)
     for note in notes:
-        total[note.frames] += note.power @ note.lobes
+        of_note = total[note.frames]
+        # partials are further apart than two bins, so none of these stands twice in a row
+        for bins, heights in zip(note.bins, note.lobes, strict=True):
+            of_note[:, bins] += note.power * heights
     return total
 
 
@@ -174,15 +180,19 @@ def _update(sound: Spectrogram, notes: list[SoundingNote]) -> FloatArray:
     total = modelled_power(sound, notes)
     ratio = sound.power / total
     for note in notes:
-        note.power = note.power * (ratio[note.frames] @ note.lobes.T) / note.lobes.sum(1)
+        seen = ratio[note.frames]
+        off = sum(seen[:, bins] * heights for bins, heights in zip(note.bins, note.lobes, strict=True))
+        note.power = note.power * off / note.lobes.sum(0)
     return total
 
 
 def _fit(note: SoundingNote, everything: FloatArray, sound: Spectrogram) -> None:
     """Levels and decays from the note's powers."""
-    gain, since = note.gain_db(), np.maximum(note.since_s() - note.attack_s, 0.0)
+    # in single precision, which is enough and takes half the time
+    gain = note.gain_db().astype(np.float32)
+    since = np.maximum(note.since_s() - note.attack_s, 0.0).astype(np.float32)
     near = note.near
-    power = note.power.astype(np.float64) + FLOOR_POWER
+    power = note.power + np.float32(FLOOR_POWER)
     db = 10.0 * np.log10(power) - gain[:, None]
     share = np.clip(power / (everything[note.frames][:, near] + FLOOR_POWER), 0.0, 1.0)
     noise = sound.floor[note.frames][:, near]
@@ -200,9 +210,9 @@ def _fit(note: SoundingNote, everything: FloatArray, sound: Spectrogram) -> None
     loud = 10.0 ** (np.clip(mean_db - mean_db.max(), -_LOUD_DB, 0.0) / 30.0)
     note.t60_low_s, note.t60_high_s = _decays(note.hz, slope, spread * loud)
     # frames late in a decay say little of the level at its start
-    rate = 60.0 / note.t60_s()
-    early = clear * 10.0 ** (-np.minimum(since[:, None] * rate, 120.0) / 20.0)
-    level = (early * (db + since[:, None] * rate)).sum(0) / early.sum(0)
+    fallen = since[:, None] * (60.0 / note.t60_s()).astype(np.float32)
+    early = clear * 10.0 ** (-np.minimum(fallen, 120.0) / 20.0)
+    level = (early * (db + fallen)).sum(0) / early.sum(0)
     # no partial was ever louder than what there is
     peak = np.where(gain[:, None] >= min(_CLEAR_DB, gain.max()), power, 0.0).max(0)
     level = np.minimum(level, 10.0 * np.log10(peak + FLOOR_POWER) + _ABOVE_PEAK_DB)
@@ -211,8 +221,8 @@ def _fit(note: SoundingNote, everything: FloatArray, sound: Spectrogram) -> None
     seen = amount / (amount.max() + 1e-9)
     kernel = np.exp(-0.5 * ((octave[:, None] - octave) / _NEIGHBOUR_OCTAVES) ** 2) * (seen + 1e-6)
     np.fill_diagonal(kernel, 1e-9)
-    heard = 10.0 * np.log10(sound.power[note.frames][:, near]) - gain[:, None] + since[:, None] * rate
-    sounding = 10.0 ** (gain[:, None] / 10.0 - np.minimum(since[:, None] * rate, 120.0) / 20.0)
+    heard = 10.0 * np.log10(sound.power[note.frames][:, near]) - gain[:, None] + fallen
+    sounding = 10.0 ** (gain[:, None] / 10.0 - np.minimum(fallen, 120.0) / 20.0)
     most = (sounding * heard).sum(0) / sounding.sum(0)  # all that is there
     around = np.minimum(kernel @ level / kernel.sum(1), most)
     support = np.minimum(kernel.sum(1), 1.0) * 0.15

@@ -94,7 +94,7 @@ class _Resolution:
         # the adjoint of the transform: its inverse, in which all bins but the outer ones count twice
         by_power[:, 0] *= 2.0
         by_power[:, -1] *= 2.0
-        torch.view_as_real(spectrum).mul_(by_power[:, :, None])
+        spectrum *= by_power
         frames = torch.fft.irfft(spectrum, self._size, norm="forward")
         frames *= self._window
         parts = frames.view(len(frames), _HOPS, self._hop)

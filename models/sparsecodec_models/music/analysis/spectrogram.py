@@ -18,6 +18,7 @@ BINS = WINDOW // 2 + 1
 BIN_HZ = SAMPLE_RATE_HZ / WINDOW
 FRAME_S = HOP / SAMPLE_RATE_HZ
 TOP_HZ = 10_500.0  # partials above are not measured
+LOBE_BINS = 4  # in which a sinusoid is seen
 FLOOR_POWER = 1e-12  # -120 dB re full scale: nothing is heard below
 
 _FLOOR_EDGES_HZ = (0, 300, 600, 1000, 1600, 2400, 3500, 5000, 7500, SAMPLE_RATE_HZ / 2)
@@ -63,17 +64,17 @@ def _between_partials(power: FloatArray) -> FloatArray:
     return floor
 
 
-def lobe(places: FloatArray) -> NDArray[np.float32]:
-    """Power of sinusoids in all bins re that at their place, float32 [m, 1025], for places in bins [m]: the Hann
-    window's main lobe."""
-    offset = np.arange(BINS, dtype=np.float32) - np.asarray(places, dtype=np.float32)[:, None]
-    near = np.abs(offset) < 2.0
-    x = np.where(near, offset, 0.0)
+def lobes(places: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The bins in which sinusoids are seen, int64 [LOBE_BINS, m], for places in bins [m]; and their power there re that
+    at their place, float32 likewise: the Hann window's main lobe. What would lie beyond the spectrum has power 0."""
+    bins = np.floor(places).astype(np.int64) + np.arange(-1, LOBE_BINS - 1)[:, None]
+    x = bins - places
     # transform of the Hann window: sinc(x) / (1 - x²), with its limit 1/2 at x = ±1
     rest = 1.0 - x * x
     single = np.abs(rest) < 1e-3
     height = np.where(single, 0.5, np.sinc(x) / np.where(single, 1.0, rest))
-    return np.where(near, height * height, 0.0).astype(np.float32)
+    inside = (bins >= 0) & (bins < BINS)
+    return np.clip(bins, 0, BINS - 1), np.where(inside, height * height, 0.0).astype(np.float32)
 
 
 def partial_hz(f0_hz: FloatArray | float, inharmonicity: FloatArray | float, order: FloatArray) -> FloatArray:

@@ -19,6 +19,7 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models.music.config import PRESET, MusicConfig
 from sparsecodec_models.music.synthesis.controls import F0_REFERENCE_HZ, MusicDecoder
 from sparsecodec_models.music.synthesis.tones import ToneSound, tone_wave
+from sparsecodec_models.threads import end_if_unwanted
 
 FloatArray = NDArray[np.float64]
 
@@ -127,6 +128,7 @@ def pursue(left: Tensor, first: int, begin: int, end: int, count: int, step: flo
     parts: list[Tones] = []
     room = count
     for _ in range(MOST_SWEEPS):
+        end_if_unwanted()
         chosen = _choose([window.offers(sound) for window in windows], windows, count, room)
         taken = Tones.joined([windows[k].take(sound, offers, rounding) for k, offers in chosen.items()])
         parts.append(taken)
@@ -183,7 +185,8 @@ class _Window:
         begin = -(-sound.begin // TIME_UNIT) * TIME_UNIT
         frames = sound.left[begin - sound.first :].unfold(0, self.n, self._hop)[: -(-(sound.end - begin) // self._hop)]
         spectrum = torch.fft.rfft(frames * self._shape, self._fft_size)
-        energy = (spectrum.real**2 + spectrum.imag**2) * self._promise
+        real, imaginary = spectrum.real, spectrum.imag
+        energy = real.square().addcmul_(imaginary, imaginary).mul_(self._promise)
         time = begin + self._hop * np.arange(len(frames))
         times, cycles, gains = [], [], []
         for low, high in zip(self._edges, self._edges[1:], strict=False):
@@ -204,7 +207,9 @@ class _Window:
         level_db = rounding("level_db", 20.0 * np.log10(np.hypot(in_phase, behind) / math.sqrt(2.0) + 1e-12))
         phase = rounding("phase_cycles", np.arctan2(-behind, in_phase) / (2.0 * math.pi))
         amplitude = math.sqrt(2.0) * 10.0 ** (level_db / 20.0)
-        tones = self._waves(hz, phase, device) * torch.as_tensor(amplitude, device=device).float()[:, None]
+        turned = amplitude * np.exp(2j * math.pi * phase)
+        of_cosine, of_sine = (torch.as_tensor(x, device=device).float()[:, None] for x in (turned.real, -turned.imag))
+        tones = waves[0] * of_cosine + waves[1] * of_sine
         gain = ((before**2).sum(1) - ((before - tones) ** 2).sum(1)).double().cpu().numpy()
         good = gain > LEAST_GAIN * offers.gain
         kept = torch.as_tensor(good, device=device)
@@ -259,18 +264,16 @@ def _choose(offers: list[_Offers], windows: list[_Window], count: int, room: int
     length = np.array([w.length for w in windows])[window]
     at_once = max(8, round(count * SHARE_AT_ONCE))
     order = np.argsort(-gain, kind="stable")[: MOST_OFFERS * at_once]
+    time, cycles, gain, window, length = (x[order] for x in (time, cycles, gain, window, length))
     end, nearest = time + length, WIDTH / length
-    chosen: list[int] = []
-    for i in order.tolist():
-        if len(chosen) >= min(at_once, room) or not gain[i] > 0:
+    free, chosen = gain > 0, list[int]()
+    while free.any() and len(chosen) < min(at_once, room):
+        i = int(free.argmax())  # what is left is in order of gain
+        if len(chosen) > at_once // 3 and gain[i] < 10 ** (-AT_ONCE_DB / 10) * gain[0]:
             break
-        if len(chosen) > at_once // 3 and gain[i] < 10 ** (-AT_ONCE_DB / 10) * gain[order[0]]:
-            break
-        others = np.array(chosen, np.int64)
-        apart = (end[others] <= time[i]) | (time[others] >= end[i])
-        apart |= np.abs(cycles[others] - cycles[i]) >= np.maximum(nearest[others], nearest[i])
-        if apart.all():
-            chosen.append(i)
+        chosen.append(i)
+        near = np.abs(cycles - cycles[i]) < np.maximum(nearest, nearest[i])
+        free &= ~(near & (end > time[i]) & (time < end[i]))
     rows = np.array(chosen, np.int64)
     by_window = ((k, rows[window[rows] == k]) for k in range(len(windows)))
     return {k: _Offers(time[of], cycles[of], gain[of]) for k, of in by_window if len(of)}

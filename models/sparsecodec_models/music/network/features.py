@@ -14,6 +14,8 @@ gives the same frames as a whole one.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 
@@ -33,30 +35,40 @@ _PITCH_CYCLES = 56.0  # of a bin's frequency in its window: a Hann window's firs
 _ATTACK_CYCLES = 20.0  # likewise: neighbours a semitone apart overlap, and no partial falls between them
 
 
+_Kernels = tuple[int, int, torch.Tensor]
+"""FFT size, first FFT bin that matters, spectra complex64 [FFT bins, bins]."""
+
+
+@functools.lru_cache(maxsize=2)  # they take .1 s, and each recording of many needs them
+def _all_kernels(device: torch.device) -> tuple[tuple[_Kernels, ...], tuple[_Kernels, ...]]:
+    """Of the pitch picture and of the attack picture."""
+    hz = LOWEST_HZ * 2 ** (np.arange(PITCH_BINS) / BINS_PER_OCTAVE)
+    lengths = np.clip(_PITCH_CYCLES * SAMPLE_RATE_HZ / hz, 1024, 8192)
+    pitch = tuple(_kernels(size, hz[a:b], lengths[a:b], device) for size, a, b in _PITCH_FFTS)
+    hz = hz[::3]
+    lengths = np.clip(_ATTACK_CYCLES * SAMPLE_RATE_HZ / hz, 192, 1024)
+    return pitch, tuple(_kernels(size, hz[a:b], lengths[a:b], device) for size, a, b in _ATTACK_FFTS)
+
+
+def _kernels(fft_size: int, hz: np.ndarray, lengths: np.ndarray, device: torch.device) -> _Kernels:
+    n = np.arange(fft_size) - fft_size / 2
+    rows = []
+    for f, length in zip(hz, lengths, strict=True):
+        window = np.where(np.abs(n) <= length / 2, 0.5 + 0.5 * np.cos(2 * np.pi * n / length), 0.0)
+        kernel = window / window.sum() * 2 * np.exp(2j * np.pi * f / SAMPLE_RATE_HZ * n)
+        rows.append(np.fft.fft(kernel).conj() / fft_size)
+    spectra = np.array(rows)[:, : fft_size // 2 + 1].T
+    seen = np.flatnonzero(np.abs(spectra).max(1) > 1e-5 * np.abs(spectra).max())
+    first, end = int(seen[0]), int(seen[-1]) + 1
+    return fft_size, first, torch.tensor(spectra[first:end], dtype=torch.complex64, device=device)
+
+
 class NoteFeatures:
     """Computes both pictures; `device` may be any torch device."""
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
-        hz = LOWEST_HZ * 2 ** (np.arange(PITCH_BINS) / BINS_PER_OCTAVE)
-        lengths = np.clip(_PITCH_CYCLES * SAMPLE_RATE_HZ / hz, 1024, 8192)
-        self._pitch = [self._kernels(size, hz[a:b], lengths[a:b]) for size, a, b in _PITCH_FFTS]
-        hz = hz[::3]
-        lengths = np.clip(_ATTACK_CYCLES * SAMPLE_RATE_HZ / hz, 192, 1024)
-        self._attack = [self._kernels(size, hz[a:b], lengths[a:b]) for size, a, b in _ATTACK_FFTS]
-
-    def _kernels(self, fft_size: int, hz: np.ndarray, lengths: np.ndarray) -> tuple[int, int, torch.Tensor]:
-        """(FFT size, first FFT bin that matters, spectra complex64 [FFT bins, bins])."""
-        n = np.arange(fft_size) - fft_size / 2
-        rows = []
-        for f, length in zip(hz, lengths, strict=True):
-            window = np.where(np.abs(n) <= length / 2, 0.5 + 0.5 * np.cos(2 * np.pi * n / length), 0.0)
-            kernel = window / window.sum() * 2 * np.exp(2j * np.pi * f / SAMPLE_RATE_HZ * n)
-            rows.append(np.fft.fft(kernel).conj() / fft_size)
-        spectra = np.array(rows)[:, : fft_size // 2 + 1].T
-        seen = np.flatnonzero(np.abs(spectra).max(1) > 1e-5 * np.abs(spectra).max())
-        first, end = int(seen[0]), int(seen[-1]) + 1
-        return fft_size, first, torch.tensor(spectra[first:end], dtype=torch.complex64, device=self.device)
+        self._pitch, self._attack = _all_kernels(self.device)
 
     @torch.no_grad()
     def frames(self, padded: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -195,10 +195,11 @@ def falls_silent(
     released: NDArray[np.float64],
     release_s: NDArray[np.float64],
     config: MusicConfig,
+    silent: float = SILENT,
 ) -> NDArray[np.float64]:
-    """Samples at which sounds of these amplitudes and T60s have fallen to `SILENT`, whose decays act from the sample
-    `damped` on and releases from `released` on: float64 [m]; 0 for what is never louder."""
-    above = 20.0 * np.log10(amplitude.astype(np.float64) + 1e-20) - 20.0 * math.log10(SILENT)
+    """Samples at which sounds of these amplitudes and T60s have fallen to the amplitude `silent`, whose decays act from
+    the sample `damped` on and releases from `released` on: float64 [m]; 0 for what is never louder."""
+    above = 20.0 * np.log10(amplitude.astype(np.float64) + 1e-20) - 20.0 * math.log10(silent)
     decays, releases = (60.0 / (t60_s * config.sample_rate) for t60_s in (decay_s.astype(np.float64), release_s))
     early = np.where(damped < released, decays, releases)  # dB a sample
     begin, both = np.minimum(damped, released), np.maximum(damped, released)

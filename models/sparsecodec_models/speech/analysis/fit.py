@@ -15,6 +15,7 @@ from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.prior import EventPrior
+from sparsecodec_models.threads import end_if_unwanted
 
 from .frame_spectra import SteadyVoices, apart
 from .proposals import BEGINS, F0, GLIDE, LEVEL, LONGEST_GAP_S, PHASE, on_the_path, tidy, unheard
@@ -138,6 +139,7 @@ def fit(
         vector.requires_grad_(True)
         optimizer = Adam(vector)
         for i in range(iterations):
+            end_if_unwanted()
             if i % PLANNED_AGAIN == 0:  # fades move slowly, and few events become voiced
                 told = table.vector.index_copy(0, table.fitted, vector.detach())
                 # as it will be decoded: phases are the pitch's sum, and another pitch has quite others
@@ -177,15 +179,14 @@ def settle(decoder: SpeechDecoder, before: Events, events: Events, after: Events
 
 @torch.no_grad()
 def levelled(
-    decoder: SpeechDecoder, events: Events, settled: Events, target: Tensor, sound: Tensor, quantiser_step: Tensor
+    decoder: SpeechDecoder, events: Events, settled: Events, wanted: float, got: float, quantiser_step: Tensor
 ) -> Tensor:
     """Vectors of `events`, all louder or softer by the same, so that once settled they have the energy of the target.
 
     A fit is a little too soft, as what it cannot foretell (noise, the course of phases) counts as an error the louder
-    it is; coded again and again, a recording would fade. settled: the same events on the grid; target, sound: float32
-    [n], where they sound, and how they sound when settled.
+    it is; coded again and again, a recording would fade. settled: the same events on the grid; wanted, got:
+    mean squares of the target, and of the sound when they are settled.
     """
-    wanted, got = (float(samples.double().square().mean()) for samples in (target, sound))
     if not len(events) or min(wanted, got) < LEVELLED_FROM:
         return events.vector
     wanted_db = float(np.clip(10 * np.log10(wanted / got), -MOST_LEVELLED_DB, MOST_LEVELLED_DB))

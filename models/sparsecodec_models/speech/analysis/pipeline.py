@@ -23,6 +23,7 @@ from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import RateTarget
 from sparsecodec_models.parts import Budget, LiveBudget, SharedBudget, WholeBudget, ends_of_parts
 from sparsecodec_models.speech.model import SpeechModel
+from sparsecodec_models.threads import Threads
 
 from .candidates import WINDOW, CandidateFinder, Candidates, Places
 from .operating_points import DEFAULT_EIGHTH, EIGHTHS, Point, RateControl, point, usual_eighth
@@ -43,7 +44,7 @@ NEAR_USUAL = 6  # eighths: how far from that of most speech the operating point 
 
 
 def analyse(
-    model: SpeechModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget
+    model: SpeechModel, header: Header, audio: ModelRateAudio, iterations: int, target: RateTarget, threads: Threads
 ) -> Iterator[EventTable]:
     """The events of a recording, as a file will give them back, stretch by stretch. iterations: of the fit, 0 for none.
 
@@ -51,10 +52,10 @@ def analyse(
     """
     ends = list(_ends_of_stretches(audio.n_samples, header.streams, model))
     if len(ends) == 1:
-        analysis = _Analysis(model, header, iterations, target, WholeBudget(target, header), EIGHTHS)
+        analysis = _Analysis(model, header, iterations, target, WholeBudget(target, header), EIGHTHS, threads)
     else:
         eighths = _near_usual(target, header, NEAR_USUAL)
-        analysis = _Analysis(model, header, iterations, target, SharedBudget(target, header), eighths)
+        analysis = _Analysis(model, header, iterations, target, SharedBudget(target, header), eighths, threads)
 
     def told(done: float) -> None:
         if audio.progress:
@@ -64,7 +65,12 @@ def analyse(
 
 
 def analyse_live(
-    model: SpeechModel, header: Header, blocks: Iterator[NDArray[np.float32]], iterations: int, target: RateTarget
+    model: SpeechModel,
+    header: Header,
+    blocks: Iterator[NDArray[np.float32]],
+    iterations: int,
+    target: RateTarget,
+    threads: Threads,
 ) -> Iterator[EventTable]:
     """The events of a stream without a known end, a table for every 2.5 s of it, and one for the rest.
 
@@ -78,7 +84,8 @@ def analyse_live(
         return (math.ceil(i * LIVE_STRETCH_S * rate / hop) * hop for i in itertools.count(1))
 
     behind = WINDOW - LIVE_AHEAD - math.ceil(LIVE_STRETCH_S * rate / hop) * hop
-    analysis = _Analysis(model, header, iterations, target, LiveBudget(target, header), _near_usual(target, header, 0))
+    eighths = _near_usual(target, header, 0)
+    analysis = _Analysis(model, header, iterations, target, LiveBudget(target, header), eighths, threads)
     yield from analysis.run(
         blocks, ends(), lambda: Places((end + LOOK_AHEAD for end in ends()), behind, LIVE_AHEAD), lambda done: None
     )
@@ -103,22 +110,18 @@ class _Stream:
     def __init__(self, finder: CandidateFinder, vector_dims: int) -> None:
         self.finder = finder
         self._found = Candidates.joined([], vector_dims)
-        self._new: list[Candidates] = []
         self._samples: list[NDArray[np.float32]] = []
         self._dims = vector_dims
         self.end = 0
 
     def push(self, block: NDArray[np.float32]) -> None:
-        self._new += self.finder.push(block)
+        self.finder.push(block)
         self._samples.append(block)
         self.end += len(block)
 
-    def finish(self) -> None:
-        self._new += self.finder.finish()
-
     def candidates(self, until: int) -> Candidates:
         """Those before a sample of the stream."""
-        self._found, self._new = Candidates.joined([self._found, *self._new], self._dims), []
+        self._found = Candidates.joined([self._found, *self.finder.take()], self._dims)
         return self._found[self._found.time < until]
 
     def samples(self, begin: int, until: int) -> NDArray[np.float32]:
@@ -137,15 +140,22 @@ class _Analysis:
     """A recording on its way from samples to events."""
 
     def __init__(
-        self, model: SpeechModel, header: Header, iterations: int, target: RateTarget, budget: Budget, eighths: range
+        self,
+        model: SpeechModel,
+        header: Header,
+        iterations: int,
+        target: RateTarget,
+        budget: Budget,
+        eighths: range,
+        threads: Threads,
     ) -> None:
         """eighths: among which the operating point is."""
         self._model, self._header, self._target, self._budget = model, header, target, budget
-        self._eighths = eighths
+        self._eighths, self._threads = eighths, threads
         self._first_half = iterations // 2 if iterations >= LEAST_ITERATIONS_TWICE else 0
         self._iterations = iterations
         self._at: Point | None = None
-        self._at_once = half_windows_at_once(model.device)
+        self._at_once = half_windows_at_once(model.device, threads)
         self._settled = EventTable.empty(header)  # the last events of each stream
         self._loud: list[tuple[int, float]] = []  # end of a stretch, and the level of its loudest candidate, dB
 
@@ -167,7 +177,7 @@ class _Analysis:
                 has_ended = block is None
                 for channel, stream in enumerate(streams):
                     if block is None:
-                        stream.finish()
+                        stream.finder.finish()
                     else:
                         stream.push(np.ascontiguousarray(block[:, channel]))
                 progress(begin + looked * (streams[0].end - begin))
@@ -187,7 +197,7 @@ class _Analysis:
         if self._target.snr_stop_db is not None:
             worth = point(DEFAULT_EIGHTH).worth
             stop = SnrStop(self._model, self._header, worth, self._target.snr_stop_db, channel)
-        return CandidateFinder(self._model, self._model.device, stop, None if places is None else places())
+        return CandidateFinder(self._model, self._threads, stop, None if places is None else places())
 
     def _stretch(
         self, streams: list[_Stream], begin: int, end: int, is_last: bool, progress: Callable[[float], None]

@@ -142,7 +142,7 @@ def phases_at(decoder: SpeechDecoder, vector: Tensor, time: Tensor, rows: Sequen
     config, controls = decoder.config, decoder.controls(vector)
     plan = plan_frames(controls, time, config)
     tracks = follow(controls, time, plan, config)
-    row = torch.tensor(rows, device=time.device)
+    row = torch.tensor(rows, dtype=torch.int64, device=time.device)
     is_own = plan.before == row[:, None]
     own = is_own.int().argmax(1)  # an event's first frame; some have none
     late_s = (plan.frame[own] * config.frame_hop - time[row]) / config.sample_rate

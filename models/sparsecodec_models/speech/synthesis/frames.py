@@ -27,6 +27,7 @@ from .voices import FramePlan, Tracks
 
 _HARRIS = (0.35875, 0.48829, 0.14128, 0.01168)  # Harris 1978, 4-term Blackman-Harris, -92 dB side lobes
 REACH = 4  # half width of a lobe, bins
+FAINTEST = 1e-7  # amplitude of a bin below which a frame has no harmonics
 _STEPS = 512  # table entries per bin
 _LOG2_OF_DB = math.log2(10.0) / 10  # decibels of power → octaves of it
 
@@ -106,15 +107,32 @@ def render_frames(
     size, xp = config.frame_size, library_of(tracks.cycles)
     if not len(plan.frame):  # some FFTs refuse an empty batch
         return xp.zeros((0, size // 2), "float32", tracks.cycles)
-    before, after = xp.clip(plan.before, 0, None), xp.clip(plan.after, 0, None)
-    weight_before, weight_after = tracks.weight_before[:, None], tracks.weight_after[:, None]
-
-    def mixed(amplitude: Array) -> Array:
-        return amplitude[before] * weight_before + amplitude[after] * weight_after
-
-    spectrum = noise[plan.frame - first] * mixed(table.noise) + _harmonics(xp, config, tracks, mixed(table.harmonic))
+    hiss = noise[plan.frame - first] * _mixed(plan, tracks, table.noise)
+    spectrum = hiss + _harmonics(xp, config, tracks, _mixed(plan, tracks, table.harmonic))
     samples = xp.irfft(spectrum, size)[:, size // 4 : -size // 4]
     return samples * xp.asarray(frame_window(size), samples)
+
+
+def frame_powers(config: SpeechConfig, table: Spectra, plan: FramePlan, tracks: Tracks) -> Array:
+    """Mean square of the sound about each of the plan's frames, float32 [m], as it is where amplitudes and pitch hardly
+    move: over a second it is within a tenth of a decibel of what `render_frames` gives."""
+    xp, bin_hz = library_of(tracks.cycles), config.sample_rate / config.frame_size
+    noise, harmonic = _mixed(plan, tracks, table.noise), _mixed(plan, tracks, table.harmonic)
+    frame, order = _numbered_harmonics(config, tracks.f0_hz, xp.max(harmonic, 1) > FAINTEST)
+    place = (tracks.f0_hz / bin_hz)[frame] * order
+    near = xp.floor(place)
+    index = frame * harmonic.shape[1] + xp.astype(near, "int64")
+    flat = harmonic.reshape(-1)
+    low = flat[index]
+    of_harmonics = xp.square(low + (flat[index + 1] - low) * (place - near))
+    return xp.square(noise).sum(1) + tracks.f0_hz / bin_hz * xp.added_at(frame, of_harmonics, len(noise))
+
+
+def _mixed(plan: FramePlan, tracks: Tracks, amplitude: Array) -> Array:
+    """Amplitudes of events, float32 [n, bins], as they are in each frame: [m, bins]."""
+    xp = library_of(amplitude)
+    before, after = xp.clip(plan.before, 0, None), xp.clip(plan.after, 0, None)
+    return amplitude[before] * tracks.weight_before[:, None] + amplitude[after] * tracks.weight_after[:, None]
 
 
 @dataclass(frozen=True)
@@ -136,14 +154,7 @@ def lobes(config: SpeechConfig, tracks: Tracks, heard: Array) -> Lobes:
     """The harmonics below the highest pitch that is heard, of frames that are heard (bool [m])."""
     xp, bin_hz = library_of(tracks.cycles), config.sample_rate / config.frame_size
     f0, cycles = tracks.f0_hz, tracks.cycles
-    top_hz = 0.5 * config.sample_rate - REACH * bin_hz
-    # of each frame that is heard, all harmonics below the top, one after the other
-    count = xp.astype(xp.ceil(top_hz / xp.detach(f0)), "int64") - 1
-    count = xp.where(heard, count, 0)
-    frame = xp.repeat(xp.arange(0, len(f0), f0), count)
-    order = xp.arange(1, len(frame) + 1, f0) - xp.repeat(xp.cumsum(count, 0) - count, count)
-    order = xp.astype(order, "float32")
-
+    frame, order = _numbered_harmonics(config, f0, heard)
     place = (f0 / bin_hz)[frame] * order
     near = xp.floor(xp.detach(place))
     share = place - near
@@ -161,10 +172,22 @@ def lobes(config: SpeechConfig, tracks: Tracks, heard: Array) -> Lobes:
     return Lobes(frame, xp.astype(near, "int64"), share, wave, shape)
 
 
+def _numbered_harmonics(config: SpeechConfig, f0_hz: Array, heard: Array) -> tuple[Array, Array]:
+    """Of each frame that is heard (bool [m]), all harmonics below the top, one after the other: the frame of each,
+    int64 [k], and its number from 1 on, float32 [k]. f0_hz: float32 [m]."""
+    xp = library_of(f0_hz)
+    top_hz = 0.5 * config.sample_rate - REACH * config.sample_rate / config.frame_size
+    count = xp.astype(xp.ceil(top_hz / xp.detach(f0_hz)), "int64") - 1
+    count = xp.where(heard, count, 0)
+    frame = xp.repeat(xp.arange(0, len(f0_hz), f0_hz), count)
+    order = xp.arange(1, len(frame) + 1, f0_hz) - xp.repeat(xp.cumsum(count, 0) - count, count)
+    return frame, xp.astype(order, "float32")
+
+
 def _harmonics(xp: Library, config: SpeechConfig, tracks: Tracks, amplitude: Array) -> Array:
     """Spectrum of the harmonic part, complex64 [m, bins], for amplitudes per bin float32 [m, bins]."""
     bins = config.frame_size // 2 + 1
-    heard = xp.max(xp.detach(amplitude), 1) > 1e-7
+    heard = xp.max(xp.detach(amplitude), 1) > FAINTEST
     every = lobes(config, tracks, heard)
     flat = amplitude.reshape(-1)
     index = every.frame * bins + every.near
