@@ -44,14 +44,14 @@ def parts(codec: SpeechCodec) -> list[Part]:
     return [Part(first.before[:0], first.events, first.after, first.target, first.noise), second, third]
 
 
-def fitted(codec: SpeechCodec, some: list[Part], iterations: int = 4) -> list[torch.Tensor]:
+def fitted(codec: SpeechCodec, some: list[Part], iterations: int = 3) -> list[torch.Tensor]:
     decoder, prior = codec.model.decoder, codec.model.prior
     step = torch.full((32,), 0.5)
     return fit(decoder, prior, some, seed=0, iterations=iterations, quantiser_step=step, bit_weight=1e-3)
 
 
 # rounding differs, which steps of a fit enlarge where a gradient is about 0, and more so when voices are planned anew
-@pytest.mark.parametrize("iterations, most_within", [(4, 1e-4), (8, 1e-3)])
+@pytest.mark.parametrize("iterations, most_within", [(3, 1e-5), (8, 1e-3)])
 def test_each_is_fitted_as_it_is_alone(codec: SpeechCodec, iterations: int, most_within: float) -> None:
     some = parts(codec)
     together = fitted(codec, some, iterations)
@@ -116,7 +116,7 @@ def test_fewer_are_fitted_where_memory_runs_out(codec: SpeechCodec, monkeypatch:
 
 
 def test_on_another_device_they_are_fitted_together(codec: SpeechCodec, monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = talk(13.0)
+    samples = talk(16.0)  # five half windows
     fits = Fits(monkeypatch, at_once=stream_fit.ELSEWHERE)
     expected = encode(codec, samples, 16_000, effort=1)
     here, fits.counts = fits.counts, []

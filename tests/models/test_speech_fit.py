@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import soxr
 import torch
 from numpy.typing import NDArray
 from speech_support import encoded, recording
@@ -14,7 +16,15 @@ from torch import Tensor
 from sparsecodec_formats.edit.ranking import _Lines, removal_order
 from sparsecodec_formats.presets import layout_of
 from sparsecodec_formats.presets.voices import Voices
-from sparsecodec_models.dsp.sound_distance import SoundDistance, _power
+from sparsecodec_models.dsp.mel import mel_filters
+from sparsecodec_models.dsp.sound_distance import (
+    RESOLUTIONS,
+    SoundDistance,
+    _of_samples,
+    _power,
+    _spectrum,
+    _third_octaves,
+)
 from sparsecodec_models.speech.analysis.fit import Events, events_of
 from sparsecodec_models.speech.analysis.frame_spectra import SteadyVoices
 from sparsecodec_models.speech.analysis.proposals import (
@@ -84,13 +94,66 @@ def test_steady_voices_have_the_gradient_of_the_sound(codec: SpeechCodec, heard:
 def test_power_spectra_have_their_gradient(size: int, hop: int) -> None:
     generator = torch.Generator().manual_seed(size + hop)
     samples = torch.randn(2, 3001, generator=generator, dtype=torch.float64).float().requires_grad_(True)
-    power = _power(samples, size, hop)
     padded = torch.nn.functional.pad(samples, (size // 2, size // 2))
     plain = torch.fft.rfft(padded.unfold(-1, size, hop) * torch.hann_window(size)).abs() ** 2
-    assert torch.allclose(power, plain, rtol=1e-4, atol=1e-3)
-    weights = torch.randn(power.shape, generator=generator)
-    (own,), (wanted,) = (torch.autograd.grad((p * weights).sum(), samples) for p in (power, plain))
+    spectrum = _spectrum(samples.detach(), size, hop)
+    assert torch.allclose(_power(spectrum), plain, rtol=1e-4, atol=1e-3)
+    weights = torch.randn(plain.shape, generator=generator)
+    (wanted,) = torch.autograd.grad((plain * weights).sum(), samples)
+    own = _of_samples(spectrum, weights, hop, samples.shape[1])
     assert torch.allclose(own, wanted, rtol=1e-3, atol=1e-5 * float(wanted.abs().max()))
+
+
+def plain_distance(target: Tensor, rendered: Tensor, sizes: Sequence[int], weight: Tensor | None) -> Tensor:
+    """What `SoundDistance` says it is, by automatic gradients."""
+    if weight is not None:
+        target, rendered = target * weight, rendered * weight
+
+    def power(samples: Tensor, size: int, hop: int) -> Tensor:
+        window, edge = torch.hann_window(size), size // 2
+        return torch.stft(torch.nn.functional.pad(samples, (edge, edge)), size, hop, window=window, center=False,
+                          return_complex=True).abs().square().transpose(1, 2)  # fmt: skip
+
+    def pieces(samples: Tensor) -> Tensor:
+        bands = power(samples, 576, 288) @ _third_octaves(576, RATE, "cpu").T
+        x = (bands + 1e-7).sqrt().transpose(1, 2).unfold(-1, 30, 6)
+        for axis in (-1, 1):
+            x = x - x.mean(axis, keepdim=True)
+            x = x / (x.norm(dim=axis, keepdim=True) + 1e-4)
+        return x
+
+    total = torch.zeros(())
+    for size in sizes:
+        mel = torch.tensor(mel_filters(dict(RESOLUTIONS)[size], size, RATE), dtype=torch.float32)
+        here, there = (power(samples, size, size // 4) for samples in (rendered, target))
+        root, wanted = (here + 1e-10).sqrt(), (there + 1e-10).sqrt()
+        norm = wanted.flatten(1).norm(dim=1) + 1e-3 * size**0.5
+        total = total + ((root - wanted).flatten(1).norm(dim=1) / norm).clamp_max(4.0).mean() / len(sizes)
+        log_mel, wanted = ((p @ mel.T * (2 / size) + 10**-7.5).log() for p in (here, there))
+        total = total + (log_mel - wanted).abs().mean() / len(sizes)
+    return total + (pieces(target) * (pieces(target) - pieces(rendered))).sum(1).mean()
+
+
+@pytest.mark.parametrize("only", [(0, 1), (1, 3), (2,), (0, 1, 2, 3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_distances_have_their_gradient(only: tuple[int, ...], weighted: bool) -> None:
+    audio, rate = recording()
+    target = torch.from_numpy(soxr.resample(audio, rate, RATE)[: 2 * RATE].reshape(2, -1))
+    generator = torch.Generator().manual_seed(len(only))
+    rendered = target.roll(20, 1) + 0.02 * torch.randn(target.shape, generator=generator)
+    rendered[1] *= 100  # so loud that convergence pulls no more
+    weight = (torch.arange(RATE) % 5000 < 4000).float().expand(2, -1) if weighted else None
+    values, gradients = [], []
+    own = SoundDistance(target, RATE, weight=weight)
+    sizes = [RESOLUTIONS[place][0] for place in only]
+    for distance in (lambda x: own(x, only), lambda x: plain_distance(target, x, sizes, weight)):
+        leaf = rendered.clone().requires_grad_(True)
+        value = distance(leaf)
+        values.append(float(value.detach()))
+        gradients.append(torch.autograd.grad(3.0 * value, leaf)[0])
+    assert values[0] == pytest.approx(values[1], rel=1e-4)
+    for own_gradient, wanted in zip(*gradients, strict=True):
+        assert float((own_gradient - wanted).norm() / wanted.norm()) < 1e-2
 
 
 def test_all_resolutions_are_the_mean_of_each() -> None:

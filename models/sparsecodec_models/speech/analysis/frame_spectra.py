@@ -10,13 +10,14 @@ from torch import Tensor
 
 from sparsecodec_models.dsp.room import convolve, room_response
 from sparsecodec_models.speech.config import SpeechConfig
-from sparsecodec_models.speech.synthesis.controls import SpeechTables
+from sparsecodec_models.speech.synthesis.controls import UNVOICED, SpeechTables
 from sparsecodec_models.speech.synthesis.frames import REACH, frame_window, lobes, spectra
 from sparsecodec_models.speech.synthesis.voices import FramePlan, Tracks, fades, follow, plan_frames
 
 Pair = tuple[Tensor, Tensor]
 """Real and imaginary part."""
 
+MAY_BE_VOICED = 0.5 * UNVOICED  # mean voicing of an event; a softer one gets no harmonics until it is planned anew
 APART_FRAMES = 2**29
 """Frames from the start of one sound to that of the next, where several are made at once: more than a month."""
 
@@ -53,12 +54,16 @@ class SteadyVoices:
         frame = (which * count + frame)[rows]
         self._tables, self._time, self._length = tables, time, length
         self._plan: FramePlan = plan[rows]
+        before, after = self._plan.before.clamp_min(0), self._plan.after.clamp_min(0)
+        may_be_voiced = controls.voicing.mean(1) > MAY_BE_VOICED
+        tonal = torch.nonzero(may_be_voiced[before] | may_be_voiced[after])[:, 0]
         self._frames = _Frames(
             frame=frame,
             shape=(sounds, count),
-            before=self._plan.before.clamp_min(0),
-            after=self._plan.after.clamp_min(0),
-            band=_band(config, tracks[rows]),
+            before=before,
+            after=after,
+            tonal=tonal,
+            band=_band(config, tracks[rows[tonal]]),
             noise=_pair(noise.reshape(-1, bins)[frame]),
             window=torch.as_tensor(frame_window(config.frame_size), device=vector.device),
         )
@@ -85,16 +90,34 @@ class SteadyVoices:
 @dataclass(frozen=True)
 class _Frames:
     """What stays of m frames: frame int64 [m], of those of all sounds one after the other; shape: number of sounds, and
-    of frames in each; before, after int64 [m], rows of events; band: float32 [diagonals, m, bins] (`_band`); noise
-    float32 [m, bins]; window float32 [frame_size / 2]."""
+    of frames in each; before, after int64 [m], rows of events; tonal int64 [k]: which may have harmonics; band float32
+    [diagonals, k, bins]: of these (`_band`); noise float32 [m, bins]; window float32 [frame_size / 2]."""
 
     frame: Tensor
     shape: tuple[int, int]
     before: Tensor
     after: Tensor
+    tonal: Tensor
     band: Pair
     noise: Pair
     window: Tensor
+
+
+class _Mixed:
+    """Amplitudes of events in some frames, and the adjoint. Attribute amplitude: float32 [m, bins]."""
+
+    def __init__(self, table: Tensor, before: Tensor, after: Tensor, share_before: Tensor, share_after: Tensor) -> None:
+        """table: float32 [n, bins]; the others: of each frame, [m]."""
+        self._before, self._after, self._shares = before, after, (share_before[:, None], share_after[:, None])
+        self._low, self._high = table.index_select(0, before), table.index_select(0, after)
+        self.amplitude = (self._low * self._shares[0]).addcmul_(self._high, self._shares[1])
+
+    def shares_gradient(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.linalg.vecdot(gradient, self._low), torch.linalg.vecdot(gradient, self._high)
+
+    def add_table_gradient(self, table: Tensor, gradient: Tensor) -> None:
+        table.index_add_(0, self._before, gradient * self._shares[0])
+        table.index_add_(0, self._after, gradient * self._shares[1])
 
 
 class _Rendered(torch.autograd.Function):
@@ -103,19 +126,21 @@ class _Rendered(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, share_before: Tensor, share_after: Tensor, frames: _Frames) -> Tensor:
-        low, high = table[frames.before], table[frames.after]
-        amplitude = (low * share_before[:, None]).addcmul_(high, share_after[:, None])
-        ctx.frames, ctx.low, ctx.high, ctx.n = frames, low, high, len(table)
-        ctx.shares = share_before, share_after
-        harmonic, hiss = amplitude.chunk(2, 1)
+        harmonic, hiss = (part.contiguous() for part in table.chunk(2, 1))
+        noise = _Mixed(hiss, frames.before, frames.after, share_before, share_after)
+        of_tonal = (x[frames.tonal] for x in (frames.before, frames.after, share_before, share_after))
+        tones = _Mixed(harmonic, *of_tonal)
+        ctx.frames, ctx.noise, ctx.tones, ctx.n = frames, noise, tones, len(table)
         bins = harmonic.shape[1]
-        padded = torch.nn.functional.pad(harmonic, (REACH, REACH))
-        real, imaginary = frames.noise[0] * hiss, frames.noise[1] * hiss
-        for d in range(2 * REACH + 1):
-            real.addcmul_(frames.band[0][d], padded[:, d : d + bins])
-            imaginary.addcmul_(frames.band[1][d], padded[:, d : d + bins])
-        spectrum = torch.complex(real, imaginary)
+        padded = torch.nn.functional.pad(tones.amplitude, (REACH, REACH))
+        both = []
+        for of_noise, band in zip(frames.noise, frames.band, strict=True):
+            spectrum = band[0] * padded[:, :bins]
+            for d in range(1, 2 * REACH + 1):
+                spectrum.addcmul_(band[d], padded[:, d : d + bins])
+            both.append((of_noise * noise.amplitude).index_add_(0, frames.tonal, spectrum))
         sounds, count = frames.shape
+        spectrum = torch.complex(*both)
         spectrum = spectrum.new_zeros(sounds * count, bins).index_add_(0, frames.frame, spectrum)
         size = 2 * len(frames.window)
         hop = size // 4
@@ -135,21 +160,25 @@ class _Rendered(torch.autograd.Function):
         torch.mul(gradient, frames.window[hop:], out=block[:, :-1, size // 2 : -hop])
         torch.mul(gradient, frames.window[:hop], out=block[:, 1:, hop : size // 2])
         spectrum = torch.fft.rfft(block.view(sounds * count, size))
-        real, imaginary = (part[frames.frame] * (2.0 / size) for part in (spectrum.real, spectrum.imag))
+        real, imaginary = (part.mul(2.0 / size) for part in (spectrum.real, spectrum.imag))
         for part in (real, imaginary):  # the other bins stand for two each
             part[:, 0] *= 0.5
             part[:, -1] *= 0.5
         bins = real.shape[1]
+        real, imaginary = real.index_select(0, frames.frame), imaginary.index_select(0, frames.frame)
+        hiss = (frames.noise[0] * real).addcmul_(frames.noise[1], imaginary)
+        real, imaginary = real.index_select(0, frames.tonal), imaginary.index_select(0, frames.tonal)
         padded = real.new_zeros(len(real), bins + 2 * REACH)
         for d in range(2 * REACH + 1):
             padded[:, d : d + bins].addcmul_(frames.band[0][d], real).addcmul_(frames.band[1][d], imaginary)
-        hiss = (frames.noise[0] * real).addcmul_(frames.noise[1], imaginary)
-        amplitude = torch.cat([padded[:, REACH : REACH + bins], hiss], 1)
-        share_before, share_after = ((amplitude * of_events).sum(1) for of_events in (ctx.low, ctx.high))
-        table = amplitude.new_zeros(ctx.n, amplitude.shape[1])
-        table.index_add_(0, frames.before, amplitude * ctx.shares[0][:, None])
-        table.index_add_(0, frames.after, amplitude * ctx.shares[1][:, None])
-        return table, share_before, share_after, None
+        harmonic = padded[:, REACH : REACH + bins]
+        shares = ctx.noise.shares_gradient(hiss)
+        for share, of_tonal in zip(shares, ctx.tones.shares_gradient(harmonic), strict=True):
+            share.index_add_(0, frames.tonal, of_tonal)
+        table = hiss.new_zeros(ctx.n, 2 * bins)
+        ctx.tones.add_table_gradient(table[:, :bins], harmonic)
+        ctx.noise.add_table_gradient(table[:, bins:], hiss)
+        return table, *shares, None
 
 
 def _band(config: SpeechConfig, tracks: Tracks) -> Pair:

@@ -30,6 +30,7 @@ from .operating_points import Point
 from .proposals import F0, GLIDE, PHASE, phases_at, tidy
 
 MARGIN = 4096  # samples on either side of a half window that its fit hears, too; whole synthesis frames
+SHORTEST = WINDOW // 8  # samples of the last half window, where there is more than one
 LEVELLED_TIMES = 2  # what a step of an event's level is of the energy is only about known beforehand
 CONTEXT = 3  # events on either side of a half window that its fit has in mind: voices go on there
 MOST_AT_ONCE = {"cpu": 1}  # half windows, by the kind of device
@@ -112,6 +113,15 @@ def fit_table(
     return Fitted(vector, missed, span[0] // model.config.hop)
 
 
+def _borders(begin: int, stop: int) -> list[int]:
+    """Where half windows begin, and where the last ends, samples. A short rest goes with the one before it: by itself
+    it would cost nearly as much."""
+    borders = [*range(begin, stop, WINDOW // 2), stop]
+    if len(borders) > 2 and borders[-1] - borders[-2] < SHORTEST:
+        del borders[-2]
+    return borders
+
+
 class _Channel:
     """One channel's events and samples.
 
@@ -135,7 +145,7 @@ class _Channel:
         self._unsettled = self.vector
         self._samples, self._first = samples, max(0, span[0] - MARGIN)
         stop = min(span[1], self._first + len(samples))
-        self._borders = [*range(span[0], stop, WINDOW // 2), stop]
+        self._borders = _borders(span[0], stop)
         self._rows: list[int] = np.searchsorted(self.time.cpu().numpy(), self._borders).tolist()
 
     def half_windows(self, which: slice, *, empty: bool = False) -> list[_HalfWindow]:
