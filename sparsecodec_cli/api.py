@@ -294,10 +294,8 @@ def import_(
     by_name: where a named quantity says something else than the vector beside it, it is what counts.
     Raises SicError, which names the row, for what no event can be.
     """
-    from sparsecodec_formats.container.form import write_in_form
-
     from .errors import CliError
-    from .exchange import named_format, read_events
+    from .exchange import named_format, read_events, write_sic
     from .io.exchange_names import TABLES
     from .io.python_files import as_table, open_to_read, open_to_write
 
@@ -309,7 +307,7 @@ def import_(
         events = read_events(opened, kind, like=header, by_name=by_name)
     if target is not None:
         with open_to_write(target) as out:
-            write_in_form(events.table, out, events.form)
+            write_sic(events, out)
     return events.table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO, NamedTuple
 
-from sparsecodec_formats.container.form import Form, read_with_form
+from sparsecodec_formats.container.form import Form, read_with_form, write_in_form
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.table import EventTable
 
@@ -62,6 +62,11 @@ def read_events(file: BinaryIO, kind: str, *, like: Header | None, by_name: bool
 
     check_format(kind)
     return FromFile(*READERS[kind](file).table(like=like, by_name=by_name))
+
+
+def write_sic(events: FromFile, file: BinaryIO) -> int:
+    """Write a .sic file, and return how many bytes it has."""
+    return write_in_form(events.table, file, events.form)
 
 
 def check_format(kind: str) -> None:

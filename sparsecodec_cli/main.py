@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from keyword import iskeyword
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -50,8 +49,7 @@ class SicGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = cmd_name + "_" * iskeyword(cmd_name)  # as `import` is in Python
-        command: click.Command = import_module(f"sparsecodec_cli.commands.{module}").command
+        command: click.Command = import_module(f"sparsecodec_cli.commands.{cmd_name}").command
         return command
 
     def main(

@@ -25,9 +25,7 @@ from .options import FiniteFloat, default_of, exchange_format_option, input_argu
     help="Tempo of a MIDI file, in beats a minute. It sets where the bars of an editor are, not how long notes last.",
 )
 @output_options
-def command(
-    input_path: str, output_path: str, format_name: str | None, tempo_bpm: float, force: bool, quiet: bool
-) -> None:
+def command(input_path: str, output_path: str, format: str | None, tempo_bpm: float, force: bool, quiet: bool) -> None:
     """Write a .sic file for other programs: its events as a table, or its notes as MIDI.
 
     \b
@@ -45,7 +43,7 @@ def command(
     from sparsecodec_cli.io import exchange_names
     from sparsecodec_cli.io.files import is_stream, open_output
 
-    kind = exchange_names.format_of(output_path, format_name)
+    kind = exchange_names.format_of(output_path, format)
     if kind is None:
         if os.path.splitext(output_path)[1] or not is_stream(output_path):
             endings = ", ".join(exchange_names.EXTENSIONS)

@@ -69,6 +69,7 @@ _FIELDS: Mapping[str, tuple[str, Any]] = {
     "sample_rate_hz": ("sample_rate", _as_it_is),
     "channels": ("channels", _as_it_is),
     "gains": ("gains", _gains),
+    "noise": ("noise", lambda value: () if value is None else tuple(value)),
     "n_samples": ("n_samples", _as_it_is),
     "time_unit": ("time_unit", _ratio),
     "step": ("step", _step),

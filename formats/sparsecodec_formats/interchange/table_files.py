@@ -18,7 +18,7 @@ import numpy as np
 
 from sparsecodec_formats.container.form import BlockForm, Form
 from sparsecodec_formats.container.reader import MAX_EVENTS
-from sparsecodec_formats.errors import SicError, shown_value
+from sparsecodec_formats.errors import NoHeader, SicError, shown_value
 from sparsecodec_formats.header import Header, whole_number
 from sparsecodec_formats.table import EventTable
 from sparsecodec_formats.varint import MAX_INT
@@ -53,7 +53,7 @@ class TableFile:
         if version != VERSION:
             raise SicError(f"is of version {shown_value(version)} of {NAME}; this version of sic reads {VERSION}")
         if "header" not in self.head and like is None:
-            raise SicError("there is no header, which tells the sample rate and more; name a .sic file that has it")
+            raise NoHeader("there is no header, which tells the sample rate and more; name a .sic file that is like it")
         if self.columns.n_rows > MAX_EVENTS:
             raise SicError(f"it holds {self.columns.n_rows} events; one table takes {MAX_EVENTS}")
         header = header_of(self.head.get("header", {}), like)

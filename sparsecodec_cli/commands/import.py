@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .options import FILE, exchange_format_option, input_argument, output_options, sic_output_argument
+from sparsecodec_cli import api
+
+from .options import FILE, default_of, exchange_format_option, input_argument, output_options, sic_output_argument
 
 
 @click.command(name="import")
@@ -13,7 +15,7 @@ from .options import FILE, exchange_format_option, input_argument, output_option
 @exchange_format_option("Format of IN. [default: as IN ends]")
 @click.option(
     "--like",
-    "like_path",
+    "like",
     type=FILE,
     metavar="SIC",
     help="A .sic file that says what IN does not: rates, length, quantiser's steps, tags.",
@@ -21,14 +23,15 @@ from .options import FILE, exchange_format_option, input_argument, output_option
 @click.option(
     "--by-name",
     is_flag=True,
+    default=default_of(api.import_, "by_name"),
     help="Where a named quantity, such as f0_hz, says something else than the vector beside it, follow the name.",
 )
 @output_options
 def command(
     input_path: str,
     output_path: str,
-    format_name: str | None,
-    like_path: str | None,
+    format: str | None,
+    like: str | None,
     by_name: bool,
     force: bool,
     quiet: bool,
@@ -47,7 +50,7 @@ def command(
     from sparsecodec_cli.errors import about, shown
     from sparsecodec_cli.io import exchange_names
 
-    kind = exchange_names.format_of(input_path, format_name)
+    kind = exchange_names.format_of(input_path, format)
     if kind not in exchange_names.TABLES:
         endings = ", ".join(end for end, kind in exchange_names.EXTENSIONS.items() if kind in exchange_names.TABLES)
         raise click.UsageError(f"{shown(input_path)}: IN must end in {endings}, or give --format.")
@@ -56,18 +59,17 @@ def command(
     from sparsecodec_cli.io.files import open_input, open_output, seekable
     from sparsecodec_cli.io.progress import note
     from sparsecodec_cli.io.sic_files import open_events
-    from sparsecodec_formats.container.form import write_in_form
 
     from . import summary
 
     exchange.check_format(kind)
-    like = None
-    if like_path is not None:
-        with open_events(like_path) as reader:
-            like = reader.header
+    header = None
+    if like is not None:
+        with open_events(like) as reader:
+            header = reader.header
     with open_input(input_path) as file, seekable(file) as whole:
-        table, form = exchange.read_events(whole, kind, like=like, by_name=by_name)
-    inputs = [path for path in (input_path, like_path) if path is not None]
+        events = exchange.read_events(whole, kind, like=header, by_name=by_name)
+    inputs = [path for path in (input_path, like) if path is not None]
     with open_output(output_path, force=force, input_paths=inputs) as out, about(input_path):
-        n_bytes = write_in_form(table, out, form)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+        n_bytes = exchange.write_sic(events, out)
+    note(summary.of_table(output_path, events.table, n_bytes), quiet=quiet)
