@@ -186,16 +186,19 @@ class Renderer(ABC):
         if wanted <= 0:
             return
         to_end = length_at(source, rate) in (last, FOREVER)
-        pieces = self._pieces(self._rendered(source, start, stop, seed, to_end), rate)
+        blocks = self._rendered(source, start, stop, seed, to_end)
+        mixed = header.streams > header.channels  # resampled is what there are fewer of
+        if mixed:
+            blocks = ((channels_of(block, header.gains), ends) for block, ends in blocks)
         done = 0
-        for out in resampled(pieces, self.model_rate, rate, header.streams):
+        for out in resampled(self._pieces(blocks, rate), self.model_rate, rate, min(header.streams, header.channels)):
             # it may be known since the last block of events
             wanted = max(done, min(last, length_at(source, rate)) - first)
             out, skip = out[skip:], max(0, skip - len(out))
             out = out[: wanted - done]
             if len(out):
                 done += len(out)
-                yield channels_of(out, header.gains)
+                yield out if mixed else channels_of(out, header.gains)
                 if progress:
                     progress(done / wanted)
             if done == wanted:
@@ -217,7 +220,7 @@ class Renderer(ABC):
             until = stop if is_all else min(stop - to_end, self._settled(excerpt))
             if until <= at:
                 continue
-            sound, most = self._sound(excerpt, seed), samples_at_once(header.channels)
+            sound, most = self._sound(excerpt, seed), samples_at_once(header.streams)
             while at < until:
                 begin, at = at, min(at + most, until)
                 yield sound(begin, at), at == stop
@@ -267,9 +270,9 @@ def length_at(source: EventTable | Reader, rate: int) -> int:
     return round(Fraction(source.header.n_samples * rate, source.header.sample_rate))
 
 
-def samples_at_once(channels: int) -> int:
-    """How long a block to render, in samples of the model's rate: of many channels, memory stays bounded."""
-    return min(MAX_BLOCK, MAX_BLOCK_VALUES // channels)
+def samples_at_once(streams: int) -> int:
+    """How long a block to render, in samples of the model's rate: of many streams, memory stays bounded."""
+    return min(MAX_BLOCK, MAX_BLOCK_VALUES // streams)
 
 
 def _seconds(what: str, value_s: float) -> float:

@@ -96,7 +96,8 @@ def _picture(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     if inspection.layout.events_are_notes:
         from .piano_roll import piano_roll
 
-        roll = piano_roll(inspection.notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
+        panels = 2 if table.header.streams == 2 <= table.header.channels else 1
+        roll = piano_roll(inspection.notes, table.duration_s, panels, width, ascii_only=ascii_only)
         if roll is not None:
             yield from _title("notes over time")
             yield from roll_lines(roll, **how)

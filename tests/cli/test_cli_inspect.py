@@ -27,7 +27,7 @@ def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
     ]  # fmt: skip
     assert list(found["header"]) == [
         "model", "weights_hash", "statistics", "sample_rate_hz", "channels", "gains", "n_samples", "time_unit", "step",
-        "seed", "tags", "duration_s",
+        "seed", "noise", "tags", "duration_s",
     ]  # fmt: skip
     assert list(found["parts"]) == ["header", "framing", "times", "vectors", "amplitude"]
     assert found["bytes"] == talk_sic.stat().st_size == sum(part["bytes"] for part in found["parts"].values())

@@ -78,6 +78,7 @@ def header_fields(header: Header) -> dict[str, Any]:
         "time_unit": list(header.time_unit.as_integer_ratio()),
         "step": list(header.step),
         "seed": header.seed,
+        "noise": list(header.noise) or None,
         "tags": dict(header.tags),
     }
 

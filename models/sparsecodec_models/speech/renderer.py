@@ -79,10 +79,10 @@ class SpeechRenderer(Renderer):
         table = excerpt.table
         self._check(table)
         time, sounds = self.event_samples(table), []
-        for channel in range(table.header.streams):
-            mine = table.channel == channel
+        for stream, number in enumerate(table.header.noise_numbers):
+            mine = table.channel == stream
             vector, place, amplitude = (self._array(c[mine]) for c in (table.vector, time, table.amplitude))
-            sounds.append(ChannelSound(self._tables, vector, place, seed=seed, channel=channel, amplitude=amplitude))
+            sounds.append(ChannelSound(self._tables, vector, place, seed=seed, channel=number, amplitude=amplitude))
 
         def sound(start: int, stop: int) -> NDArray[np.float32]:
             return np.stack([self._library.numpy(each.samples(start, stop - start)) for each in sounds], 1)
