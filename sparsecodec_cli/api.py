@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Reader, Salvage
     from sparsecodec_formats.container import Written
+    from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
@@ -243,18 +244,30 @@ def transform(table: EventTable, edits: Iterable[tuple[str, Sequence[Any]]]) -> 
     return table
 
 
-def randomize(table: EventTable, *, times: bool = False, vectors: bool = False, seed: int = 0) -> EventTable:
+def randomize(
+    table: EventTable,
+    *,
+    times: bool = False,
+    vectors: bool = False,
+    within: Within = "range",
+    keep_order: bool = False,
+    seed: int = 0,
+) -> EventTable:
     """Draw the times of all events anew, their vectors, or both; the same seed gives the same result.
 
-    Times are uniform over the recording, and each number of a vector is uniform between its smallest and largest value
-    in the table.
+    Args:
+        times: drawn uniformly over the recording.
+        vectors: drawn as `within` says.
+        within: "range", each number of a vector uniformly between its smallest and largest value in the table; "own",
+            the table's own vectors, in another order; "normal", a normal distribution fitted to them.
+        keep_order: events take the drawn times in the order that they are in.
     """
     from sparsecodec_formats import edit
 
     if times:
-        table = edit.randomize_times(table, seed)
+        table = edit.randomize_times(table, seed, keep_order=keep_order)
     if vectors:
-        table = edit.randomize_vectors(table, seed)
+        table = edit.randomize_vectors(table, seed, within=within)
     return table
 
 
