@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from note_tables import Event, music_table
 
 from sparsecodec_formats import LAYOUTS, Dim, EventTable, SicError, dumps, edit, layout_of, loads, nearest_step
+from sparsecodec_formats.edit.randomize import Within
 from sparsecodec_formats.presets import level_db
 
 TABLE = make_table([0.5, 1.0, 1.5, 2.0])
@@ -137,6 +138,42 @@ def test_randomize_vectors() -> None:
     assert (many.min(axis=0) >= np.arange(32)).all() and (many.max(axis=0) <= np.arange(32) + 99_900).all()
     assert np.ptp(many, axis=0).min() > 99_000
     assert abs(np.corrcoef(many[:, 0], many[:, 1])[0, 1]) < 0.2  # dims are drawn apart
+
+
+def test_randomize_times_in_order() -> None:
+    kept = edit.randomize_times(TABLE, 1, keep_order=True)
+    assert np.array_equal(kept.vector, TABLE.vector) and np.array_equal(kept.channel, TABLE.channel)
+    assert kept.time.tolist() == edit.randomize_times(TABLE, 1).time.tolist()  # the times that are drawn are the same
+
+
+def test_randomize_vectors_within_own() -> None:
+    table = make_table([float(i) for i in range(50)])
+    drawn = edit.randomize_vectors(table, 1, within="own")
+    assert np.array_equal(drawn.time, table.time) and np.array_equal(drawn.channel, table.channel)
+    assert not np.array_equal(drawn.vector, table.vector)
+    assert sorted(drawn.vector.tolist()) == sorted(table.vector.tolist())
+    assert drawn != edit.randomize_vectors(table, 2, within="own")
+
+
+def test_randomize_vectors_within_a_normal() -> None:
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(0, 3, (5, 32))
+    vector = rng.normal(7, 1, (400, 5)) @ mixing  # spans 5 of 32 dims
+    table = EventTable(make_header(), np.zeros(400), vector)
+    drawn = edit.randomize_vectors(table, 1, within="normal").vector.astype(np.float64)
+    error = 4 * vector.std(axis=0) / np.sqrt(400)  # of 32 dims none, but once in 500 draws
+    assert (np.abs(drawn.mean(axis=0) - vector.mean(axis=0)) < error).all()
+    assert np.linalg.norm(np.cov(drawn.T) - np.cov(vector.T)) < 0.25 * np.linalg.norm(np.cov(vector.T))
+    assert np.linalg.matrix_rank(drawn - drawn.mean(axis=0), tol=1e-2) == 5  # goes together as it did
+
+
+@pytest.mark.parametrize("within", ["range", "own", "normal"])
+def test_randomize_vectors_of_few_events(within: Within) -> None:
+    for n in (0, 1):
+        table = make_table([0.5] * n)
+        assert edit.randomize_vectors(table, 1, within=within) == table
+    with pytest.raises(ValueError, match="range, own, normal"):
+        edit.randomize_vectors(TABLE, 1, within="else")  # type: ignore[arg-type]
 
 
 def test_stretch() -> None:
