@@ -8,8 +8,8 @@ the same noise is heard.
 
 from __future__ import annotations
 
-from .keep import keep, keep_bytes, keep_percent, largest_within
 from .join import cat, check_joinable, mix
+from .keep import keep, keep_bytes, keep_percent, largest_within
 from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, estimate_energy_db, gain
 from .pitch import transpose
