@@ -21,7 +21,7 @@ from sparsecodec_formats.table import EventTable
 from .checks import on_grid_above, within, without_tie
 from .lanes import Thing, arranged, noise_number
 
-FINE_OCTAVES = {
+FINE_OCTAVES: dict[str, dict[str, float]] = {
     "speech": {"level": 6, "attack": 3, "decay": 3, "f0": 12, "glide": 6, "phase": 6, "room": 4, "shape": 4.5},
     "music": {
         **{"level": 6, "attack": 5, "decay": 5, "duration": 8, "release": 5, "f0": 10, "inharmonicity": 10},
@@ -73,9 +73,10 @@ def cat(tables: Sequence[EventTable], *, gap_s: float = 0.0, carry_on: bool = Fa
                 thing = replace(thing, noise=same[1])
             things.append(thing)
         at += _length(table, header.sample_rate)
-    first = tables[0].header
-    order = {"gains": first.gains, "noise": first.noise} if first.channels == header.channels else {}
-    return arranged(replace(header, n_samples=at, **order), things, carry_on=carry_on)
+    header, first = replace(header, n_samples=at), tables[0].header
+    if first.channels == header.channels:  # then the order of its streams stays
+        header = replace(header, gains=first.gains, noise=first.noise)
+    return arranged(header, things, carry_on=carry_on)
 
 
 def mix(
@@ -85,7 +86,8 @@ def mix(
 
     offsets_s: when each begins, 0 or more, default 0; gains_db: of each, -200..200, default 0. Each stream becomes one
     of its own, unless nothing of it comes in turn with another of the same gains and noise. The order of tables does
-    not matter. The sample rate is the highest, the length that of what ends last. A mono table is heard in all
+    not matter. The sample rate is the highest, the length that of what ends last; what a
+    table has to sound beyond its own end is heard up to there. A mono table is heard in all
     channels; of others, channel n goes to channel n. Steps stay where all have the same, else they are finer. A tag
     stays unless two tables differ in it.
 
