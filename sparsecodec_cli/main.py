@@ -33,6 +33,7 @@ COMMANDS = (
     "import",
     "randomize",
     "transform",
+    "similar",
     "tag",
     "train",
     "models",

@@ -13,13 +13,17 @@ from sparsecodec_cli import api
 from .options import FILE, default_of, json_option
 
 if TYPE_CHECKING:
-    from sparsecodec_cli.similar import By, Similar
+    from sparsecodec_cli.nearest import By, Similar
 
 
 @click.command(name="similar")
 @click.argument("input_paths", metavar="IN...", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--to", type=click.IntRange(min=0), metavar="N", required=True, help="Look for what is like event N of the first IN."
+    "--to",
+    type=click.IntRange(min=0),
+    metavar="N",
+    required=True,
+    help="Look for what is like event N of the first IN.",
 )
 @click.option(
     "--by",
@@ -51,10 +55,14 @@ def command(input_paths: tuple[str, ...], to: int, by: By, top: int, as_json: bo
     """
     from sparsecodec_cli.errors import about
     from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.nearest import check_alike
 
     if input_paths.count("-") > 1:
         raise click.UsageError("Only one IN can be '-'.")
     tables = [read_table(path) for path in input_paths]
+    for path, table in zip(input_paths, tables, strict=True):
+        with about(path):
+            check_alike([tables[0], table])
     with about(input_paths[0]):
         asked, found = api.similar(tables, to, by=by, top=top)
     if as_json:
@@ -75,7 +83,7 @@ def _as_dict(one: Similar, by: By, paths: tuple[str, ...]) -> dict[str, Any]:
 def _print(lines: list[Similar], by: By, paths: tuple[str, ...]) -> None:
     from sparsecodec_cli.errors import shown
 
-    rows = [(by, "distance", "start s", "end s", "pitch Hz", "level dB", "file")]
+    rows: list[tuple[str, ...]] = [(by, "distance", "start s", "end s", "pitch Hz", "level dB", "file")]
     for one in lines:
         pitch = f"{one.f0_hz:.1f}" if math.isfinite(one.f0_hz) else "-"
         times = (f"{one.start_s:.3f}", f"{one.end_s:.3f}")

@@ -44,6 +44,8 @@ def imported_by(*args: str | Path) -> set[str]:
         ("inspect", "IN"),
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
         ("randomize", "IN", "out.sic", "--times"),
+        ("similar", "IN", "--to", "1"),
+        ("similar", "IN", "--to", "1", "--by", "segment"),
         ("export", "IN", "out.mid"),
         ("report", "IN", "out.html"),
     ],

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats import EventTable, Segments, Voices
-from sparsecodec_formats.edit.likeness import distances, points_of_events, points_of_segments
 from sparsecodec_formats.edit.join import check_joinable
-from sparsecodec_formats.errors import UnknownEvent
+from sparsecodec_formats.edit.likeness import distances, points_of_events, points_of_segments
+from sparsecodec_formats.errors import SicError, UnknownEvent
 from sparsecodec_formats.presets import level_db
 
 By = Literal["event", "segment"]
+_Facts = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Similar:
     level_db: float
 
 
+def check_alike(tables: Sequence[EventTable]) -> None:
+    """SicError, which speaks of the last table that it looked at as "it", unless all are of one model."""
+    if not tables:
+        raise SicError("there is nothing to compare; give at least one table")
+    for table in tables[1:]:
+        check_joinable(tables[0].header, table.header)
+
+
 def similar(
     tables: Sequence[EventTable], to: int, *, by: By, top: int, segments: Sequence[Segments]
 ) -> tuple[Similar, list[Similar]]:
@@ -48,8 +57,7 @@ def similar(
 
     UnknownEvent where the first table does not have it; SicError when the tables are not of one model.
     """
-    for table in tables[1:]:
-        check_joinable(tables[0].header, table.header)
+    check_alike(tables)
     if by == "segment":
         points = [points_of_segments(table, found) for table, found in zip(tables, segments, strict=True)]
         facts = [(found.start_s, found.end_s, found.f0_hz, found.level_db) for found in segments]
@@ -73,7 +81,8 @@ def similar(
     return told(to), [told(row) for row in nearest.tolist()]
 
 
-def _of_events(table: EventTable) -> tuple[NDArray[np.float64], ...]:
+def _of_events(table: EventTable) -> _Facts:
+    """start_s, end_s, f0_hz, level_db."""
     voices = Voices.of(table)
     level = level_db(table)
     if not voices.linked:
