@@ -131,6 +131,10 @@ def test_randomize_draws_what_is_asked() -> None:
     assert api.randomize(table, times=True, seed=3) == edit.randomize_times(table, 3)
     both = edit.randomize_vectors(edit.randomize_times(table, 3), 3)
     assert api.randomize(table, times=True, vectors=True, seed=3) == both
+    in_order = edit.randomize_times(table, 3, keep_order=True)
+    assert api.randomize(table, times=True, keep_order=True, seed=3) == in_order
+    own = edit.randomize_vectors(in_order, 3, within="own")
+    assert api.randomize(table, times=True, keep_order=True, vectors=True, within="own", seed=3) == own
 
 
 def test_decode_some_events() -> None:

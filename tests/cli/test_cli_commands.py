@@ -236,6 +236,14 @@ def test_randomize_is_drawn_from_its_seed(talk_sic: Path) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_randomize_within_and_in_order(talk_sic: Path) -> None:
+    before = read_sic(talk_sic)
+    own = container.loads(ok("randomize", talk_sic, "-", "--vectors", "--within", "own"))
+    assert sorted(own.vector.tolist()) == sorted(before.vector.tolist()) != own.vector.tolist()
+    ordered = container.loads(ok("randomize", talk_sic, "-", "--times", "--keep-order"))
+    assert np.array_equal(ordered.vector, before.vector) and not np.array_equal(ordered.time, before.time)
+
+
 # transform
 
 
