@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,6 @@ from sparsecodec_formats.edit.likeness import distances, points_of_events, point
 from sparsecodec_formats.errors import SicError, UnknownEvent
 from sparsecodec_formats.presets import level_db
 
-By = Literal["event", "segment"]
 _Facts = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -50,15 +48,15 @@ def check_alike(tables: Sequence[EventTable]) -> None:
 
 
 def similar(
-    tables: Sequence[EventTable], to: int, *, by: By, top: int, segments: Sequence[Segments]
+    tables: Sequence[EventTable], to: int, *, top: int, segments: Sequence[Segments] | None
 ) -> tuple[Similar, list[Similar]]:
     """The event or segment `to` of the first table, and the `top` ones of all tables that are most similar to it, the
-    nearest first, of equals the first. segments: of each table, where things are segments.
+    nearest first, of equals the first. segments: of each table; None: events are compared.
 
-    UnknownEvent where the first table does not have it; SicError when the tables are not of one model.
+    SicError where the first table does not have it (of an event UnknownEvent), or when the tables are not of one model.
     """
     check_alike(tables)
-    if by == "segment":
+    if segments is not None:
         points = [points_of_segments(table, found) for table, found in zip(tables, segments, strict=True)]
         facts = [(found.start_s, found.end_s, found.f0_hz, found.level_db) for found in segments]
     else:
@@ -66,7 +64,9 @@ def similar(
         facts = [_of_events(table) for table in tables]
     if not 0 <= to < len(points[0]):
         there = f"there are 0 to {len(points[0]) - 1}" if len(points[0]) else "there is none"
-        raise UnknownEvent(f"there is no {by} {to}; {there}")
+        if segments is None:
+            raise UnknownEvent(f"there is no event {to}; {there}")
+        raise SicError(f"there is no segment {to}; {there} ('sic inspect --segments')")
     wanted = points[0][to : to + 1]
     found = np.concatenate([distances(here, wanted)[:, 0] for here in points])
     found[to] = -1.0  # itself, of which rounding must not make a near relative

@@ -13,7 +13,8 @@ from sparsecodec_cli import api
 from .options import FILE, default_of, json_option
 
 if TYPE_CHECKING:
-    from sparsecodec_cli.nearest import By, Similar
+    from sparsecodec_cli.nearest import Similar
+    from sparsecodec_cli.stems import By
 
 
 @click.command(name="similar")

@@ -79,6 +79,7 @@ def test_python_takes_one_table_or_several() -> None:
 
 def test_refusals(files: list[Path], tmp_path: Path) -> None:
     assert_refused(sic("similar", *files, "--to", "20"), "a.sic", "no event 20", "0 to 19")
+    assert_refused(sic("similar", SENTENCE, "--to", "99", "--by", "segment"), "no segment 99", "0 to 10")
     other = write_sic(tmp_path / "other.sic", make_table(5, model="music"))
     assert_refused(sic("similar", files[0], other, "--to", "1"), "other.sic", "music", "speech")
     weights = [
