@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EDITS",
+    "cat",
     "codec_for",
     "coded_share",
     "compare",
@@ -52,6 +53,7 @@ __all__ = [
     "least_bitrate_kbps",
     "list_models",
     "load_codec",
+    "mix",
     "randomize",
     "read",
     "read_tags",
@@ -261,6 +263,38 @@ def transform(table: EventTable, edits: Iterable[tuple[str, Sequence[Any]]]) -> 
             raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
         table = getattr(edit, name)(table, *arguments)
     return table
+
+
+def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on: bool = False) -> EventTable:
+    """Join tables, or .sic files, one after the other, with gap_s of silence between.
+
+    Voices of different tables never link, unless with carry_on: then one that begins in the middle of a voice, as a cut
+    leaves it, goes on with the voice before it. Mono is heard in all channels of the others; the sample rate is the
+    highest. A tag stays unless two tables differ in it. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
+
+
+def mix(
+    tables: Sequence[EventTable | AnyFile],
+    *,
+    offsets_s: Sequence[float] | None = None,
+    gains_db: Sequence[float] | None = None,
+) -> EventTable:
+    """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
+
+    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
+    rates and tags as for `cat`. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
 
 
 def randomize(

@@ -33,6 +33,8 @@ COMMANDS = (
     "import",
     "randomize",
     "transform",
+    "cat",
+    "mix",
     "similar",
     "tag",
     "train",

@@ -39,14 +39,6 @@ class Similar:
     level_db: float
 
 
-def check_alike(tables: Sequence[EventTable]) -> None:
-    """SicError, which speaks of the last table that it looked at as "it", unless all are of one model."""
-    if not tables:
-        raise SicError("there is nothing to compare; give at least one table")
-    for table in tables[1:]:
-        check_joinable(tables[0].header, table.header)
-
-
 def similar(
     tables: Sequence[EventTable], to: int, *, top: int, segments: Sequence[Segments] | None
 ) -> tuple[Similar, list[Similar]]:
@@ -55,7 +47,10 @@ def similar(
 
     SicError where the first table does not have it (of an event UnknownEvent), or when the tables are not of one model.
     """
-    check_alike(tables)
+    if not tables:
+        raise SicError("there is nothing to compare; give at least one table")
+    for table in tables[1:]:
+        check_joinable(tables[0].header, table.header)
     if segments is not None:
         points = [points_of_segments(table, found) for table, found in zip(tables, segments, strict=True)]
         facts = [(found.start_s, found.end_s, found.f0_hz, found.level_db) for found in segments]

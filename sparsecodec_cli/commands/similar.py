@@ -10,7 +10,7 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import FILE, default_of, json_option
+from .options import default_of, json_option, sic_inputs_argument
 
 if TYPE_CHECKING:
     from sparsecodec_cli.nearest import Similar
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="similar")
-@click.argument("input_paths", metavar="IN...", nargs=-1, required=True, type=FILE)
+@sic_inputs_argument
 @click.option(
     "--to",
     type=click.IntRange(min=0),
@@ -55,15 +55,9 @@ def command(input_paths: tuple[str, ...], to: int, by: By, top: int, as_json: bo
     length, spectrum and what else vectors tell; 1 is a difference that is plainly heard. All IN are of the same model.
     """
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.sic_files import read_table
-    from sparsecodec_cli.nearest import check_alike
+    from sparsecodec_cli.io.sic_files import read_joinable
 
-    if input_paths.count("-") > 1:
-        raise click.UsageError("Only one IN can be '-'.")
-    tables = [read_table(path) for path in input_paths]
-    for path, table in zip(input_paths, tables, strict=True):
-        with about(path):
-            check_alike([tables[0], table])
+    tables = read_joinable(input_paths)
     with about(input_paths[0]):
         asked, found = api.similar(tables, to, by=by, top=top)
     if as_json:

@@ -93,6 +93,5 @@ def test_refusals(files: list[Path], tmp_path: Path) -> None:
     assert_refused(sic("similar", none, "--to", "0"), "none.sic", "there is none")
     assert_refused(sic("similar", files[0]), "--to", exit_code=2)
     assert_refused(sic("similar", "--to", "1"), "IN", exit_code=2)
-    assert_refused(sic("similar", "-", "-", "--to", "1"), "'-'", exit_code=2)
     with pytest.raises(SicError):
         api.similar([], 0)
