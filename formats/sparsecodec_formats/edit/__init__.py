@@ -12,6 +12,8 @@ from .join import cat, check_joinable, mix
 from .keep import keep, keep_bytes, keep_percent, largest_within
 from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, estimate_energy_db, gain
+from .morph import morph
+from .mosaic import mosaic
 from .pitch import transpose
 from .randomize import randomize_times, randomize_vectors
 from .select import DIP_DB, only, parted, solo
@@ -32,6 +34,8 @@ __all__ = [
     "keep_percent",
     "largest_within",
     "mix",
+    "morph",
+    "mosaic",
     "noise_number",
     "only",
     "parted",
