@@ -8,29 +8,44 @@ the same noise is heard.
 
 from __future__ import annotations
 
+from .fades import attack, decay, unlink
 from .keep import keep, keep_bytes, keep_percent, largest_within
-from .level import FLOOR_DB, estimate_energy_db, gain
-from .pitch import transpose
+from .level import FLOOR_DB, drop_below, estimate_energy_db, gain, room
+from .pitch import Timbre, contour, glide, transpose
 from .randomize import randomize_times, randomize_vectors
+from .reversal import reverse
 from .select import DIP_DB, only, parted, solo
+from .spectrum import loudness_db, tilt, whisper
 from .time import crop, shift, stretch
 
 __all__ = [
     "DIP_DB",
     "FLOOR_DB",
+    "Timbre",
+    "attack",
+    "contour",
     "crop",
+    "decay",
+    "drop_below",
     "estimate_energy_db",
     "gain",
+    "glide",
     "keep",
     "keep_bytes",
     "keep_percent",
     "largest_within",
+    "loudness_db",
     "only",
     "parted",
     "randomize_times",
     "randomize_vectors",
+    "reverse",
+    "room",
     "shift",
     "solo",
     "stretch",
+    "tilt",
     "transpose",
+    "unlink",
+    "whisper",
 ]
