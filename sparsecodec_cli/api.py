@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sparsecodec_formats import Reader, Salvage
     from sparsecodec_formats.container import Written
     from sparsecodec_formats.edit import Timbre
+    from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
@@ -45,6 +46,7 @@ __all__ = [
     "encode_live",
     "encode_parts",
     "export",
+    "import_",
     "inspect",
     "kept_codecs",
     "least_bitrate_kbps",
@@ -266,35 +268,84 @@ def transform(
     return table
 
 
-def randomize(table: EventTable, *, times: bool = False, vectors: bool = False, seed: int = 0) -> EventTable:
+def randomize(
+    table: EventTable,
+    *,
+    times: bool = False,
+    vectors: bool = False,
+    within: Within = "range",
+    keep_order: bool = False,
+    seed: int = 0,
+) -> EventTable:
     """Draw the times of all events anew, their vectors, or both; the same seed gives the same result.
 
-    Times are uniform over the recording, and each number of a vector is uniform between its smallest and largest value
-    in the table.
+    Args:
+        times: drawn uniformly over the recording.
+        vectors: drawn as `within` says.
+        within: "range", each number of a vector uniformly between its smallest and largest value in the table; "own",
+            the table's own vectors, in another order; "normal", a normal distribution fitted to them.
+        keep_order: events take the drawn times in the order that they are in.
     """
     from sparsecodec_formats import edit
 
     if times:
-        table = edit.randomize_times(table, seed)
+        table = edit.randomize_times(table, seed, keep_order=keep_order)
     if vectors:
-        table = edit.randomize_vectors(table, seed)
+        table = edit.randomize_vectors(table, seed, within=within)
     return table
 
 
-def export(table: EventTable | AnyFile, file: AnyFile, *, tempo_bpm: float = 120.0) -> int:
-    """Write the notes of a table, or of a .sic file, as a Standard MIDI File, and return how many these are.
+def export(table: EventTable | AnyFile, file: AnyFile, *, format: str | None = None, tempo_bpm: float = 120.0) -> int:
+    """Write the events of a table, or of a .sic file, for other programs, and return how many events, or notes, these
+    are.
 
     file: a path, or a file object of bytes.
-    tempo_bpm: beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
-    Raises SicError for a preset whose vectors tell no pitch, and for a recording that is too long for MIDI.
+    format: "json", "csv", "npz" or "parquet", which lose nothing: `import_` gives the same .sic file back, to the byte;
+        "midi": the notes as a Standard MIDI File. None: as the path's extension says; of a file object "midi".
+    tempo_bpm: of MIDI, beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
+    Raises SicError for a path whose extension tells no format; as MIDI for a preset whose vectors tell no pitch, and
+    for a recording that is too long.
     """
-    from sparsecodec_formats.interchange.midi import write_midi
+    from .exchange import events_of, named_format, write_events
+    from .io.python_files import is_path, open_to_write
 
-    from .io.python_files import as_table, open_to_write
-
-    table = as_table(table)
+    events = events_of(table)
     with open_to_write(file) as opened:
-        return write_midi(table, opened, tempo_bpm=tempo_bpm)
+        kind = named_format(file, format if format or is_path(file) else "midi")
+        return write_events(events, opened, kind, tempo_bpm=tempo_bpm)
+
+
+def import_(
+    file: AnyFile,
+    target: AnyFile | None = None,
+    *,
+    format: str | None = None,
+    like: EventTable | AnyFile | None = None,
+    by_name: bool = False,
+) -> EventTable:
+    """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
+    them as a .sic file to `target`, if there is one. Columns and rows may be in any order.
+
+    file, target: paths, or file objects of bytes. format: None: as the path's extension says.
+    like: a table or .sic file whose header says what the file does not: rates, length, quantiser's steps, tags.
+    by_name: where a named quantity says something else than the vector beside it, it is what counts.
+    Raises SicError, which names the row, for what no event can be.
+    """
+    from .errors import CliError
+    from .exchange import named_format, read_events, write_sic
+    from .io.exchange_names import TABLES
+    from .io.python_files import as_table, open_to_read, open_to_write
+
+    kind = named_format(file, format)
+    if kind not in TABLES:
+        raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
+    header = None if like is None else as_table(like).header
+    with open_to_read(file) as opened:
+        events = read_events(opened, kind, like=header, by_name=by_name)
+    if target is not None:
+        with open_to_write(target) as out:
+            write_sic(events, out)
+    return events.table
 
 
 def coded_share(

@@ -11,8 +11,9 @@ A cut lies before an event: an event is of one segment only, and the sounds of a
 from __future__ import annotations
 
 import math
-from collections import defaultdict, deque
+from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -55,7 +56,7 @@ FLOOR_DB = -300.0
 REPEAT_SEMITONES, REPEAT_DB, REPEAT_OCTAVES, REPEAT_SHAPE = 0.5, 6.0, 0.6, 8.0
 """Segments that differ by no more in pitch, level and log2 of their length, and in their mean spectrum (length of the
 difference of vectors, in units of the vector), repeat each other."""
-MOST_FIRSTS = 8
+MOST_FIRSTS = 32
 """Of those that are much alike but for their spectrum, only the last are remembered: time must not grow as a square."""
 
 Floats = NDArray[np.float64]
@@ -75,8 +76,8 @@ class Segments:
         f0_course_semitones: float64 [m], how much higher it ends than it begins, by the line that is nearest to its
             pitch; nan without.
         level_db: float64 [m], of its loudest event, dB re full scale; -inf for silence.
-        repeats: int64 [m], index of the first segment that it sounds like; -1 where it is the first of its kind.
         channel: uint8 [m], the stream that its events are in, as `EventTable.channel`.
+        timbre: float64 [m, dims], the mean of its events' spectra as vectors tell them, the louder ones counting more.
         number: int64 [n], the segment of each event.
     """
 
@@ -86,8 +87,8 @@ class Segments:
     f0_hz: Floats
     f0_course_semitones: Floats
     level_db: Floats
-    repeats: Rows
     channel: NDArray[np.uint8]
+    timbre: Floats
     number: Rows
 
     @staticmethod
@@ -112,6 +113,11 @@ class Segments:
     def rows(self, i: int) -> Rows:
         """int64: which events of the table are segment i, in order of time."""
         return np.flatnonzero(self.number == i)
+
+    @cached_property
+    def repeats(self) -> Rows:
+        """int64 [m]: index of the first segment that each sounds like; -1 where it is the first of its kind."""
+        return _repeats(self)
 
     @property
     def runs(self) -> list[Rows]:
@@ -398,8 +404,8 @@ def _segments(
     start_s, end_s, kind, f0_hz, course, loudest = (column[by_row] for column in columns)
     channel = table.channel[parts.order][parts.first][by_row]
     shape = table.vector[:, layout.dim("shape_0").index :].astype(np.float64)
-    repeats = _repeats(_means(shape, number, level, parts), kind, f0_hz, loudest, end_s - start_s)
-    return Segments(start_s, end_s, kind, f0_hz, course, loudest, repeats, channel, number)
+    timbre = _means(shape, number, level, parts)
+    return Segments(start_s, end_s, kind, f0_hz, course, loudest, channel, timbre, number)
 
 
 def _medians(parts: _Parts, values: Floats, weight: Floats) -> Floats:
@@ -435,20 +441,21 @@ def _means(shape: Floats, number: Rows, level: Floats, parts: _Parts) -> Floats:
     return sums / np.bincount(number, power, m)[:, None]
 
 
-def _repeats(shape: Floats, kind: NDArray[np.str_], f0_hz: Floats, level: Floats, length_s: Floats) -> Rows:
+def _repeats(segments: Segments) -> Rows:
     """The first segment that each sounds like, -1 for none, int64 [m]."""
-    out = np.full(len(kind), -1)
-    octaves = np.log2(np.maximum(length_s, 1e-3))
+    out = np.full(len(segments), -1)
+    shape, f0_hz = segments.timbre, segments.f0_hz
+    octaves = np.log2(np.maximum(segments.end_s - segments.start_s, 1e-3))
     pitch = np.where(np.isfinite(f0_hz), 12 * np.log2(np.where(np.isfinite(f0_hz), f0_hz, 1.0)), 0.0)
-    loudness = np.maximum(level, FLOOR_DB)
-    scales = (REPEAT_SEMITONES, REPEAT_DB, REPEAT_OCTAVES)
-    named = np.column_stack([pitch, loudness, octaves]) / scales
-    # what is alike lies in the same cell, or in one beside it
-    cells = np.floor(named).astype(int).tolist()
-    firsts: dict[tuple[str, int, int, int], deque[int]] = defaultdict(lambda: deque(maxlen=MOST_FIRSTS))
-    beside = list(product((-1, 0, 1), repeat=3))
-    for i, (of_kind, (a, b, c)) in enumerate(zip(kind.tolist(), cells, strict=True)):
-        around = [(of_kind, a + da, b + db, c + dc) for da, db, dc in beside]
+    loudness = np.maximum(segments.level_db, FLOOR_DB)
+    named = np.column_stack([pitch, loudness, octaves]) / (REPEAT_SEMITONES, REPEAT_DB, REPEAT_OCTAVES)
+    # what is alike lies in the same cell of two by two by two, or in the nearest one beside it
+    cells = np.floor(named / 2).astype(int)
+    beside = np.where(named / 2 - cells < 0.5, cells - 1, cells + 1)
+    places = zip(segments.kind.tolist(), cells.tolist(), beside.tolist(), strict=True)
+    firsts: dict[tuple[str, int, int, int], deque[int]] = {}
+    for i, (kind, here, there) in enumerate(places):
+        around = product((kind,), *zip(here, there, strict=True))
         near = [j for cell in around if cell in firsts for j in firsts[cell]]
         if near:
             alike = (np.abs(named[near] - named[i]) <= 1).all(1)
@@ -456,5 +463,5 @@ def _repeats(shape: Floats, kind: NDArray[np.str_], f0_hz: Floats, level: Floats
             if alike.any():
                 out[i] = min(j for j, is_one in zip(near, alike.tolist(), strict=True) if is_one)
                 continue
-        firsts[of_kind, a, b, c].append(i)
+        firsts.setdefault((kind, here[0], here[1], here[2]), deque(maxlen=MOST_FIRSTS)).append(i)
     return out

@@ -31,6 +31,10 @@ def of_notes(output_path: str, table: EventTable, n_notes: int) -> str:
     return f"{shown_output(output_path)}: {n_notes} note{'s' * (n_notes != 1)}, {table.duration_s:.2f} s"
 
 
+def of_exported(output_path: str, table: EventTable, n_events: int) -> str:
+    return f"{shown_output(output_path)}: {n_events} event{'s' * (n_events != 1)}, {table.duration_s:.2f} s"
+
+
 def of_stems(output_path: str, table: EventTable, n_stems: int, top: int | None) -> str:
     """top: how many events with most energy were asked for; None: all."""
     stems = f"{n_stems} stem{'s' * (n_stems != 1)}" + ("" if top is None else f" of {len(table)} events")

@@ -43,6 +43,7 @@ def imported_by(*args: str | Path) -> set[str]:
         ("test", "--decode", "IN"),
         ("inspect", "IN"),
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
+        ("transform", "IN", "out.sic", "--transpose", "1", "--tilt", "2"),
         ("randomize", "IN", "out.sic", "--times"),
         ("export", "IN", "out.mid"),
         ("report", "IN", "out.html"),

@@ -15,6 +15,7 @@ from note_tables import Event, music_table
 from shape_support import plain_shape_map
 
 from sparsecodec_formats import LAYOUTS, Dim, EventTable, SicError, dumps, edit, layout_of, loads, nearest_step
+from sparsecodec_formats.edit.randomize import Within
 from sparsecodec_formats.presets import level_db
 
 SHAPES = plain_shape_map()
@@ -141,6 +142,42 @@ def test_randomize_vectors() -> None:
     assert abs(np.corrcoef(many[:, 0], many[:, 1])[0, 1]) < 0.2  # dims are drawn apart
 
 
+def test_randomize_times_in_order() -> None:
+    kept = edit.randomize_times(TABLE, 1, keep_order=True)
+    assert np.array_equal(kept.vector, TABLE.vector) and np.array_equal(kept.channel, TABLE.channel)
+    assert kept.time.tolist() == edit.randomize_times(TABLE, 1).time.tolist()  # the times that are drawn are the same
+
+
+def test_randomize_vectors_within_own() -> None:
+    table = make_table([float(i) for i in range(50)])
+    drawn = edit.randomize_vectors(table, 1, within="own")
+    assert np.array_equal(drawn.time, table.time) and np.array_equal(drawn.channel, table.channel)
+    assert not np.array_equal(drawn.vector, table.vector)
+    assert sorted(drawn.vector.tolist()) == sorted(table.vector.tolist())
+    assert drawn != edit.randomize_vectors(table, 2, within="own")
+
+
+def test_randomize_vectors_within_a_normal() -> None:
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(0, 3, (5, 32))
+    vector = rng.normal(7, 1, (400, 5)) @ mixing  # spans 5 of 32 dims
+    table = EventTable(make_header(), np.zeros(400), vector)
+    drawn = edit.randomize_vectors(table, 1, within="normal").vector.astype(np.float64)
+    error = 4 * vector.std(axis=0) / np.sqrt(400)  # of 32 dims none, but once in 500 draws
+    assert (np.abs(drawn.mean(axis=0) - vector.mean(axis=0)) < error).all()
+    assert np.linalg.norm(np.cov(drawn.T) - np.cov(vector.T)) < 0.25 * np.linalg.norm(np.cov(vector.T))
+    assert np.linalg.matrix_rank(drawn - drawn.mean(axis=0), tol=1e-2) == 5  # goes together as it did
+
+
+@pytest.mark.parametrize("within", ["range", "own", "normal"])
+def test_randomize_vectors_of_few_events(within: Within) -> None:
+    for n in (0, 1):
+        table = make_table([0.5] * n)
+        assert edit.randomize_vectors(table, 1, within=within) == table
+    with pytest.raises(ValueError, match="range, own, normal"):
+        edit.randomize_vectors(TABLE, 1, within="else")  # type: ignore[arg-type]
+
+
 def test_stretch() -> None:
     long = edit.stretch(TABLE, 2.0)
     assert long.time.tolist() == [1.0, 2.0, 3.0, 4.0] and long.header.n_samples == 2 * TABLE.header.n_samples
@@ -264,8 +301,8 @@ def test_energy() -> None:
 def test_a_voice_that_loses_its_beginning_begins_anew() -> None:
     table = speech([0.0, 0.5, 1.0, 1.5, 2.0, 2.5], [1, 0, 0, 1, 0, 1], level_db=[-30, -20, -40, -30, -10, -10])
     for edited, begins in (
-        (edit.crop(table, 0.5), [1, 0, 1, 0, 1]),
-        (edit.crop(table, 0.5, 1.2), [1, 0]),
+        (edit.crop(table, 0.5), [0, 0, 1, 0, 1]),  # the first begins anyway, and says what it was cut off from
+        (edit.crop(table, 0.5, 1.2), [0, 0]),
         (edit.shift(table, -1.7), [1, 1]),
         (edit.shift(table, 1.0), [1, 0, 0, 1, 0, 1]),
         (edit.keep(table, 2), [1, 1]),  # at 2.0, 2.5: else one voice of two
