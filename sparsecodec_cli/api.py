@@ -16,7 +16,7 @@ from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec
 if TYPE_CHECKING:
     import os
 
-    from sparsecodec_formats import Reader, Salvage
+    from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
     from sparsecodec_formats.edit import Timbre
     from sparsecodec_formats.edit.randomize import Within
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from .io.sounds import InputSound
     from .models import Model
     from .report.write import PageFacts
-    from .stems import Stem
+    from .stems import By, Stem
 
 __all__ = [
     "EDITS",
+    "cat",
     "codec_for",
     "coded_share",
     "compare",
@@ -52,6 +53,7 @@ __all__ = [
     "least_bitrate_kbps",
     "list_models",
     "load_codec",
+    "mix",
     "randomize",
     "read",
     "read_tags",
@@ -60,6 +62,7 @@ __all__ = [
     "resolve_device",
     "retag",
     "salvage",
+    "segments_of",
     "transform",
     "verify",
     "write",
@@ -70,6 +73,7 @@ __all__ = [
 def render_stems(
     table: EventTable | AnyFile,
     *,
+    by: By = "event",
     top: int | None = None,
     seed: int | None = None,
     model: Model | None = None,
@@ -78,14 +82,29 @@ def render_stems(
 ) -> Iterator[Stem]:
     """Render each event by itself, in the table's order, at the source's rate; all stems together are the recording.
 
-    top: only so many events, those with most energy; None: all. The other options: as for `decode`.
-    Raises SicError as `decode` does. An event that is nowhere louder than 1e-6 has no stem.
+    by: "segment" for a stem of all events of each of `segments_of`, when the last of them has come. top: only so many
+    events or segments, those with most energy; None: all. The other options: as for `decode`.
+    Raises SicError as `decode` does, and for segments as `segments_of`. What is nowhere louder than 1e-6 has no stem.
     """
     from .io.python_files import as_table
     from .stems import stems
 
     table = as_table(table)
-    return stems(codec_for(table, model, device=device), table, top=top, seed=seed, progress=progress)
+    codec = codec_for(table, model, device=device)
+    segments = segments_of(table, model=codec) if by == "segment" else None
+    return stems(codec, table, segments=segments, top=top, seed=seed, progress=progress)
+
+
+def segments_of(table: EventTable | AnyFile, *, model: Model | None = None) -> Segments:
+    """What a listener would name in events of `speech` or `music`: notes, syllables, bursts.
+
+    model: as for `decode`. Where the weights of a table of `speech` are not there, all its events are taken to have a
+    pitch, from the first that was found on. SicError for a preset that tells no links.
+    """
+    from .io.python_files import as_table
+    from .segmenting import segments_of
+
+    return segments_of(as_table(table), model)
 
 
 def read(file: AnyFile) -> EventTable:
@@ -266,6 +285,38 @@ def transform(
             raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
         table = getattr(edit, name)(table, *arguments, **options.get(name, {}))
     return table
+
+
+def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on: bool = False) -> EventTable:
+    """Join tables, or .sic files, one after the other, with gap_s of silence between.
+
+    Voices of different tables never link, unless with carry_on: then one that begins in the middle of a voice, as a cut
+    leaves it, goes on with the voice before it. Mono is heard in all channels of the others; the sample rate is the
+    highest. A tag stays unless two tables differ in it. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
+
+
+def mix(
+    tables: Sequence[EventTable | AnyFile],
+    *,
+    offsets_s: Sequence[float] | None = None,
+    gains_db: Sequence[float] | None = None,
+) -> EventTable:
+    """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
+
+    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
+    rates and tags as for `cat`. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
 
 
 def randomize(

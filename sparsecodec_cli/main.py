@@ -33,6 +33,8 @@ COMMANDS = (
     "import",
     "randomize",
     "transform",
+    "cat",
+    "mix",
     "tag",
     "train",
     "models",
