@@ -7,7 +7,7 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .encoding import encode, encode_live, encode_parts, samples_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .io.python_files import AnyFile
     from .io.sounds import InputSound
     from .models import Model
+    from .nearest import Similar
     from .report.write import PageFacts
     from .stems import By, Stem
 
@@ -63,6 +64,7 @@ __all__ = [
     "retag",
     "salvage",
     "segments_of",
+    "similar",
     "transform",
     "verify",
     "write",
@@ -397,6 +399,25 @@ def import_(
         with open_to_write(target) as out:
             write_sic(events, out)
     return events.table
+
+
+def similar(
+    tables: Sequence[EventTable | AnyFile] | EventTable | AnyFile, to: int, *, by: By = "event", top: int = 10
+) -> tuple[Similar, list[Similar]]:
+    """Event `to` of the first table, and the `top` events of all tables that sound most like it, the nearest first.
+
+    by: "segment" for segments in place of events. SicError unless all tables are of the same model, and the first has
+    such an event.
+    """
+    from sparsecodec_formats.table import EventTable
+
+    from .io.python_files import as_table, is_file
+    from .nearest import similar
+
+    one = isinstance(tables, EventTable) or is_file(tables)
+    opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
+    segments = [segments_of(table) for table in opened] if by == "segment" else None
+    return similar(opened, to, top=top, segments=segments)
 
 
 def coded_share(
