@@ -40,7 +40,7 @@ def segment_map(
     """Of the segments that are heard within a time. pitched: which events of the table have a pitch, bool [n]."""
     midi = MIDI_OF_110_HZ + 12 * np.log2(Voices.of(table).f0_hz / 110)
     shown = midi[pitched & (segments.kind == "pitched")[segments.number]]
-    keys = Keys(*((float(shown.min()), float(shown.max())) if len(shown) else (None, None)), [])
+    keys = Keys(float(shown.min()), float(shown.max()), []) if len(shown) else Keys(None, None, [])
     low, high = keys.bottom, max(keys.top, keys.bottom + 1)
 
     def up(key: float) -> float:
