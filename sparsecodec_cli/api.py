@@ -272,15 +272,16 @@ def randomize(
 
 
 def export(table: EventTable | AnyFile, file: AnyFile, *, format: str | None = None, tempo_bpm: float = 120.0) -> int:
-    """Write the events of a table, or of a .sic file, for other programs, and return how many events, or notes, these
-    are.
+    """Write the events of a table, or of a .sic file, for other programs, and return how many events, notes
+    or segments these are.
 
     file: a path, or a file object of bytes.
     format: "json", "csv", "npz" or "parquet", which lose nothing: `import_` gives the same .sic file back, to the byte;
-        "midi": the notes as a Standard MIDI File. None: as the path's extension says; of a file object "midi".
+        "midi": the notes as a Standard MIDI File; "labels", "textgrid": the segments as a label track of Audacity, or
+        for Praat. None: as the path's extension says; of a file object "midi".
     tempo_bpm: of MIDI, beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
-    Raises SicError for a path whose extension tells no format; as MIDI for a preset whose vectors tell no pitch, and
-    for a recording that is too long.
+    Raises SicError for a path whose extension tells no format; as MIDI or labels for a preset
+    whose vectors tell no pitch, and as MIDI for a recording that is too long.
     """
     from .exchange import events_of, named_format, write_events
     from .io.python_files import is_path, open_to_write

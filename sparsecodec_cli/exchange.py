@@ -44,11 +44,17 @@ def events_of(given: EventTable | AnyFile) -> FromFile:
 
 
 def write_events(events: FromFile, file: BinaryIO, kind: str, *, tempo_bpm: float) -> int:
-    """Write a file of this format, and return how many notes or events it tells of."""
+    """Write a file of this format, and return how many notes, labels or events it tells of."""
     if kind == "midi":
         from sparsecodec_formats.interchange.midi import write_midi
 
         return write_midi(events.table, file, tempo_bpm=tempo_bpm)
+    if kind in ("labels", "textgrid"):
+        from sparsecodec_formats.interchange.labels import write_labels, write_textgrid
+        from sparsecodec_formats.segments import Segments
+
+        write = write_labels if kind == "labels" else write_textgrid
+        return write(events.table, Segments.of(events.table), file)
     from sparsecodec_formats.interchange.table_files import WRITERS
 
     check_format(kind)

@@ -27,12 +27,9 @@ def of_written(output_path: str, header: Header, n_events: int, n_bytes: int) ->
     return f"{shown_output(output_path)}: {what}"
 
 
-def of_notes(output_path: str, table: EventTable, n_notes: int) -> str:
-    return f"{shown_output(output_path)}: {n_notes} note{'s' * (n_notes != 1)}, {table.duration_s:.2f} s"
-
-
-def of_exported(output_path: str, table: EventTable, n_events: int) -> str:
-    return f"{shown_output(output_path)}: {n_events} event{'s' * (n_events != 1)}, {table.duration_s:.2f} s"
+def of_exported(output_path: str, table: EventTable, n: int, what: str) -> str:
+    """what: one of that which is counted, such as a note."""
+    return f"{shown_output(output_path)}: {n} {what}{'s' * (n != 1)}, {table.duration_s:.2f} s"
 
 
 def of_stems(output_path: str, table: EventTable, n_stems: int, top: int | None) -> str:
