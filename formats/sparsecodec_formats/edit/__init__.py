@@ -8,7 +8,9 @@ the same noise is heard.
 
 from __future__ import annotations
 
+from .join import cat, check_joinable, mix
 from .keep import keep, keep_bytes, keep_percent, largest_within
+from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, estimate_energy_db, gain
 from .pitch import transpose
 from .randomize import randomize_times, randomize_vectors
@@ -18,6 +20,10 @@ from .time import crop, shift, stretch
 __all__ = [
     "DIP_DB",
     "FLOOR_DB",
+    "Thing",
+    "arranged",
+    "cat",
+    "check_joinable",
     "crop",
     "estimate_energy_db",
     "gain",
@@ -25,6 +31,8 @@ __all__ = [
     "keep_bytes",
     "keep_percent",
     "largest_within",
+    "mix",
+    "noise_number",
     "only",
     "parted",
     "randomize_times",
