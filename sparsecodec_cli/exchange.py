@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sparsecodec_formats.container.form import Form, read_with_form, write_in_form
 from sparsecodec_formats.header import Header
@@ -13,6 +14,9 @@ from .errors import CliError, shown
 from .extras import check_installed
 from .io.exchange_names import EXTENSIONS, format_of
 from .io.python_files import AnyFile, check_table, is_file, open_to_read
+
+if TYPE_CHECKING:
+    from sparsecodec_formats.interchange.midi_notes import MidiNote
 
 
 class FromFile(NamedTuple):
@@ -68,6 +72,22 @@ def read_events(file: BinaryIO, kind: str, *, like: Header | None, by_name: bool
 
     check_format(kind)
     return FromFile(*READERS[kind](file).table(like=like, by_name=by_name))
+
+
+def notes_of_midi(file: BinaryIO) -> tuple[list[MidiNote], int]:
+    """The notes of a MIDI file, and how many strokes of drums are left out, as they have no pitch."""
+    from sparsecodec_formats.interchange.midi_notes import read_midi
+
+    return read_midi(file)
+
+
+def play(notes: Iterable[MidiNote], instrument: EventTable) -> FromFile:
+    """Notes played on the segments of a table."""
+    from sparsecodec_formats.edit.playing import Stroke, played
+    from sparsecodec_formats.segments import Segments
+
+    strokes = [Stroke(note.onset_s, note.offset_s - note.onset_s, note.midi, note.level_db) for note in notes]
+    return FromFile(played(instrument, Segments.of(instrument), strokes), None)
 
 
 def write_sic(events: FromFile, file: BinaryIO) -> int:
