@@ -16,7 +16,7 @@ from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec
 if TYPE_CHECKING:
     import os
 
-    from sparsecodec_formats import Reader, Salvage
+    from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
     from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .io.sounds import InputSound
     from .models import Model
     from .report.write import PageFacts
-    from .stems import Stem
+    from .stems import By, Stem
 
 __all__ = [
     "EDITS",
@@ -59,6 +59,7 @@ __all__ = [
     "resolve_device",
     "retag",
     "salvage",
+    "segments_of",
     "transform",
     "verify",
     "write",
@@ -69,6 +70,7 @@ __all__ = [
 def render_stems(
     table: EventTable | AnyFile,
     *,
+    by: By = "event",
     top: int | None = None,
     seed: int | None = None,
     model: Model | None = None,
@@ -77,14 +79,29 @@ def render_stems(
 ) -> Iterator[Stem]:
     """Render each event by itself, in the table's order, at the source's rate; all stems together are the recording.
 
-    top: only so many events, those with most energy; None: all. The other options: as for `decode`.
-    Raises SicError as `decode` does. An event that is nowhere louder than 1e-6 has no stem.
+    by: "segment" for a stem of all events of each of `segments_of`, when the last of them has come. top: only so many
+    events or segments, those with most energy; None: all. The other options: as for `decode`.
+    Raises SicError as `decode` does, and for segments as `segments_of`. What is nowhere louder than 1e-6 has no stem.
     """
     from .io.python_files import as_table
     from .stems import stems
 
     table = as_table(table)
-    return stems(codec_for(table, model, device=device), table, top=top, seed=seed, progress=progress)
+    codec = codec_for(table, model, device=device)
+    segments = segments_of(table, model=codec) if by == "segment" else None
+    return stems(codec, table, segments=segments, top=top, seed=seed, progress=progress)
+
+
+def segments_of(table: EventTable | AnyFile, *, model: Model | None = None) -> Segments:
+    """What a listener would name in events of `speech` or `music`: notes, syllables, bursts.
+
+    model: as for `decode`. Where the weights of a table of `speech` are not there, all its events are taken to have a
+    pitch, from the first that was found on. SicError for a preset that tells no links.
+    """
+    from .io.python_files import as_table
+    from .segmenting import segments_of
+
+    return segments_of(as_table(table), model)
 
 
 def read(file: AnyFile) -> EventTable:

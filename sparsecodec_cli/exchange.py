@@ -14,6 +14,7 @@ from .errors import CliError, shown
 from .extras import check_installed
 from .io.exchange_names import EXTENSIONS, format_of
 from .io.python_files import AnyFile, check_table, is_file, open_to_read
+from .segmenting import segments_of
 
 if TYPE_CHECKING:
     from sparsecodec_formats.interchange.midi_notes import MidiNote
@@ -55,10 +56,9 @@ def write_events(events: FromFile, file: BinaryIO, kind: str, *, tempo_bpm: floa
         return write_midi(events.table, file, tempo_bpm=tempo_bpm)
     if kind in ("labels", "textgrid"):
         from sparsecodec_formats.interchange.labels import write_labels, write_textgrid
-        from sparsecodec_formats.segments import Segments
 
         write = write_labels if kind == "labels" else write_textgrid
-        return write(events.table, Segments.of(events.table), file)
+        return write(events.table, segments_of(events.table), file)
     from sparsecodec_formats.interchange.table_files import WRITERS
 
     check_format(kind)
@@ -84,10 +84,9 @@ def notes_of_midi(file: BinaryIO) -> tuple[list[MidiNote], int]:
 def play(notes: Iterable[MidiNote], instrument: EventTable) -> FromFile:
     """Notes played on the segments of a table."""
     from sparsecodec_formats.edit.playing import Stroke, played
-    from sparsecodec_formats.segments import Segments
 
     strokes = [Stroke(note.onset_s, note.offset_s - note.onset_s, note.midi, note.level_db) for note in notes]
-    return FromFile(played(instrument, Segments.of(instrument), strokes), None)
+    return FromFile(played(instrument, segments_of(instrument), strokes), None)
 
 
 def write_sic(events: FromFile, file: BinaryIO) -> int:

@@ -42,6 +42,8 @@ def imported_by(*args: str | Path) -> set[str]:
         ("stems", "IN", "stems", "--top", "2"),
         ("test", "--decode", "IN"),
         ("inspect", "IN"),
+        ("inspect", "IN", "--segments"),
+        ("stems", "IN", "stems", "--by", "segment", "--top", "2"),
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
         ("randomize", "IN", "out.sic", "--times"),
         ("export", "IN", "out.mid"),

@@ -16,10 +16,13 @@ from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 
 from .lanes import Thing, arranged
+from .level import gain
 from .pitch import transpose
 
 LONGEST_STEP_S = 5.0
 """Between two events of a sound that is held: half as long as a link may be."""
+NEAR_S = 0.01
+"""A sound that is cut lasts to the note's end, within this."""
 MIDI_OF_110_HZ = 45.0
 N_PITCHES = 201
 """Moments at which a sound's pitch is looked at."""
@@ -57,10 +60,11 @@ def played(instrument: EventTable, segments: Segments, strokes: Iterable[Stroke]
     for stroke in strokes:
         i = int(of[np.argmin(np.abs(midi[of] - stroke.midi))])
         sound = instrument.select(runs[i])
-        sound = sound.replace(amplitude=sound.amplitude * 10 ** ((stroke.level_db - segments.level_db[i]) / 20))
         lasting = _released if layout.events_are_notes else _lasting
         sound = lasting(layout, sound, float(segments.start_s[i]), float(segments.end_s[i]), stroke.duration_s)
-        sound = transpose(sound, stroke.midi - _midi(layout, sound))  # of a part of a glide the pitch is another
+        # of a part of a segment, pitch and level may be others than its own
+        sound = transpose(sound, stroke.midi - _midi(layout, sound))
+        sound = gain(sound, stroke.level_db - float(level_db(sound).max()))
         sound = sound.replace(time=np.maximum(sound.time - segments.start_s[i] + stroke.onset_s, 0))
         stream = int(segments.channel[i])
         gains = tuple(row[stream] for row in streams)
@@ -92,16 +96,24 @@ def _midi(layout: Layout, sound: EventTable) -> float:
 def _lasting(layout: Layout, sound: EventTable, start_s: float, end_s: float, duration_s: float) -> EventTable:
     """A run of linked events that is cut, or held where it is loudest, to this length."""
     more_s = duration_s - (end_s - start_s)
-    if more_s <= 0:
-        return sound.select(sound.time < max(start_s + duration_s, float(np.nextafter(sound.time[0], np.inf))))
-    loudest = int(np.argmax(level_db(sound)))
+    if more_s > 0:
+        return _held(layout, sound, int(np.argmax(level_db(sound))), more_s)
+    stop_s = start_s + duration_s
+    sound = sound.select(sound.time < max(stop_s, float(np.nextafter(sound.time[0], np.inf))))
+    left_s = stop_s - float(sound.time[-1])
+    return _held(layout, sound, len(sound) - 1, left_s) if left_s > NEAR_S else sound
+
+
+def _held(layout: Layout, sound: EventTable, row: int, more_s: float) -> EventTable:
+    """A run of linked events that stays so much longer as it is at one of them."""
     n_steps = math.ceil(more_s / LONGEST_STEP_S)
-    rows = np.concatenate([np.arange(loudest + 1), np.full(n_steps, loudest), np.arange(loudest + 1, len(sound))])
+    rows = np.concatenate([np.arange(row + 1), np.full(n_steps, row), np.arange(row + 1, len(sound))])
+    added = slice(row + 1, row + 1 + n_steps)
     later = np.zeros(len(rows))
-    later[loudest + 1 : loudest + 1 + n_steps] = more_s * np.arange(1, n_steps + 1) / n_steps
-    later[loudest + 1 + n_steps :] = more_s
+    later[added] = more_s * np.arange(1, n_steps + 1) / n_steps
+    later[added.stop :] = more_s
     vector = sound.vector[rows]
-    vector[loudest + 1 : loudest + 1 + n_steps, layout.dim("begins").index] = 0
+    vector[added, layout.dim("begins").index] = 0
     return EventTable(sound.header, sound.time[rows] + later, vector, sound.channel[rows], sound.amplitude[rows])
 
 
