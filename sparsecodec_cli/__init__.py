@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sparsecodec_formats.table import EventTable
 
     from .api import (
+        cat,
         compare,
         decode,
         decode_blocks,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         encode_parts,
         export,
         import_,
+        mix,
         read,
         read_tags,
         render_report,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         retag,
         salvage,
         segments_of,
+        similar,
         verify,
         write,
         write_parts,
@@ -45,6 +48,7 @@ __all__ = [
     "InputSound",
     "SicError",
     "__version__",
+    "cat",
     "compare",
     "decode",
     "decode_blocks",
@@ -53,6 +57,7 @@ __all__ = [
     "encode_parts",
     "export",
     "import_",
+    "mix",
     "read",
     "read_tags",
     "render_report",
@@ -60,6 +65,7 @@ __all__ = [
     "retag",
     "salvage",
     "segments_of",
+    "similar",
     "verify",
     "write",
     "write_parts",
@@ -73,6 +79,7 @@ _HOME = {
     "SicError": "sparsecodec_formats.errors",
     **dict.fromkeys(
         [
+            "cat",
             "compare",
             "decode",
             "decode_blocks",
@@ -81,6 +88,7 @@ _HOME = {
             "encode_parts",
             "export",
             "import_",
+            "mix",
             "read",
             "read_tags",
             "render_report",
@@ -88,6 +96,7 @@ _HOME = {
             "retag",
             "salvage",
             "segments_of",
+            "similar",
             "verify",
             "write",
             "write_parts",

@@ -7,7 +7,7 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .encoding import encode, encode_live, encode_parts, samples_of
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from .io.python_files import AnyFile
     from .io.sounds import InputSound
     from .models import Model
+    from .nearest import Similar
     from .report.write import PageFacts
     from .stems import By, Stem
 
 __all__ = [
     "EDITS",
+    "cat",
     "codec_for",
     "coded_share",
     "compare",
@@ -51,6 +53,7 @@ __all__ = [
     "least_bitrate_kbps",
     "list_models",
     "load_codec",
+    "mix",
     "randomize",
     "read",
     "read_tags",
@@ -60,6 +63,7 @@ __all__ = [
     "retag",
     "salvage",
     "segments_of",
+    "similar",
     "transform",
     "verify",
     "write",
@@ -261,6 +265,38 @@ def transform(table: EventTable, edits: Iterable[tuple[str, Sequence[Any]]]) -> 
     return table
 
 
+def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on: bool = False) -> EventTable:
+    """Join tables, or .sic files, one after the other, with gap_s of silence between.
+
+    Voices of different tables never link, unless with carry_on: then one that begins in the middle of a voice, as a cut
+    leaves it, goes on with the voice before it. Mono is heard in all channels of the others; the sample rate is the
+    highest. A tag stays unless two tables differ in it. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
+
+
+def mix(
+    tables: Sequence[EventTable | AnyFile],
+    *,
+    offsets_s: Sequence[float] | None = None,
+    gains_db: Sequence[float] | None = None,
+) -> EventTable:
+    """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
+
+    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
+    rates and tags as for `cat`. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
+
+
 def randomize(
     table: EventTable,
     *,
@@ -348,6 +384,25 @@ def import_(
         with open_to_write(target) as out:
             write_sic(events, out)
     return events.table
+
+
+def similar(
+    tables: Sequence[EventTable | AnyFile] | EventTable | AnyFile, to: int, *, by: By = "event", top: int = 10
+) -> tuple[Similar, list[Similar]]:
+    """Event `to` of the first table, and the `top` events of all tables that sound most like it, the nearest first.
+
+    by: "segment" for segments in place of events. SicError unless all tables are of the same model, and the first has
+    such an event.
+    """
+    from sparsecodec_formats.table import EventTable
+
+    from .io.python_files import as_table, is_file
+    from .nearest import similar
+
+    one = isinstance(tables, EventTable) or is_file(tables)
+    opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
+    segments = [segments_of(table) for table in opened] if by == "segment" else None
+    return similar(opened, to, top=top, segments=segments)
 
 
 def coded_share(

@@ -46,6 +46,8 @@ def imported_by(*args: str | Path) -> set[str]:
         ("stems", "IN", "stems", "--by", "segment", "--top", "2"),
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
         ("randomize", "IN", "out.sic", "--times"),
+        ("similar", "IN", "--to", "1"),
+        ("similar", "IN", "--to", "1", "--by", "segment"),
         ("export", "IN", "out.mid"),
         ("report", "IN", "out.html"),
     ],
