@@ -35,6 +35,7 @@ COMMANDS = (
     "transform",
     "cat",
     "mix",
+    "similar",
     "tag",
     "train",
     "models",
