@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
+    from sparsecodec_formats.edit import Timbre
     from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
@@ -249,21 +250,44 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
     return []
 
 
-EDITS = ("stretch", "transpose", "gain", "shift", "crop", "keep", "keep_percent")
+EDITS = (
+    *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
+    *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below"),
+)
 
 
-def transform(table: EventTable, edits: Iterable[tuple[str, Sequence[Any]]]) -> EventTable:
+def transform(
+    table: EventTable,
+    edits: Iterable[tuple[str, Sequence[Any]]],
+    *,
+    timbre: Timbre | None = None,
+    stretch_events: bool = True,
+    weights_beside: str | None = None,
+) -> EventTable:
     """Apply edits one after the other.
 
     edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
     names in `sparsecodec_formats.edit`. Raises SicError when an edit does not suit the table.
+    timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
+    weights_beside: as for `codec_for`, of edits that need to know what spectra mean.
     """
+    from functools import partial
+
     from sparsecodec_formats import edit
 
+    from .models import shape_map_for
+
+    shape_map = partial(shape_map_for, weights_beside=weights_beside)
+    options: Mapping[str, dict[str, Any]] = {
+        "transpose": {"timbre": timbre, "shape_map": shape_map},
+        "stretch": {"events": stretch_events},
+        "tilt": {"shape_map": shape_map},
+        "whisper": {"shape_map": shape_map},
+    }
     for name, arguments in edits:
         if name not in EDITS:
             raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
-        table = getattr(edit, name)(table, *arguments)
+        table = getattr(edit, name)(table, *arguments, **options.get(name, {}))
     return table
 
 
@@ -327,15 +351,16 @@ def randomize(
 
 
 def export(table: EventTable | AnyFile, file: AnyFile, *, format: str | None = None, tempo_bpm: float = 120.0) -> int:
-    """Write the events of a table, or of a .sic file, for other programs, and return how many events, or notes, these
-    are.
+    """Write the events of a table, or of a .sic file, for other programs, and return how many events, notes
+    or segments these are.
 
     file: a path, or a file object of bytes.
     format: "json", "csv", "npz" or "parquet", which lose nothing: `import_` gives the same .sic file back, to the byte;
-        "midi": the notes as a Standard MIDI File. None: as the path's extension says; of a file object "midi".
+        "midi": the notes as a Standard MIDI File; "labels", "textgrid": the segments as a label track of Audacity, or
+        for Praat. None: as the path's extension says; of a file object "midi".
     tempo_bpm: of MIDI, beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
-    Raises SicError for a path whose extension tells no format; as MIDI for a preset whose vectors tell no pitch, and
-    for a recording that is too long.
+    Raises SicError for a path whose extension tells no format; as MIDI or labels for a preset
+    whose vectors tell no pitch, and as MIDI for a recording that is too long.
     """
     from .exchange import events_of, named_format, write_events
     from .io.python_files import is_path, open_to_write
@@ -353,26 +378,34 @@ def import_(
     format: str | None = None,
     like: EventTable | AnyFile | None = None,
     by_name: bool = False,
+    instrument: EventTable | AnyFile | None = None,
 ) -> EventTable:
     """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
-    them as a .sic file to `target`, if there is one. Columns and rows may be in any order.
+    them as a .sic file to `target`, if there is one. Columns and rows may be in any order. Or play a MIDI file.
 
     file, target: paths, or file objects of bytes. format: None: as the path's extension says.
     like: a table or .sic file whose header says what the file does not: rates, length, quantiser's steps, tags.
     by_name: where a named quantity says something else than the vector beside it, it is what counts.
-    Raises SicError, which names the row, for what no event can be.
+    instrument: of "midi", a table or .sic file whose segments play the notes: each that which is nearest in pitch,
+        transposed, at the level that its velocity tells, held or cut to its length. Drums (channel 10) are left out.
+    Raises SicError, which names the row, for what no event can be, and for an instrument without pitch.
     """
     from .errors import CliError
-    from .exchange import named_format, read_events, write_sic
+    from .exchange import named_format, notes_of_midi, play, read_events, write_sic
     from .io.exchange_names import TABLES
     from .io.python_files import as_table, open_to_read, open_to_write
 
     kind = named_format(file, format)
-    if kind not in TABLES:
+    if kind not in (*TABLES, "midi"):
         raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
-    header = None if like is None else as_table(like).header
+    if (kind == "midi") != (instrument is not None):
+        raise CliError("MIDI needs an instrument, and nothing else takes one")
     with open_to_read(file) as opened:
-        events = read_events(opened, kind, like=header, by_name=by_name)
+        if instrument is not None:
+            events = play(notes_of_midi(opened)[0], as_table(instrument))
+        else:
+            header = None if like is None else as_table(like).header
+            events = read_events(opened, kind, like=header, by_name=by_name)
     if target is not None:
         with open_to_write(target) as out:
             write_sic(events, out)
