@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -141,8 +142,15 @@ class EventTable:
         """Length of the source in seconds."""
         return self.header.duration_s
 
-    def select(self, which: ArrayLike | slice) -> EventTable:
-        """The rows of a boolean mask [n], of indices in any order, or of a slice; always in order of time."""
+    def select(self, which: ArrayLike | slice | str) -> EventTable:
+        """The rows of a boolean mask [n], of indices in any order, or of a slice, as they are; or what an expression
+        selects, such as "pitch > 200 and level > -30" (`selection.selected`), taken out of its voices so that it begins
+        and ends by itself (`edit.take`). Always in order of time.
+        """
+        if isinstance(which, str):  # these are rooms above this one
+            selection, edit = (import_module(f"sparsecodec_formats.{room}") for room in ("selection", "edit"))
+            taken: EventTable = edit.take(self, selection.selected(self, which))
+            return taken
         if isinstance(which, slice):
             rows = np.arange(len(self))[which]
         else:

@@ -13,12 +13,16 @@ from .level import FLOOR_DB, estimate_energy_db, gain
 from .pitch import transpose
 from .randomize import randomize_times, randomize_vectors
 from .select import DIP_DB, only, parted, solo
+from .take import GAPS, Gap, drop, take
 from .time import crop, shift, stretch
 
 __all__ = [
     "DIP_DB",
     "FLOOR_DB",
+    "GAPS",
+    "Gap",
     "crop",
+    "drop",
     "estimate_energy_db",
     "gain",
     "keep",
@@ -32,5 +36,6 @@ __all__ = [
     "shift",
     "solo",
     "stretch",
+    "take",
     "transpose",
 ]
