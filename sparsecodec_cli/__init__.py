@@ -8,9 +8,14 @@
 
 from __future__ import annotations
 
+from sparsecodec_formats import voicing
+
 TYPE_CHECKING = False  # as typing has it, which takes time to import
 if TYPE_CHECKING:
     from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
         render_stems,
         retag,
         salvage,
+        selected,
         verify,
         write,
         write_parts,
@@ -56,6 +62,7 @@ __all__ = [
     "render_stems",
     "retag",
     "salvage",
+    "selected",
     "verify",
     "write",
     "write_parts",
@@ -82,6 +89,7 @@ _HOME = {
             "render_stems",
             "retag",
             "salvage",
+            "selected",
             "verify",
             "write",
             "write_parts",
@@ -89,6 +97,15 @@ _HOME = {
         "sparsecodec_cli.api",
     ),
 }
+
+
+def _has_pitch(table: EventTable) -> NDArray[np.bool_]:
+    from .models import codec_for
+
+    return codec_for(table).has_pitch(table)
+
+
+voicing.has_pitch = _has_pitch  # for selections from tables, which know no weights
 
 
 def __getattr__(name: str) -> Any:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .encoding import encode, encode_live, encode_parts, samples_of
 from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec, resolve_device
+from .selecting import selected
 
 if TYPE_CHECKING:
     import os
 
     from sparsecodec_formats import Reader, Salvage
     from sparsecodec_formats.container import Written
+    from sparsecodec_formats.edit import Gap
     from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
@@ -58,6 +60,7 @@ __all__ = [
     "resolve_device",
     "retag",
     "salvage",
+    "selected",
     "transform",
     "verify",
     "write",
@@ -69,6 +72,7 @@ def render_stems(
     table: EventTable | AnyFile,
     *,
     top: int | None = None,
+    select: str | None = None,
     seed: int | None = None,
     model: Model | None = None,
     device: str = "cpu",
@@ -76,14 +80,22 @@ def render_stems(
 ) -> Iterator[Stem]:
     """Render each event by itself, in the table's order, at the source's rate; all stems together are the recording.
 
-    top: only so many events, those with most energy; None: all. The other options: as for `decode`.
+    top: only so many events, those with most energy; None: all. select: only, or of, those that it selects, as for
+    `decode`; so all other options.
     Raises SicError as `decode` does. An event that is nowhere louder than 1e-6 has no stem.
     """
+    import numpy as np
+
+    from sparsecodec_formats import edit
+
     from .io.python_files import as_table
     from .stems import stems
 
     table = as_table(table)
-    return stems(codec_for(table, model, device=device), table, top=top, seed=seed, progress=progress)
+    codec = codec_for(table, model, device=device)
+    if select is not None:
+        table = edit.solo(table, np.flatnonzero(selected(table, select, model=codec)).tolist())
+    return stems(codec, table, top=top, seed=seed, progress=progress)
 
 
 def read(file: AnyFile) -> EventTable:
@@ -225,22 +237,58 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
     return []
 
 
-EDITS = ("stretch", "transpose", "gain", "shift", "crop", "keep", "keep_percent")
+EDITS = ("stretch", "transpose", "gain", "shift", "crop", "keep", "keep_percent", "take", "drop")
+SELECT = "select"
+ENDS_SELECTION = ("take", "drop", "keep", "keep_percent", "drop_below")
+"""Edits after which there are other events than those among which was selected."""
 
 
-def transform(table: EventTable, edits: Iterable[tuple[str, Sequence[Any]]]) -> EventTable:
+def transform(
+    table: EventTable,
+    edits: Iterable[tuple[str, Sequence[Any]]],
+    *,
+    gap: Gap = "keep",
+    weights_beside: str | None = None,
+) -> EventTable:
     """Apply edits one after the other.
 
     edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
-    names in `sparsecodec_formats.edit`. Raises SicError when an edit does not suit the table.
+    names in `sparsecodec_formats.edit`. ("select", ("pitch > 200",)) selects among the events as they then are; edits
+    after it are of these events, until another selects, or one of ENDS_SELECTION has been done.
+    gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, where a selection needs weights.
+    Raises SicError when an edit does not suit the table, or cannot be of a selection.
     """
+    from sparsecodec_formats import SicError, edit
+
+    where = None
+    for name, arguments in edits:
+        if name == SELECT:
+            where = selected(table, *arguments, weights_beside=weights_beside)
+            continue
+        if name not in EDITS:
+            raise ValueError(f"there is no edit {name!r}; there are {', '.join((SELECT, *EDITS))}")
+        options: dict[str, Any] = {}
+        if name in ("take", "drop"):
+            if where is None:
+                raise SicError(f"{name} needs a selection of the events that it is of")
+            options["gap"] = gap
+        if where is not None:
+            if not takes_selection(name):
+                raise SicError(f"{name} is of the whole recording; do it before events are selected")
+            options["where"] = where
+        table = getattr(edit, name)(table, *arguments, **options)
+        if name in ENDS_SELECTION:
+            where = None
+    return table
+
+
+def takes_selection(name: str) -> bool:
+    """Whether the edit of this name can be of some of the events."""
+    from inspect import signature
+
     from sparsecodec_formats import edit
 
-    for name, arguments in edits:
-        if name not in EDITS:
-            raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
-        table = getattr(edit, name)(table, *arguments)
-    return table
+    return "where" in signature(getattr(edit, name)).parameters
 
 
 def randomize(

@@ -11,15 +11,19 @@ from sparsecodec_cli import api
 
 from .file_work import ManyFiles, are_sic
 from .many import many_files
-from .options import FILE, json_option, output_options
+from .options import FILE, json_option, output_options, select_option
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sparsecodec_cli.inspect.inspection import Inspection
 
 
 @click.command(name="inspect")
 @many_files(ManyFiles(metavar="IN...", kind=".sic files", extensions=are_sic, of_one=("plot_path",)))
 @click.option("--events", "with_events", is_flag=True, help="Print the events as a table instead.")
+@select_option("With --events: print only those that EXPR selects, such as 'pitch > 200 and level > -30'.")
 @json_option
 @click.option(
     "--plot",
@@ -29,13 +33,22 @@ if TYPE_CHECKING:
     help="Write a picture to OUT instead: a .png, .svg or .pdf file; '-' is PNG to stdout.",
 )
 @output_options
-def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | None, force: bool, quiet: bool) -> None:
+def command(
+    input_path: str,
+    with_events: bool,
+    select: str | None,
+    as_json: bool,
+    plot_path: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
     """Show what is inside a .sic file.
 
     \b
     Examples:
       sic inspect talk.sic
       sic inspect talk.sic --events | less -S
+      sic inspect talk.sic --events --select 'level > -20'
       sic inspect talk.sic --json | jq .bitrate_kbps
       sic inspect talk.sic --plot talk.png
       sic inspect -r coded --json | jq .bitrate_kbps
@@ -46,6 +59,8 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
     scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
     Of several IN, --json prints a line for each.
     """
+    if select is not None and not with_events:
+        raise click.UsageError("--select goes with --events.")
     if plot_path is not None:
         if with_events or as_json:
             raise click.UsageError("--plot goes with neither --events nor --json.")
@@ -60,7 +75,7 @@ def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | 
     elif with_events:
         from sparsecodec_cli.inspect.events_text import print_events
 
-        print_events(found)
+        print_events(found, None if select is None else _selected(found, select, input_path))
     else:
         from sparsecodec_cli.errors import shown
         from sparsecodec_cli.inspect.text import print_inspection
@@ -73,6 +88,14 @@ def _inspected(input_path: str) -> Inspection:
 
     with open_sic(input_path) as file:
         return api.inspect(file)
+
+
+def _selected(found: Inspection, select: str, input_path: str) -> NDArray[np.bool_]:
+    from sparsecodec_cli.errors import about
+    from sparsecodec_cli.io.weights_files import folder_of
+
+    with about(input_path):
+        return api.selected(found.table, select, weights_beside=folder_of(input_path))
 
 
 def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:

@@ -6,7 +6,7 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import FOLDER, device_option, input_argument, model_option, quiet_option, seed_option
+from .options import FOLDER, device_option, input_argument, model_option, quiet_option, seed_option, select_option
 
 
 @click.command(name="stems")
@@ -18,6 +18,7 @@ from .options import FOLDER, device_option, input_argument, model_option, quiet_
     metavar="N",
     help="Write only the N events with the most energy. [default: all events]",
 )
+@select_option("Write only the events that EXPR selects, such as 'level > -30'. With --top, the N of these.")
 @seed_option("Seed of the noise. [default: the seed in IN]", api.render_stems)
 @model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
@@ -29,6 +30,7 @@ def command(
     input_path: str,
     output_path: str,
     top: int | None,
+    select: str | None,
     seed: int | None,
     model: str | None,
     device: str,
@@ -41,6 +43,7 @@ def command(
     Examples:
       sic stems talk.sic stems            # stems/0000-0.081s.wav, ... and stems/stems.csv
       sic stems talk.sic loud --top 20    # the 20 events with most energy
+      sic stems talk.sic high --select 'pitch > 200'
 
     Each event becomes a WAV file (32-bit float) in the folder DIR, named by the event's number and time. It has the
     sample rate and the channels of the recording, and is cut to where the event sounds. stems.csv lists for each
@@ -67,6 +70,6 @@ def command(
         progress_bar("rendering stems", quiet=quiet) as progress,
     ):
         codec = api.codec_for(table, model, device=device, weights_beside=folder_of(input_path))
-        stems = api.render_stems(table, top=top, seed=seed, model=codec, progress=progress)
+        stems = api.render_stems(table, top=top, select=select, seed=seed, model=codec, progress=progress)
         n_stems = write_stems(folder, table, stems)
-    note(summary.of_stems(output_path, table, n_stems, top), quiet=quiet)
+    note(summary.of_stems(output_path, table, n_stems, top if select is None else n_stems), quiet=quiet)
