@@ -17,7 +17,7 @@ from .selecting import selected
 if TYPE_CHECKING:
     import os
 
-    from sparsecodec_formats import Reader, Salvage
+    from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
     from sparsecodec_formats.edit import Gap
     from sparsecodec_formats.edit.randomize import Within
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .io.sounds import InputSound
     from .models import Model
     from .report.write import PageFacts
-    from .stems import Stem
+    from .stems import By, Stem
 
 __all__ = [
     "EDITS",
@@ -47,6 +47,7 @@ __all__ = [
     "encode_live",
     "encode_parts",
     "export",
+    "import_",
     "inspect",
     "kept_codecs",
     "least_bitrate_kbps",
@@ -60,6 +61,7 @@ __all__ = [
     "resolve_device",
     "retag",
     "salvage",
+    "segments_of",
     "selected",
     "transform",
     "verify",
@@ -71,6 +73,7 @@ __all__ = [
 def render_stems(
     table: EventTable | AnyFile,
     *,
+    by: By = "event",
     top: int | None = None,
     select: str | None = None,
     seed: int | None = None,
@@ -80,9 +83,10 @@ def render_stems(
 ) -> Iterator[Stem]:
     """Render each event by itself, in the table's order, at the source's rate; all stems together are the recording.
 
-    top: only so many events, those with most energy; None: all. select: only, or of, those that it selects, as for
-    `decode`; so all other options.
-    Raises SicError as `decode` does. An event that is nowhere louder than 1e-6 has no stem.
+    by: "segment" for a stem of all events of each of `segments_of`, when the last of them has come. top: only so many
+    events or segments, those with most energy; None: all. select: of which events, as for `decode`; of a segment only
+    these are heard. The other options: as for `decode`.
+    Raises SicError as `decode` does, and for segments as `segments_of`. What is nowhere louder than 1e-6 has no stem.
     """
     import numpy as np
 
@@ -93,9 +97,22 @@ def render_stems(
 
     table = as_table(table)
     codec = codec_for(table, model, device=device)
+    segments = segments_of(table, model=codec) if by == "segment" else None
     if select is not None:
         table = edit.solo(table, np.flatnonzero(selected(table, select, model=codec)).tolist())
-    return stems(codec, table, top=top, seed=seed, progress=progress)
+    return stems(codec, table, segments=segments, top=top, seed=seed, progress=progress)
+
+
+def segments_of(table: EventTable | AnyFile, *, model: Model | None = None) -> Segments:
+    """What a listener would name in events of `speech` or `music`: notes, syllables, bursts.
+
+    model: as for `decode`. Where the weights of a table of `speech` are not there, all its events are taken to have a
+    pitch, from the first that was found on. SicError for a preset that tells no links.
+    """
+    from .io.python_files import as_table
+    from .segmenting import segments_of
+
+    return segments_of(as_table(table), model)
 
 
 def read(file: AnyFile) -> EventTable:
@@ -318,20 +335,57 @@ def randomize(
     return table
 
 
-def export(table: EventTable | AnyFile, file: AnyFile, *, tempo_bpm: float = 120.0) -> int:
-    """Write the notes of a table, or of a .sic file, as a Standard MIDI File, and return how many these are.
+def export(table: EventTable | AnyFile, file: AnyFile, *, format: str | None = None, tempo_bpm: float = 120.0) -> int:
+    """Write the events of a table, or of a .sic file, for other programs, and return how many events, or notes, these
+    are.
 
     file: a path, or a file object of bytes.
-    tempo_bpm: beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
-    Raises SicError for a preset whose vectors tell no pitch, and for a recording that is too long for MIDI.
+    format: "json", "csv", "npz" or "parquet", which lose nothing: `import_` gives the same .sic file back, to the byte;
+        "midi": the notes as a Standard MIDI File. None: as the path's extension says; of a file object "midi".
+    tempo_bpm: of MIDI, beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
+    Raises SicError for a path whose extension tells no format; as MIDI for a preset whose vectors tell no pitch, and
+    for a recording that is too long.
     """
-    from sparsecodec_formats.interchange.midi import write_midi
+    from .exchange import events_of, named_format, write_events
+    from .io.python_files import is_path, open_to_write
 
-    from .io.python_files import as_table, open_to_write
-
-    table = as_table(table)
+    events = events_of(table)
     with open_to_write(file) as opened:
-        return write_midi(table, opened, tempo_bpm=tempo_bpm)
+        kind = named_format(file, format if format or is_path(file) else "midi")
+        return write_events(events, opened, kind, tempo_bpm=tempo_bpm)
+
+
+def import_(
+    file: AnyFile,
+    target: AnyFile | None = None,
+    *,
+    format: str | None = None,
+    like: EventTable | AnyFile | None = None,
+    by_name: bool = False,
+) -> EventTable:
+    """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
+    them as a .sic file to `target`, if there is one. Columns and rows may be in any order.
+
+    file, target: paths, or file objects of bytes. format: None: as the path's extension says.
+    like: a table or .sic file whose header says what the file does not: rates, length, quantiser's steps, tags.
+    by_name: where a named quantity says something else than the vector beside it, it is what counts.
+    Raises SicError, which names the row, for what no event can be.
+    """
+    from .errors import CliError
+    from .exchange import named_format, read_events, write_sic
+    from .io.exchange_names import TABLES
+    from .io.python_files import as_table, open_to_read, open_to_write
+
+    kind = named_format(file, format)
+    if kind not in TABLES:
+        raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
+    header = None if like is None else as_table(like).header
+    with open_to_read(file) as opened:
+        events = read_events(opened, kind, like=header, by_name=by_name)
+    if target is not None:
+        with open_to_write(target) as out:
+            write_sic(events, out)
+    return events.table
 
 
 def coded_share(

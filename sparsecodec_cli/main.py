@@ -30,6 +30,7 @@ COMMANDS = (
     "report",
     "compare",
     "export",
+    "import",
     "randomize",
     "transform",
     "tag",

@@ -166,6 +166,12 @@ def model_option(help_text: str, *, default: str | None = None, show_default: bo
     )
 
 
+def exchange_format_option(help_text: str) -> Callable[[F], F]:
+    from sparsecodec_cli.io.exchange_names import FORMATS
+
+    return click.option("--format", type=click.Choice(FORMATS), help=help_text)
+
+
 def seed_option(help_text: str, function: Callable[..., Any]) -> Callable[[F], F]:
     """--seed, with the default that `function` has for it."""
     default = default_of(function, "seed")

@@ -31,11 +31,15 @@ def of_notes(output_path: str, table: EventTable, n_notes: int) -> str:
     return f"{shown_output(output_path)}: {n_notes} note{'s' * (n_notes != 1)}, {table.duration_s:.2f} s"
 
 
-def of_stems(output_path: str, table: EventTable, n_stems: int, top: int | None) -> str:
-    """top: how many events with most energy were asked for; None: all."""
-    stems = f"{n_stems} stem{'s' * (n_stems != 1)}" + ("" if top is None else f" of {len(table)} events")
-    n_silent = len(table) - n_stems if top is None or n_stems < top else 0
-    silent = "; 1 event is not heard" if n_silent == 1 else f"; {n_silent} events are not heard"
+def of_exported(output_path: str, table: EventTable, n_events: int) -> str:
+    return f"{shown_output(output_path)}: {n_events} event{'s' * (n_events != 1)}, {table.duration_s:.2f} s"
+
+
+def of_stems(output_path: str, table: EventTable, n_stems: int, n_all: int, what: str, top: int | None) -> str:
+    """n_all: of which there are so many, each a `what`; top: how many with most energy were asked for; None: all."""
+    stems = f"{n_stems} stem{'s' * (n_stems != 1)}" + ("" if top is None else f" of {n_all} {what}s")
+    n_silent = n_all - n_stems if top is None or n_stems < top else 0
+    silent = f"; 1 {what} is not heard" if n_silent == 1 else f"; {n_silent} {what}s are not heard"
     return f"{shown_output(output_path)}: {stems}, {table.duration_s:.2f} s{silent if n_silent else ''}"
 
 

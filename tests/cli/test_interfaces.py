@@ -25,6 +25,7 @@ FUNCTIONS: dict[str, tuple[Callable, list[str]]] = {
     "stems": (api.render_stems, ["IN", "DIR"]),
     "report": (api.render_report, ["IN", "OUT.html"]),
     "export": (api.export, ["IN", "OUT.mid"]),
+    "import": (api.import_, ["IN.csv", "OUT"]),
     "randomize": (api.randomize, ["IN", "OUT"]),
     "test": (api.verify, ["FILE"]),
 }
@@ -32,9 +33,10 @@ SET_BY_NO_OPTION = {
     "encode": {"audio", "sample_rate"},
     "report": {"file", "sounds"},
     "export": {"file"},
+    "import": {"file", "target"},
     "test": {"file", "weights_beside"},
 }
-WITHOUT_MODELS = [api.export, api.randomize]
+WITHOUT_MODELS = [api.export, api.import_, api.randomize]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -44,6 +44,8 @@ def imported_by(*args: str | Path) -> set[str]:
         ("test", "--decode", "IN"),
         ("inspect", "IN"),
         ("inspect", "IN", "--events", "--select", "pitch > 200"),
+        ("inspect", "IN", "--segments"),
+        ("stems", "IN", "stems", "--by", "segment", "--top", "2"),
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
         ("transform", "IN", "out.sic", "--select", "not voiced or segment < 1", "--take"),
         ("randomize", "IN", "out.sic", "--times"),

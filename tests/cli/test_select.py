@@ -88,8 +88,10 @@ def test_weights_that_are_missing_are_told_where_they_are_needed(tmp_path: Path)
     ok("transform", path, out, "--select", "time > 1", "--take")
 
 
-def test_inspect_selects_events_only(talk_sic: Path) -> None:
-    assert_refused(sic("inspect", talk_sic, "--select", "time > 1"), "--select goes with --events", exit_code=2)
+def test_inspect_selects_events_and_segments_only(talk_sic: Path) -> None:
+    for args in ([], ["--json", "--events"], ["--plot", "out.png"]):
+        result = sic("inspect", talk_sic, "--select", "time > 1", *args)
+        assert_refused(result, "--select goes with --events or --segments", exit_code=2)
 
 
 # which events
@@ -171,3 +173,16 @@ def test_drums_have_no_pitch() -> None:
     table: EventTable = sparsecodec_cli.read(ROOT / "models" / "golden" / "music" / "drums.sic")
     assert not sparsecodec_cli.selected(table, "voiced").any()
     assert sparsecodec_cli.selected(sparsecodec_cli.read(NOTES), "pitch > 20").all()
+
+
+def test_segments_are_those_of_selected_events(tmp_path: Path) -> None:
+    table = read_sic(SENTENCE)
+    lines = ok("inspect", SENTENCE, "--segments").decode().splitlines()
+    some = ok("inspect", SENTENCE, "--segments", "--select", "segment == 2 or index == 0").decode().splitlines()
+    assert some == [*lines[:2], lines[2], lines[4]]
+    number = sparsecodec_cli.segments_of(table).number
+    stems = list(sparsecodec_cli.render_stems(table, by="segment", select="segment == 2"))
+    assert [stem.segment for stem in stems] == [2]
+    assert np.array_equal(sparsecodec_cli.selected(table, "segment == 2"), number == 2)
+    result = sic("stems", SENTENCE, tmp_path / "stems", "--by", "segment", "--select", "segment == 2")
+    assert result.exit_code == 0 and f"1 stem of {number.max() + 1} segments" in result.stderr

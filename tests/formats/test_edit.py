@@ -298,8 +298,8 @@ def test_energy() -> None:
 def test_a_voice_that_loses_its_beginning_begins_anew() -> None:
     table = speech([0.0, 0.5, 1.0, 1.5, 2.0, 2.5], [1, 0, 0, 1, 0, 1], level_db=[-30, -20, -40, -30, -10, -10])
     for edited, begins in (
-        (edit.crop(table, 0.5), [1, 0, 1, 0, 1]),
-        (edit.crop(table, 0.5, 1.2), [1, 0]),
+        (edit.crop(table, 0.5), [0, 0, 1, 0, 1]),  # the first begins anyway, and says what it was cut off from
+        (edit.crop(table, 0.5, 1.2), [0, 0]),
         (edit.shift(table, -1.7), [1, 1]),
         (edit.shift(table, 1.0), [1, 0, 0, 1, 0, 1]),
         (edit.keep(table, 2), [1, 1]),  # at 2.0, 2.5: else one voice of two

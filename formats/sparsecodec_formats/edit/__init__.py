@@ -8,7 +8,9 @@ the same noise is heard.
 
 from __future__ import annotations
 
+from .join import cat, check_joinable, mix
 from .keep import keep, keep_bytes, keep_percent, largest_within
+from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, estimate_energy_db, gain
 from .pitch import transpose
 from .randomize import randomize_times, randomize_vectors
@@ -21,6 +23,10 @@ __all__ = [
     "FLOOR_DB",
     "GAPS",
     "Gap",
+    "Thing",
+    "arranged",
+    "cat",
+    "check_joinable",
     "crop",
     "drop",
     "estimate_energy_db",
@@ -29,6 +35,8 @@ __all__ = [
     "keep_bytes",
     "keep_percent",
     "largest_within",
+    "mix",
+    "noise_number",
     "only",
     "parted",
     "randomize_times",

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.presets import layout_of
+from sparsecodec_formats.presets import LAYOUTS, layout_of
+from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
-from .checks import within
+from .checks import within, without_tie
 from .select import only
 
 
@@ -43,15 +44,33 @@ def shift(table: EventTable, seconds: float) -> EventTable:
 
 
 def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> EventTable:
-    """The part from start_s to end_s (default: the end), with the events whose times lie in it.
+    """The part from start_s to end_s (default: the end), with the events whose times lie in it; without end_s also
+    those, if any, that lie after the end.
 
-    Events before start_s are dropped even if they still sound then: half an event is not an event.
+    Events before start_s are dropped even if they still sound then: half an event is not an event. A voice that is cut
+    goes on with the first of its events that is left, which still says that it carries one on (`cat`).
     SicError unless 0 <= start_s < end_s and at least one sample of the source lies between.
     """
     rate, n_samples = table.header.sample_rate, table.header.n_samples
+    until_s = math.inf if end_s is None else end_s
     end_s = table.duration_s if end_s is None else within("end", end_s, 0)
     first, stop = round(within("start", start_s, 0) * rate), min(round(end_s * rate), n_samples)
     if first >= stop:
         raise SicError(f"no sample lies in {start_s:g}..{end_s:g} s; the source has {table.duration_s:g} s")
-    kept = only(table, (table.time >= start_s) & (table.time < end_s))
-    return kept.replace(header=replace(table.header, n_samples=stop - first), time=kept.time - start_s)
+    within_it = (table.time >= start_s) & (table.time < until_s)
+    kept = _with_beginnings_of(table.select(within_it), only(table, within_it))
+    return kept.replace(
+        header=replace(table.header, n_samples=stop - first),
+        time=np.maximum(kept.time + without_tie(table.header, -start_s), 0.0),
+    )
+
+
+def _with_beginnings_of(part: EventTable, kept: EventTable) -> EventTable:
+    """What was taken out of the middle of a voice says so, where nothing is before it to be carried on: `cat` can."""
+    layout = LAYOUTS.get(part.header.model)
+    if layout is None or "begins" not in layout.dims:
+        return kept
+    begins, dim = Voices.of(part).begins, layout.dims["begins"].index
+    vector = kept.vector.copy()
+    vector[begins, dim] = part.vector[begins, dim]
+    return kept.replace(vector=vector)
