@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sparsecodec_formats.table import EventTable
 
     from .api import (
+        cat,
         compare,
         decode,
         decode_blocks,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         encode_parts,
         export,
         import_,
+        mix,
         read,
         read_tags,
         render_report,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         salvage,
         segments_of,
         selected,
+        similar,
         verify,
         write,
         write_parts,
@@ -51,6 +54,7 @@ __all__ = [
     "InputSound",
     "SicError",
     "__version__",
+    "cat",
     "compare",
     "decode",
     "decode_blocks",
@@ -59,6 +63,7 @@ __all__ = [
     "encode_parts",
     "export",
     "import_",
+    "mix",
     "read",
     "read_tags",
     "render_report",
@@ -67,6 +72,7 @@ __all__ = [
     "salvage",
     "segments_of",
     "selected",
+    "similar",
     "verify",
     "write",
     "write_parts",
@@ -80,6 +86,7 @@ _HOME = {
     "SicError": "sparsecodec_formats.errors",
     **dict.fromkeys(
         [
+            "cat",
             "compare",
             "decode",
             "decode_blocks",
@@ -88,6 +95,7 @@ _HOME = {
             "encode_parts",
             "export",
             "import_",
+            "mix",
             "read",
             "read_tags",
             "render_report",
@@ -96,6 +104,7 @@ _HOME = {
             "salvage",
             "selected",
             "segments_of",
+            "similar",
             "verify",
             "write",
             "write_parts",

@@ -7,7 +7,7 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .encoding import encode, encode_live, encode_parts, samples_of
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from .io.python_files import AnyFile
     from .io.sounds import InputSound
     from .models import Model
+    from .nearest import Similar
     from .report.write import PageFacts
     from .stems import By, Stem
 
 __all__ = [
     "EDITS",
+    "cat",
     "codec_for",
     "coded_share",
     "compare",
@@ -53,6 +55,7 @@ __all__ = [
     "least_bitrate_kbps",
     "list_models",
     "load_codec",
+    "mix",
     "randomize",
     "read",
     "read_tags",
@@ -63,6 +66,7 @@ __all__ = [
     "salvage",
     "segments_of",
     "selected",
+    "similar",
     "transform",
     "verify",
     "write",
@@ -308,6 +312,38 @@ def takes_selection(name: str) -> bool:
     return "where" in signature(getattr(edit, name)).parameters
 
 
+def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on: bool = False) -> EventTable:
+    """Join tables, or .sic files, one after the other, with gap_s of silence between.
+
+    Voices of different tables never link, unless with carry_on: then one that begins in the middle of a voice, as a cut
+    leaves it, goes on with the voice before it. Mono is heard in all channels of the others; the sample rate is the
+    highest. A tag stays unless two tables differ in it. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
+
+
+def mix(
+    tables: Sequence[EventTable | AnyFile],
+    *,
+    offsets_s: Sequence[float] | None = None,
+    gains_db: Sequence[float] | None = None,
+) -> EventTable:
+    """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
+
+    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
+    rates and tags as for `cat`. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
+
+
 def randomize(
     table: EventTable,
     *,
@@ -336,15 +372,16 @@ def randomize(
 
 
 def export(table: EventTable | AnyFile, file: AnyFile, *, format: str | None = None, tempo_bpm: float = 120.0) -> int:
-    """Write the events of a table, or of a .sic file, for other programs, and return how many events, or notes, these
-    are.
+    """Write the events of a table, or of a .sic file, for other programs, and return how many events, notes
+    or segments these are.
 
     file: a path, or a file object of bytes.
     format: "json", "csv", "npz" or "parquet", which lose nothing: `import_` gives the same .sic file back, to the byte;
-        "midi": the notes as a Standard MIDI File. None: as the path's extension says; of a file object "midi".
+        "midi": the notes as a Standard MIDI File; "labels", "textgrid": the segments as a label track of Audacity, or
+        for Praat. None: as the path's extension says; of a file object "midi".
     tempo_bpm: of MIDI, beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
-    Raises SicError for a path whose extension tells no format; as MIDI for a preset whose vectors tell no pitch, and
-    for a recording that is too long.
+    Raises SicError for a path whose extension tells no format; as MIDI or labels for a preset
+    whose vectors tell no pitch, and as MIDI for a recording that is too long.
     """
     from .exchange import events_of, named_format, write_events
     from .io.python_files import is_path, open_to_write
@@ -362,30 +399,57 @@ def import_(
     format: str | None = None,
     like: EventTable | AnyFile | None = None,
     by_name: bool = False,
+    instrument: EventTable | AnyFile | None = None,
 ) -> EventTable:
     """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
-    them as a .sic file to `target`, if there is one. Columns and rows may be in any order.
+    them as a .sic file to `target`, if there is one. Columns and rows may be in any order. Or play a MIDI file.
 
     file, target: paths, or file objects of bytes. format: None: as the path's extension says.
     like: a table or .sic file whose header says what the file does not: rates, length, quantiser's steps, tags.
     by_name: where a named quantity says something else than the vector beside it, it is what counts.
-    Raises SicError, which names the row, for what no event can be.
+    instrument: of "midi", a table or .sic file whose segments play the notes: each that which is nearest in pitch,
+        transposed, at the level that its velocity tells, held or cut to its length. Drums (channel 10) are left out.
+    Raises SicError, which names the row, for what no event can be, and for an instrument without pitch.
     """
     from .errors import CliError
-    from .exchange import named_format, read_events, write_sic
+    from .exchange import named_format, notes_of_midi, play, read_events, write_sic
     from .io.exchange_names import TABLES
     from .io.python_files import as_table, open_to_read, open_to_write
 
     kind = named_format(file, format)
-    if kind not in TABLES:
+    if kind not in (*TABLES, "midi"):
         raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
-    header = None if like is None else as_table(like).header
+    if (kind == "midi") != (instrument is not None):
+        raise CliError("MIDI needs an instrument, and nothing else takes one")
     with open_to_read(file) as opened:
-        events = read_events(opened, kind, like=header, by_name=by_name)
+        if instrument is not None:
+            events = play(notes_of_midi(opened)[0], as_table(instrument))
+        else:
+            header = None if like is None else as_table(like).header
+            events = read_events(opened, kind, like=header, by_name=by_name)
     if target is not None:
         with open_to_write(target) as out:
             write_sic(events, out)
     return events.table
+
+
+def similar(
+    tables: Sequence[EventTable | AnyFile] | EventTable | AnyFile, to: int, *, by: By = "event", top: int = 10
+) -> tuple[Similar, list[Similar]]:
+    """Event `to` of the first table, and the `top` events of all tables that sound most like it, the nearest first.
+
+    by: "segment" for segments in place of events. SicError unless all tables are of the same model, and the first has
+    such an event.
+    """
+    from sparsecodec_formats.table import EventTable
+
+    from .io.python_files import as_table, is_file
+    from .nearest import similar
+
+    one = isinstance(tables, EventTable) or is_file(tables)
+    opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
+    segments = [segments_of(table) for table in opened] if by == "segment" else None
+    return similar(opened, to, top=top, segments=segments)
 
 
 def coded_share(

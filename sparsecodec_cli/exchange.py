@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sparsecodec_formats.container.form import Form, read_with_form, write_in_form
 from sparsecodec_formats.header import Header
@@ -13,6 +14,10 @@ from .errors import CliError, shown
 from .extras import check_installed
 from .io.exchange_names import EXTENSIONS, format_of
 from .io.python_files import AnyFile, check_table, is_file, open_to_read
+from .segmenting import segments_of
+
+if TYPE_CHECKING:
+    from sparsecodec_formats.interchange.midi_notes import MidiNote
 
 
 class FromFile(NamedTuple):
@@ -44,11 +49,16 @@ def events_of(given: EventTable | AnyFile) -> FromFile:
 
 
 def write_events(events: FromFile, file: BinaryIO, kind: str, *, tempo_bpm: float) -> int:
-    """Write a file of this format, and return how many notes or events it tells of."""
+    """Write a file of this format, and return how many notes, labels or events it tells of."""
     if kind == "midi":
         from sparsecodec_formats.interchange.midi import write_midi
 
         return write_midi(events.table, file, tempo_bpm=tempo_bpm)
+    if kind in ("labels", "textgrid"):
+        from sparsecodec_formats.interchange.labels import write_labels, write_textgrid
+
+        write = write_labels if kind == "labels" else write_textgrid
+        return write(events.table, segments_of(events.table), file)
     from sparsecodec_formats.interchange.table_files import WRITERS
 
     check_format(kind)
@@ -62,6 +72,21 @@ def read_events(file: BinaryIO, kind: str, *, like: Header | None, by_name: bool
 
     check_format(kind)
     return FromFile(*READERS[kind](file).table(like=like, by_name=by_name))
+
+
+def notes_of_midi(file: BinaryIO) -> tuple[list[MidiNote], int]:
+    """The notes of a MIDI file, and how many strokes of drums are left out, as they have no pitch."""
+    from sparsecodec_formats.interchange.midi_notes import read_midi
+
+    return read_midi(file)
+
+
+def play(notes: Iterable[MidiNote], instrument: EventTable) -> FromFile:
+    """Notes played on the segments of a table."""
+    from sparsecodec_formats.edit.playing import Stroke, played
+
+    strokes = [Stroke(note.onset_s, note.offset_s - note.onset_s, note.midi, note.level_db) for note in notes]
+    return FromFile(played(instrument, segments_of(instrument), strokes), None)
 
 
 def write_sic(events: FromFile, file: BinaryIO) -> int:

@@ -26,18 +26,20 @@ from .options import FiniteFloat, default_of, exchange_format_option, input_argu
 )
 @output_options
 def command(input_path: str, output_path: str, format: str | None, tempo_bpm: float, force: bool, quiet: bool) -> None:
-    """Write a .sic file for other programs: its events as a table, or its notes as MIDI.
+    """Write a .sic file for other programs: its events as a table, its notes as MIDI, or its segments as labels.
 
     \b
     Examples:
       sic export talk.sic talk.csv
       sic export song.sic song.mid --tempo 96
+      sic export talk.sic talk.TextGrid
       sic export talk.sic - --format json | jq .events[0]
 
     .json, .csv, .npz and .parquet hold all that the file says: 'sic import' makes the same file of them, byte by byte.
     .mid and .midi hold the notes: each coded channel of the recording is a track. Pitches between those of the
     keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording of speech each voice
-    is a note. Parquet needs pip install 'sparsecodec[parquet]'.
+    is a note. .txt is a label track of Audacity, .TextGrid a file of Praat: what each segment is and when, a note with
+    cents, unvoiced or drum. Parquet needs pip install 'sparsecodec[parquet]'.
     """
     from sparsecodec_cli.errors import about, shown_output
     from sparsecodec_cli.io import exchange_names
@@ -61,5 +63,5 @@ def command(input_path: str, output_path: str, format: str | None, tempo_bpm: fl
         events = exchange.events_of(file)
     with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
         n = exchange.write_events(events, out, kind, tempo_bpm=tempo_bpm)
-    of = summary.of_notes if kind == "midi" else summary.of_exported
-    note(of(output_path, events.table, n), quiet=quiet)
+    what = {"midi": "note", "labels": "segment", "textgrid": "segment"}.get(kind, "event")
+    note(summary.of_exported(output_path, events.table, n, what), quiet=quiet)

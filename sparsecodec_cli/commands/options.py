@@ -98,6 +98,11 @@ def input_argument(function: F) -> F:
     return click.argument("input_path", metavar="IN", type=FILE)(function)
 
 
+def sic_inputs_argument(function: F) -> F:
+    """One or more .sic files, to be made one."""
+    return click.argument("input_paths", metavar="IN...", type=FILE, nargs=-1, required=True)(function)
+
+
 def output_argument(*, required: bool) -> Callable[[F], F]:
     return click.argument("output_path", metavar="OUT" if required else "[OUT]", required=required, type=FILE)
 

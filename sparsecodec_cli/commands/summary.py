@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparsecodec_cli.errors import one_line, shown_output
+from sparsecodec_cli.errors import one_line, shown, shown_output
 
 if TYPE_CHECKING:
     from sparsecodec_cli.coded_share import CodedShare
@@ -27,12 +27,14 @@ def of_written(output_path: str, header: Header, n_events: int, n_bytes: int) ->
     return f"{shown_output(output_path)}: {what}"
 
 
-def of_notes(output_path: str, table: EventTable, n_notes: int) -> str:
-    return f"{shown_output(output_path)}: {n_notes} note{'s' * (n_notes != 1)}, {table.duration_s:.2f} s"
+def of_exported(output_path: str, table: EventTable, n: int, what: str) -> str:
+    """what: one of that which is counted, such as a note."""
+    return f"{shown_output(output_path)}: {n} {what}{'s' * (n != 1)}, {table.duration_s:.2f} s"
 
 
-def of_exported(output_path: str, table: EventTable, n_events: int) -> str:
-    return f"{shown_output(output_path)}: {n_events} event{'s' * (n_events != 1)}, {table.duration_s:.2f} s"
+def of_drums(input_path: str, n_drums: int) -> str:
+    strokes = "1 stroke of a drum is" if n_drums == 1 else f"{n_drums} strokes of drums are"
+    return f"sic: note: {shown(input_path)}: {strokes} left out: they have no pitch to play"
 
 
 def of_stems(output_path: str, table: EventTable, n_stems: int, n_all: int, what: str, top: int | None) -> str:

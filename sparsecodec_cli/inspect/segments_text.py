@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_cli.io.screen import print_lines, stdout_screen
 from sparsecodec_formats.interchange.notes import MIDI_OF_110_HZ, note_name_and_cents
 from sparsecodec_formats.interchange.segment_rows import segment_rows
 
 from .inspection import Inspection
+from .text import segment_roll
 
 
 def print_segments(inspection: Inspection, where: NDArray[np.bool_] | None = None) -> None:
-    """Print a line for each segment, or for those with an event of a mask, bool [n]; SicError for a preset that tells
-    no links."""
+    """Print a line for each segment, and a piano roll of them; or lines for those with an event of a mask, bool [n].
+    SicError for a preset that tells no links."""
     rows = segment_rows(inspection.segments)
     columns = [
         ("segment", "", [str(row["index"]) for row in rows]),
@@ -37,6 +39,9 @@ def print_segments(inspection: Inspection, where: NDArray[np.bool_] | None = Non
         lines = [lines[i] for i in np.unique(inspection.segments.number[where]).tolist()]
     for line in (names, units, *lines):
         print(" ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    roll = list(segment_roll(inspection))
+    if roll and where is None:
+        print_lines(roll, stdout_screen())
 
 
 def _number(value: float | None, how: str) -> str:

@@ -16,6 +16,8 @@ EXTENSIONS: Mapping[str, str] = {
     ".csv": "csv",
     ".npz": "npz",
     ".parquet": "parquet",
+    ".txt": "labels",
+    ".textgrid": "textgrid",
 }
 FORMATS = tuple(dict.fromkeys(EXTENSIONS.values()))
 

@@ -20,6 +20,7 @@ COMMANDS = [
     ["inspect", "-", "--json"],
     ["decode", "-"],
     ["transform", "-", "-", "--gain", "1"],
+    ["mix", "-", "-"],
     ["export", "-", "-"],
 ]
 

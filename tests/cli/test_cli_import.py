@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 from cli_support import ROOT, assert_refused, make_table, names_in, ok, read_sic, sic, sic_process, write_sic
+from note_tables import Event, little_song, music_table
 
 import sparsecodec_cli
 from sparsecodec_cli.io.exchange_names import TABLES
 from sparsecodec_formats import loads
+from sparsecodec_formats.interchange.notes import notes_of
 
 LIVE = ROOT / "formats" / "golden" / "live.sic"
 
 
-@pytest.mark.parametrize("name", ["a.mid", "a.wav", "a", "-"])
+@pytest.mark.parametrize("name", ["a.txt", "a.wav", "a", "-"])
 def test_what_tells_no_format_is_wrong_use(tmp_path: Path, name: str) -> None:
-    assert_refused(sic("import", name, tmp_path / "b.sic"), "IN must end in .json", exit_code=2)
+    assert_refused(sic("import", name, tmp_path / "b.sic"), "IN must end in .mid, .midi, .json", exit_code=2)
     assert names_in(tmp_path) == []
 
 
@@ -28,6 +30,45 @@ def test_an_export_of_no_known_format_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(sparsecodec_cli.SicError, match="tells no format"):
         sparsecodec_cli.export(path, tmp_path / "a.xlsx")
     assert names_in(tmp_path) == ["a.sic"]
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["a.mid"], "MIDI needs --instrument"),
+        (["a.csv", "--instrument", "a.sic"], "--instrument goes with MIDI"),
+        (["a.mid", "--instrument", "a.sic", "--by-name"], "--like and --by-name go with tables"),
+        (["a.mid", "--instrument", "a.sic", "--like", "a.sic"], "--like and --by-name go with tables"),
+    ],
+)
+def test_options_of_another_format_are_wrong_use(tmp_path: Path, args: list[str], words: str) -> None:
+    assert_refused(sic("import", *args, tmp_path / "b.sic"), words, exit_code=2)
+
+
+def test_an_instrument_without_notes_is_refused(tmp_path: Path) -> None:
+    path = write_sic(tmp_path / "song.sic", little_song())
+    ok("export", path, tmp_path / "song.mid")
+    drums = write_sic(tmp_path / "drums.sic", music_table(Event(1, 40, drum=True)))
+    result = sic("import", tmp_path / "song.mid", tmp_path / "b.sic", "--instrument", drums)
+    assert_refused(result, "drums.sic: has no segment with a pitch")
+    reference = write_sic(tmp_path / "r.sic", make_table(model="reference", statistics=0))
+    result = sic("import", tmp_path / "song.mid", tmp_path / "b.sic", "--instrument", reference)
+    assert_refused(result, "r.sic: has no segments")
+    assert not (tmp_path / "b.sic").exists()
+
+
+def test_a_song_is_played(tmp_path: Path) -> None:
+    path = write_sic(tmp_path / "song.sic", little_song())
+    ok("export", path, tmp_path / "song.mid")
+    result = sic("import", tmp_path / "song.mid", tmp_path / "b.sic", "--instrument", path)
+    n_drums = sum(note.drum is not None for note in notes_of(read_sic(path)))
+    assert result.exit_code == 0 and f"song.mid: {n_drums} strokes of drums are left out" in result.stderr
+    wanted = [note.midi for note in notes_of(read_sic(path)) if note.drum is None]
+    assert sorted(note.midi for note in notes_of(read_sic(tmp_path / "b.sic"))) == pytest.approx(
+        sorted(wanted), abs=0.1
+    )
+    assert sparsecodec_cli.import_(tmp_path / "song.mid", tmp_path / "c.sic", instrument=path)
+    assert (tmp_path / "c.sic").read_bytes() == (tmp_path / "b.sic").read_bytes()
 
 
 def test_out_is_no_recording(tmp_path: Path) -> None:
@@ -111,7 +152,10 @@ def test_formats_and_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     for call, words in (
         (lambda: sparsecodec_cli.export(path, io.BytesIO(), format="xml"), "no format 'xml'"),
         (lambda: sparsecodec_cli.import_(path), "tells no format"),
-        (lambda: sparsecodec_cli.import_(path, format="midi"), "midi files have no events"),
+        (lambda: sparsecodec_cli.import_(path, format="labels"), "labels files have no events"),
+        (lambda: sparsecodec_cli.import_(path, format="midi"), "needs an instrument"),
+        (lambda: sparsecodec_cli.import_(path, format="csv", instrument=path), "nothing else takes one"),
+        (lambda: sparsecodec_cli.import_(path, format="midi", instrument=path), "is no MIDI file"),
         (lambda: sparsecodec_cli.import_(path, format="csv"), "is no CSV"),
     ):
         with pytest.raises(sparsecodec_cli.SicError, match=words):

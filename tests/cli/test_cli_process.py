@@ -36,6 +36,8 @@ WITHOUT_TORCH = [
     ["inspect", "talk.sic", "--json"],
     ["randomize", "talk.sic", "out.sic", "--times", "--vectors"],
     ["transform", "talk.sic", "out.sic", "--stretch", "2", "--keep", "50%"],
+    ["cat", "talk.sic", "talk.sic", "out.sic", "--carry-on"],
+    ["mix", "talk.sic", "talk.sic", "out.sic", "--at", "0", "--at", "0.5"],
     ["test", "talk.sic"],
     ["tag", "talk.sic"],
     ["tag", "talk.sic", "title=x"],

@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, tuple[Callable, list[str]]] = {
     "export": (api.export, ["IN", "OUT.mid"]),
     "import": (api.import_, ["IN.csv", "OUT"]),
     "randomize": (api.randomize, ["IN", "OUT"]),
+    "similar": (api.similar, ["IN", "--to", "0"]),
     "test": (api.verify, ["FILE"]),
 }
 SET_BY_NO_OPTION = {
@@ -34,9 +35,10 @@ SET_BY_NO_OPTION = {
     "report": {"file", "sounds"},
     "export": {"file"},
     "import": {"file", "target"},
+    "similar": {"tables", "to"},
     "test": {"file", "weights_beside"},
 }
-WITHOUT_MODELS = [api.export, api.import_, api.randomize]
+WITHOUT_MODELS = [api.export, api.import_, api.randomize, api.similar]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -49,6 +49,8 @@ def imported_by(*args: str | Path) -> set[str]:
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
         ("transform", "IN", "out.sic", "--select", "not voiced or segment < 1", "--take"),
         ("randomize", "IN", "out.sic", "--times"),
+        ("similar", "IN", "--to", "1"),
+        ("similar", "IN", "--to", "1", "--by", "segment"),
         ("export", "IN", "out.mid"),
         ("report", "IN", "out.html"),
     ],
