@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from sparsecodec_formats import voicing
+from sparsecodec_formats import weights_source
 
 TYPE_CHECKING = False  # as typing has it, which takes time to import
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
+    from sparsecodec_formats.shape_maps import ShapeMap
     from sparsecodec_formats.table import EventTable
 
     from .api import (
@@ -120,7 +121,16 @@ def _has_pitch(table: EventTable) -> NDArray[np.bool_]:
     return codec_for(table).has_pitch(table)
 
 
-voicing.has_pitch = _has_pitch  # for selections from tables, which know no weights
+weights_source.find_has_pitch = _has_pitch  # for selections from tables, which know no weights
+
+
+def _shape_map(header: Header) -> ShapeMap:
+    from .models import shape_map_for
+
+    return shape_map_for(header)
+
+
+weights_source.find_shape_map = _shape_map  # for edits of tables, which know no weights
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
-    from sparsecodec_formats.edit import Gap
+    from sparsecodec_formats.edit import Gap, Timbre
     from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
@@ -258,7 +258,10 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
     return []
 
 
-EDITS = ("stretch", "transpose", "gain", "shift", "crop", "keep", "keep_percent", "take", "drop")
+EDITS = (
+    *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
+    *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below", "take", "drop"),
+)
 SELECT = "select"
 ENDS_SELECTION = ("take", "drop", "keep", "keep_percent", "drop_below")
 """Edits after which there are other events than those among which was selected."""
@@ -268,6 +271,8 @@ def transform(
     table: EventTable,
     edits: Iterable[tuple[str, Sequence[Any]]],
     *,
+    timbre: Timbre | None = None,
+    stretch_events: bool = True,
     gap: Gap = "keep",
     weights_beside: str | None = None,
 ) -> EventTable:
@@ -276,11 +281,25 @@ def transform(
     edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
     names in `sparsecodec_formats.edit`. ("select", ("pitch > 200",)) selects among the events as they then are; edits
     after it are of these events, until another selects, or one of ENDS_SELECTION has been done.
-    gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, where a selection needs weights.
+    timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
+    gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, of what needs to know what weights tell.
     Raises SicError when an edit does not suit the table, or cannot be of a selection.
     """
+    from functools import partial
+
     from sparsecodec_formats import SicError, edit
 
+    from .models import shape_map_for
+
+    shape_map = partial(shape_map_for, weights_beside=weights_beside)
+    options: Mapping[str, dict[str, Any]] = {
+        "transpose": {"timbre": timbre, "shape_map": shape_map},
+        "stretch": {"events": stretch_events},
+        "tilt": {"shape_map": shape_map},
+        "whisper": {"shape_map": shape_map},
+        "take": {"gap": gap},
+        "drop": {"gap": gap},
+    }
     where = None
     for name, arguments in edits:
         if name == SELECT:
@@ -288,16 +307,12 @@ def transform(
             continue
         if name not in EDITS:
             raise ValueError(f"there is no edit {name!r}; there are {', '.join((SELECT, *EDITS))}")
-        options: dict[str, Any] = {}
-        if name in ("take", "drop"):
-            if where is None:
-                raise SicError(f"{name} needs a selection of the events that it is of")
-            options["gap"] = gap
-        if where is not None:
-            if not takes_selection(name):
-                raise SicError(f"{name} is of the whole recording; do it before events are selected")
-            options["where"] = where
-        table = getattr(edit, name)(table, *arguments, **options)
+        if name in ("take", "drop") and where is None:
+            raise SicError(f"{name} needs a selection of the events that it is of")
+        if where is not None and not takes_selection(name):
+            raise SicError(f"{name} is of the whole recording; do it before events are selected")
+        of = {} if where is None else {"where": where}
+        table = getattr(edit, name)(table, *arguments, **options.get(name, {}), **of)
         if name in ENDS_SELECTION:
             where = None
     return table

@@ -23,7 +23,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from sparsecodec_formats.edit import Gap
+    from sparsecodec_formats.edit import Gap, Timbre
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -142,11 +142,37 @@ def check_selections(edits: Iterable[Edit]) -> None:
     "--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make the sound F times as long at the same pitch."
 )
 @click.option(
+    "--events/--no-events",
+    "stretch_events",
+    default=default_of(api.transform, "stretch_events"),
+    help="Whether --stretch makes events longer, too, or only what is between them.  [default: events]",
+)
+@click.option(
     "--transpose",
     type=FINITE,
     multiple=True,
     metavar="SEMITONES",
     help="Raise the pitch, or lower it with a negative number. The length stays the same.",
+)
+@click.option(
+    "--timbre",
+    type=click.Choice(["fixed", "follows"]),
+    help="Whether --transpose leaves formants where they are, or moves the spectrum with the pitch."
+    " [default: fixed in speech, follows in music]",
+)
+@click.option(
+    "--glide",
+    type=FINITE,
+    multiple=True,
+    metavar="SEMITONES",
+    help="Slide the pitch of each voice by so much, from its beginning to its end (preset speech).",
+)
+@click.option(
+    "--contour",
+    type=FINITE,
+    multiple=True,
+    metavar="F",
+    help="Let the pitch of each voice move F times as far: 0 is a monotone, 2 exaggerates.",
 )
 @click.option(
     "--gain",
@@ -162,6 +188,7 @@ def check_selections(edits: Iterable[Edit]) -> None:
     metavar=SECONDS,
     help="Delay all events, which makes the sound longer. A negative number cuts off as much at the start.",
 )
+@edit_flag("--reverse", "Play backwards. In music notes change places, and each keeps its attack and decay.")
 @click.option("--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Cut off everything before this time.")
 @click.option("--end", type=POSITIVE, multiple=True, metavar=SECONDS, help="Cut off everything from this time on.")
 @click.option(
@@ -171,6 +198,27 @@ def check_selections(edits: Iterable[Edit]) -> None:
     metavar="N|P%",
     help="Keep the N events, or the P % of all events, that matter most for the sound.",
 )
+@click.option(
+    "--drop-below",
+    type=FINITE,
+    multiple=True,
+    metavar="DB",
+    help="Leave out events softer than this, in dB re full scale.",
+)
+@click.option("--attack", type=POSITIVE, multiple=True, metavar="F", help="Let sounds take F times as long to come in.")
+@click.option("--decay", type=POSITIVE, multiple=True, metavar="F", help="Let sounds take F times as long to die away.")
+@edit_flag("--whisper", "Make noise of all that is voiced (preset speech).")
+@click.option(
+    "--tilt", type=FINITE, multiple=True, metavar="DB", help="Make the spectrum brighter by DB an octave, or darker."
+)
+@click.option(
+    "--room",
+    type=FINITE,
+    multiple=True,
+    metavar="DB",
+    help="Send so much of the sound to the room: 0 is most, -60 nothing.",
+)
+@edit_flag("--unlink", "Let every event begin by itself.")
 @output_options
 @click.pass_context
 def command(
@@ -180,15 +228,20 @@ def command(
     output_path: str,
     force: bool,
     quiet: bool,
+    timbre: Timbre | None,
+    stretch_events: bool,
     gap: Gap,
     **given: tuple[Any, ...],
 ) -> None:
-    """Edit events: their time, pitch, level and number.
+    """Edit events: their time, pitch, level, spectrum and number.
 
     \b
     Examples:
       sic transform talk.sic slow.sic --stretch 1.5
       sic transform talk.sic high.sic --transpose 4 --gain -3
+      sic transform talk.sic robot.sic --contour 0       # a monotone
+      sic transform talk.sic secret.sic --whisper --tilt -2
+      sic transform talk.sic klat.sic --reverse
       sic transform talk.sic part.sic --start 12.5 --end 20
       sic transform talk.sic sketch.sic --keep 50%
       sic transform talk.sic high.sic --select 'pitch > 200' --take
@@ -216,7 +269,9 @@ def command(
 
     table = read_table(input_path)
     with about(input_path):
-        table = api.transform(table, calls(edits), gap=gap, weights_beside=folder_of(input_path))
+        beside = folder_of(input_path)
+        options: dict[str, Any] = {"timbre": timbre, "stretch_events": stretch_events, "weights_beside": beside}
+        table = api.transform(table, calls(edits), gap=gap, **options)
     with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
         n_bytes = write_table(table, out)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)

@@ -120,6 +120,27 @@ def test_a_selection_is_made_where_it_stands(talk_sic: Path, tmp_path: Path) -> 
     assert np.allclose(read_sic(out).time, table.time[4:], atol=0.01)
 
 
+def test_other_edits_are_of_what_is_selected(talk_sic: Path, tmp_path: Path) -> None:
+    table, out = read_sic(talk_sic), tmp_path / "out.sic"
+    late = table.time > 1
+    ok("transform", talk_sic, out, "--select", "time > 1", "--gain", "-6", "--room", "-20", "--select", "time <= 1",
+       "--gain", "-12")  # fmt: skip
+    expected = edit.gain(edit.room(edit.gain(table, -6, where=late), -20, where=late), -12, where=~late)
+    api.write(expected, tmp_path / "expected.sic")
+    assert read_sic(out) == read_sic(tmp_path / "expected.sic")
+    ok("transform", talk_sic, out, "-f", "--select", "time > 1", "--drop", "--gain", "-6")  # of all that is left
+    assert np.allclose(read_sic(out).amplitude, edit.gain(table.select(~late), -6).amplitude, rtol=0.02)
+
+
+def test_a_selection_stays_while_events_change(talk_sic: Path, tmp_path: Path) -> None:
+    table, out = read_sic(talk_sic), tmp_path / "out.sic"
+    level = "level > -32"
+    where = sparsecodec_cli.selected(table, level)
+    assert 0 < where.sum() < len(table)
+    ok("transform", talk_sic, out, "--select", level, "--gain", "-30", "--gain", "-6")
+    assert np.allclose(read_sic(out).amplitude / table.amplitude, np.where(where, 10 ** (-36 / 20), 1), rtol=0.02)
+
+
 def test_a_file_without_a_selected_event_is_empty_or_stays(talk_sic: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.sic"
     ok("transform", talk_sic, out, "--select", "time > 100", "--take")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from note_tables import Event, music_table
 
-from sparsecodec_formats import LAYOUTS, EventTable, SicError, voicing
+from sparsecodec_formats import LAYOUTS, EventTable, SicError, weights_source
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.selection import FIELDS, check, selected
@@ -37,7 +37,7 @@ def rows(table: EventTable, expression: str, voiced: Any = None) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voicing, "has_pitch", None)
+    monkeypatch.setattr(weights_source, "find_has_pitch", None)
 
 
 # what is refused
@@ -258,7 +258,7 @@ def test_weights_are_asked_only_where_they_tell_more(monkeypatch: pytest.MonkeyP
     notes = music_table(Event(0.5, 69), Event(1.0, 40, drum=True), Event(1.5, 60, tone=True))
     assert rows(notes, "voiced", has_pitch) == [0, 2] and not asked  # a drum has none
     assert rows(notes, "439 < pitch < 441", has_pitch) == [0] and not asked
-    monkeypatch.setattr(voicing, "has_pitch", has_pitch)
+    monkeypatch.setattr(weights_source, "find_has_pitch", has_pitch)
     assert rows(table, "voiced") == [1] and asked
 
 

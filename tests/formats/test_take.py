@@ -146,6 +146,12 @@ def test_presets_without_voices_take_rows() -> None:
     assert edit.drop(table, mask(table, 1), "close") == table.select([0, 2])
 
 
+def test_methods_of_a_table_are_the_functions() -> None:
+    where = mask(ONE_VOICE, 1, 2)
+    assert ONE_VOICE.take(where) == edit.take(ONE_VOICE, where)
+    assert ONE_VOICE.drop(where, "close") == edit.drop(ONE_VOICE, where, "close")
+
+
 def test_an_expression_takes_out_of_a_table() -> None:
     assert ONE_VOICE.select("2 <= index < 4") == edit.take(ONE_VOICE, mask(ONE_VOICE, 2, 3))
     with pytest.raises(SicError, match="at character 1"):
