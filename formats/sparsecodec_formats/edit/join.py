@@ -140,7 +140,7 @@ def _things(table: EventTable, header: Header) -> list[Thing]:
 
 
 def _louder(thing: Thing, db: float) -> Thing:
-    """By its stream's gains, which are finer than amplitudes; these give what gains cannot, which end at 1 and -82 dB."""
+    """By its stream's gains, which are finer than amplitudes; these give what gains cannot, from 1 to -82 dB."""
     if db == 0:
         return thing
     wanted = [gain * 10 ** (db / 20) for gain in thing.gains]
