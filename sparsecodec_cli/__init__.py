@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
+from sparsecodec_formats import weights_source
+
 TYPE_CHECKING = False  # as typing has it, which takes time to import
 if TYPE_CHECKING:
     from typing import Any
 
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
+    from sparsecodec_formats.shape_maps import ShapeMap
     from sparsecodec_formats.table import EventTable
 
     from .api import (
@@ -104,6 +107,15 @@ _HOME = {
         "sparsecodec_cli.api",
     ),
 }
+
+
+def _shape_map(header: Header) -> ShapeMap:
+    from .models import shape_map_for
+
+    return shape_map_for(header)
+
+
+weights_source.find_shape_map = _shape_map  # for edits of tables, which know no weights
 
 
 def __getattr__(name: str) -> Any:

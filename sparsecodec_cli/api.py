@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
+    from sparsecodec_formats.edit import Timbre
     from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
@@ -247,21 +248,44 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
     return []
 
 
-EDITS = ("stretch", "transpose", "gain", "shift", "crop", "keep", "keep_percent")
+EDITS = (
+    *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
+    *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below"),
+)
 
 
-def transform(table: EventTable, edits: Iterable[tuple[str, Sequence[Any]]]) -> EventTable:
+def transform(
+    table: EventTable,
+    edits: Iterable[tuple[str, Sequence[Any]]],
+    *,
+    timbre: Timbre | None = None,
+    stretch_events: bool = True,
+    weights_beside: str | None = None,
+) -> EventTable:
     """Apply edits one after the other.
 
     edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
     names in `sparsecodec_formats.edit`. Raises SicError when an edit does not suit the table.
+    timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
+    weights_beside: as for `codec_for`, of edits that need to know what spectra mean.
     """
+    from functools import partial
+
     from sparsecodec_formats import edit
 
+    from .models import shape_map_for
+
+    shape_map = partial(shape_map_for, weights_beside=weights_beside)
+    options: Mapping[str, dict[str, Any]] = {
+        "transpose": {"timbre": timbre, "shape_map": shape_map},
+        "stretch": {"events": stretch_events},
+        "tilt": {"shape_map": shape_map},
+        "whisper": {"shape_map": shape_map},
+    }
     for name, arguments in edits:
         if name not in EDITS:
             raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
-        table = getattr(edit, name)(table, *arguments)
+        table = getattr(edit, name)(table, *arguments, **options.get(name, {}))
     return table
 
 

@@ -53,7 +53,7 @@ LEAST_S = 1e-3
 FLOOR_DB = -300.0
 """Silence, as a number."""
 
-REPEAT_SEMITONES, REPEAT_DB, REPEAT_OCTAVES, REPEAT_SHAPE = 0.5, 6.0, 0.6, 8.0
+REPEAT_SEMITONES, REPEAT_DB, REPEAT_OCTAVES, REPEAT_SHAPE = 0.5, 6.0, 0.6, 6.0
 """Segments that differ by no more in pitch, level and log2 of their length, and in their mean spectrum (length of the
 difference of vectors, in units of the vector), repeat each other."""
 MOST_FIRSTS = 32

@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import SicError
 from .header import N_DIMS, Header
+from .table_edits import TableEdits
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class EventTable:
+class EventTable(TableEdits):
     """Events in order of time, with the header they belong to. Columns are read-only arrays of n rows.
 
     Attributes:

@@ -17,6 +17,7 @@ from sparsecodec_formats.container.framing import WINDOW_S
 from sparsecodec_formats.container.reader import Reader
 from sparsecodec_formats.errors import SicError, shown_value
 from sparsecodec_formats.header import MAX_U32, NO_WEIGHTS, Header, whole_number
+from sparsecodec_formats.shape_maps import ShapeMap
 from sparsecodec_formats.table import EventTable
 
 from .audio_source import Progress
@@ -103,6 +104,10 @@ class Renderer(ABC):
     def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
         """Events with a pitch of their own, bool [n]. A preset that cannot tell: none."""
         return np.zeros(len(table), bool)
+
+    def shape_map(self) -> ShapeMap:
+        """What the coefficients of an event's spectrum stand for; SicError for a preset that has none."""
+        raise SicError(f"cannot be done: vectors of preset {self.name!r} do not tell a spectrum")
 
     def event_samples(self, table: EventTable) -> NDArray[np.int64]:
         """The sample at the model's rate that each event's time is nearest to, int64 [n]."""

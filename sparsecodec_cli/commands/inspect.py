@@ -53,9 +53,9 @@ def command(
 
     Prints the header, the number of events, how many bytes each part of the file takes, and a picture of the events:
     voices as levels over time, notes as a piano roll. --events prints a line for each event, in physical units.
-    --segments prints a line for each note, syllable or burst: what a listener would name. --json prints all of this,
-    the vectors, and the notes; with --segments, these too. --plot draws the vectors as an image, and the events as a
-    scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
+    --segments prints a line for each note, syllable or burst, which is what a listener would name, and a piano roll of
+    them. --json prints all of this, the vectors, and the notes; with --segments, these too. --plot draws the vectors as
+    an image, and the events as a scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
     Of several IN, --json prints a line for each.
     """
     if plot_path is not None:

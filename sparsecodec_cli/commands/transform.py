@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,13 +15,19 @@ from .options import (
     POSITIVE,
     SECONDS,
     FiniteFloat,
+    default_of,
     input_argument,
     output_options,
     sic_output_argument,
 )
 
+if TYPE_CHECKING:
+    from sparsecodec_formats.edit import Timbre
+
+F = TypeVar("F", bound=Callable[..., Any])
 Edit = tuple[str, Any]
-"""An edit's name and value: a number; for "crop" (start_s | None, end_s | None); for "keep" what `Keep` gives."""
+"""An edit's name and value: a number; for "crop" (start_s | None, end_s | None); for "keep" what `Keep` gives;
+True for an edit that takes none."""
 
 EDITS_KEY = "sic.edits"
 PERCENT = FiniteFloat(min=0, max=100)
@@ -81,8 +87,15 @@ def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         elif name == "keep":
             kind, amount = value
             yield "keep" if kind == "count" else "keep_percent", (amount,)
+        elif value is True:
+            yield name, ()
         else:
             yield name, (value,)
+
+
+def edit_flag(option: str, help_text: str) -> Callable[[F], F]:
+    """An edit without a value, which may be given several times."""
+    return click.option(option, flag_value=True, is_flag=True, type=bool, multiple=True, help=help_text)
 
 
 @click.command(name="transform", cls=InOrder)
@@ -92,11 +105,37 @@ def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     "--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make the sound F times as long at the same pitch."
 )
 @click.option(
+    "--events/--no-events",
+    "stretch_events",
+    default=default_of(api.transform, "stretch_events"),
+    help="Whether --stretch makes events longer, too, or only what is between them.  [default: events]",
+)
+@click.option(
     "--transpose",
     type=FINITE,
     multiple=True,
     metavar="SEMITONES",
     help="Raise the pitch, or lower it with a negative number. The length stays the same.",
+)
+@click.option(
+    "--timbre",
+    type=click.Choice(["fixed", "follows"]),
+    help="Whether --transpose leaves formants where they are, or moves the spectrum with the pitch."
+    " [default: fixed in speech, follows in music]",
+)
+@click.option(
+    "--glide",
+    type=FINITE,
+    multiple=True,
+    metavar="SEMITONES",
+    help="Slide the pitch of each voice by so much, from its beginning to its end (preset speech).",
+)
+@click.option(
+    "--contour",
+    type=FINITE,
+    multiple=True,
+    metavar="F",
+    help="Let the pitch of each voice move F times as far: 0 is a monotone, 2 exaggerates.",
 )
 @click.option(
     "--gain",
@@ -112,6 +151,7 @@ def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     metavar=SECONDS,
     help="Delay all events, which makes the sound longer. A negative number cuts off as much at the start.",
 )
+@edit_flag("--reverse", "Play backwards. In music notes change places, and each keeps its attack and decay.")
 @click.option("--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Cut off everything before this time.")
 @click.option("--end", type=POSITIVE, multiple=True, metavar=SECONDS, help="Cut off everything from this time on.")
 @click.option(
@@ -121,6 +161,27 @@ def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     metavar="N|P%",
     help="Keep the N events, or the P % of all events, that matter most for the sound.",
 )
+@click.option(
+    "--drop-below",
+    type=FINITE,
+    multiple=True,
+    metavar="DB",
+    help="Leave out events softer than this, in dB re full scale.",
+)
+@click.option("--attack", type=POSITIVE, multiple=True, metavar="F", help="Let sounds take F times as long to come in.")
+@click.option("--decay", type=POSITIVE, multiple=True, metavar="F", help="Let sounds take F times as long to die away.")
+@edit_flag("--whisper", "Make noise of all that is voiced (preset speech).")
+@click.option(
+    "--tilt", type=FINITE, multiple=True, metavar="DB", help="Make the spectrum brighter by DB an octave, or darker."
+)
+@click.option(
+    "--room",
+    type=FINITE,
+    multiple=True,
+    metavar="DB",
+    help="Send so much of the sound to the room: 0 is most, -60 nothing.",
+)
+@edit_flag("--unlink", "Let every event begin by itself.")
 @output_options
 @click.pass_context
 def command(
@@ -130,14 +191,19 @@ def command(
     output_path: str,
     force: bool,
     quiet: bool,
+    timbre: Timbre | None,
+    stretch_events: bool,
     **given: tuple[Any, ...],
 ) -> None:
-    """Edit events: their time, pitch, level and number.
+    """Edit events: their time, pitch, level, spectrum and number.
 
     \b
     Examples:
       sic transform talk.sic slow.sic --stretch 1.5
       sic transform talk.sic high.sic --transpose 4 --gain -3
+      sic transform talk.sic robot.sic --contour 0       # a monotone
+      sic transform talk.sic secret.sic --whisper --tilt -2
+      sic transform talk.sic klat.sic --reverse
       sic transform talk.sic part.sic --start 12.5 --end 20
       sic transform talk.sic sketch.sic --keep 50%
 
@@ -153,12 +219,15 @@ def command(
     from sparsecodec_cli.io.files import open_output
     from sparsecodec_cli.io.progress import note
     from sparsecodec_cli.io.sic_files import read_table, write_table
+    from sparsecodec_cli.io.weights_files import folder_of
 
     from . import summary
 
     table = read_table(input_path)
     with about(input_path):
-        table = api.transform(table, calls(edits))
+        beside = folder_of(input_path)
+        options: dict[str, Any] = {"timbre": timbre, "stretch_events": stretch_events, "weights_beside": beside}
+        table = api.transform(table, calls(edits), **options)
     with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
         n_bytes = write_table(table, out)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from sparsecodec_cli.io.screen import print_lines, stdout_screen
 from sparsecodec_formats.interchange.notes import MIDI_OF_110_HZ, note_name_and_cents
 from sparsecodec_formats.interchange.segment_rows import segment_rows
 
 from .inspection import Inspection
+from .text import segment_roll
 
 
 def print_segments(inspection: Inspection) -> None:
-    """Print a line for each segment; SicError for a preset that tells no links."""
+    """Print a line for each segment, and a piano roll of them; SicError for a preset that tells no links."""
     rows = segment_rows(inspection.segments)
     columns = [
         ("segment", "", [str(row["index"]) for row in rows]),
@@ -32,6 +34,9 @@ def print_segments(inspection: Inspection) -> None:
     names, units, cells_of = zip(*columns, strict=True)
     for line in (names, units, *zip(*cells_of, strict=True)):
         print(" ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    roll = list(segment_roll(inspection))
+    if roll:
+        print_lines(roll, stdout_screen())
 
 
 def _number(value: float | None, how: str) -> str:

@@ -110,6 +110,22 @@ def _picture(inspection: Inspection, screen: Screen) -> Iterator[Line]:
         yield from picture_lines(drawn, **how)
 
 
+def segment_roll(inspection: Inspection) -> Iterator[Line]:
+    """Segments that have a pitch, and drums, as a piano roll, as wide as the terminal; nothing where there are none."""
+    from sparsecodec_formats.interchange.notes import segment_notes
+
+    from .piano_roll import piano_roll
+
+    screen, table = stdout_screen(), inspection.table
+    ascii_only = not _can_encode(NEEDED)
+    width = max(10, screen.width - LABEL_WIDTH)
+    notes = [note for note in segment_notes(table, inspection.segments) if note.onset_s < table.duration_s]
+    roll = piano_roll(notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
+    if roll is not None:
+        yield from _title("segments over time")
+        yield from roll_lines(roll, ascii_only=ascii_only, coloured=screen.depth is not None)
+
+
 def _title(title: str) -> Iterator[Line]:
     yield []
     yield [(f"  {title}", "cyan")]

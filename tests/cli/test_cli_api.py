@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 from collections.abc import Callable
@@ -123,6 +124,23 @@ def test_transform_applies_edits_by_name() -> None:
     assert api.transform(table, edits) == edit.keep(edit.gain(edit.crop(table, 0.5, 1.5), -6.0), 3)
     with pytest.raises(ValueError, match="no edit 'solo'"):
         api.transform(table, [("solo", ([1],))])
+
+
+def test_the_edits_of_a_table_are_those_of_the_command() -> None:
+    table, methods = make_table(), {name: getattr(sic.EventTable, name) for name in api.EDITS}
+    given = {"stretch": (2,), "crop": (0.5,), "keep": (3,), "keep_percent": (50,), "decay": (0.5,), "tilt": (3,)}
+    for name, method in methods.items():
+        values = given.get(
+            name, () if name in ("reverse", "whisper", "unlink") else (-1,) if name != "attack" else (2,)
+        )
+        assert method(table, *values) == api.transform(table, [(name, values)]), name
+        function = inspect.signature(getattr(edit, name)).parameters
+        for parameter in list(inspect.signature(method).parameters.values())[1:]:
+            assert parameter.default == function[parameter.name].default
+            assert parameter.kind == function[parameter.name].kind
+    defaults = inspect.signature(api.transform).parameters
+    assert defaults["timbre"].default is inspect.signature(edit.transpose).parameters["timbre"].default
+    assert defaults["stretch_events"].default is inspect.signature(edit.stretch).parameters["events"].default
 
 
 def test_randomize_draws_what_is_asked() -> None:

@@ -259,7 +259,19 @@ def test_transform_edits_as_the_library_does(talk_sic: Path) -> None:
     table = read_sic(talk_sic)
     for args, expected in {
         ("--stretch", "1.5"): edit.stretch(table, 1.5),
+        ("--stretch", "1.5", "--no-events"): edit.stretch(table, 1.5, events=False),
         ("--transpose", "-4"): edit.transpose(table, -4),
+        ("--transpose", "-4", "--timbre", "follows"): edit.transpose(table, -4, timbre="follows"),
+        ("--glide", "3"): edit.glide(table, 3),
+        ("--contour", "0.5"): edit.contour(table, 0.5),
+        ("--reverse",): edit.reverse(table),
+        ("--attack", "2"): edit.attack(table, 2),
+        ("--decay", "0.5"): edit.decay(table, 0.5),
+        ("--whisper",): edit.whisper(table),
+        ("--tilt", "-3"): edit.tilt(table, -3),
+        ("--room", "-12"): edit.room(table, -12),
+        ("--unlink",): edit.unlink(table),
+        ("--drop-below", "-32"): edit.drop_below(table, -32),
         ("--gain", "-6"): edit.gain(table, -6),
         ("--shift", "0.5"): edit.shift(table, 0.5),
         ("--shift", "-0.5"): edit.shift(table, -0.5),
@@ -277,6 +289,9 @@ def test_transform_applies_edits_in_the_order_given(talk_sic: Path) -> None:
     assert transformed(talk_sic, "--start", "1", "--stretch", "2") == written(edit.stretch(edit.crop(table, 1), 2))
     once = edit.shift(edit.stretch(edit.shift(table, 1), 2), -1)
     assert transformed(talk_sic, "--shift", "1", "--stretch", "2", "--shift", "-1") == written(once)
+    assert transformed(talk_sic, "--reverse", "--shift", "1", "--reverse") == written(
+        edit.reverse(edit.shift(edit.reverse(table), 1))
+    )
     assert transformed(talk_sic, "--shift=1", "--shift=-1", "--stretch=2") == written(edit.stretch(table, 2))
 
 

@@ -101,7 +101,8 @@ def test_inspect_json_lists_segments(tmp_path: Path) -> None:
 
 
 def test_inspect_prints_segments(tmp_path: Path) -> None:
-    names, units, *lines = ok("inspect", CLIP, "--segments").decode().splitlines()
+    text, roll = ok("inspect", CLIP, "--segments").decode().split("\n\n")
+    names, units, *lines = text.splitlines()
     rows = segment_rows(segments_of(read_sic(CLIP)))
     assert names.split() == [
         "segment", "start", "end", "kind", "f0", "note", "course", "level", "repeats", "event", "events",
@@ -112,6 +113,7 @@ def test_inspect_prints_segments(tmp_path: Path) -> None:
         assert cells[:4] == [str(row["index"]), f"{row['start_s']:.3f}", f"{row['end_s']:.3f}", row["kind"]]
         assert cells[4] == ("-" if row["f0_hz"] is None else f"{row['f0_hz']:.2f}")
         assert cells[-2:] == [str(row["event"]), str(row["n_events"])]
+    assert roll.startswith("  segments over time\n") and "C4" in roll and roll.count("\n") > 8
     stereo = ok("inspect", write_sic(tmp_path / "two.sic", make_table(channels=2)), "--segments").decode()
     assert stereo.split()[:2] == ["segment", "channel"]
     assert ok("inspect", write_sic(tmp_path / "none.sic", make_table(0)), "--segments").decode().count("\n") == 2

@@ -45,6 +45,7 @@ def imported_by(*args: str | Path) -> set[str]:
         ("inspect", "IN", "--segments"),
         ("stems", "IN", "stems", "--by", "segment", "--top", "2"),
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
+        ("transform", "IN", "out.sic", "--transpose", "1", "--tilt", "2"),
         ("randomize", "IN", "out.sic", "--times"),
         ("similar", "IN", "--to", "1"),
         ("similar", "IN", "--to", "1", "--by", "segment"),

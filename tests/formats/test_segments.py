@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsecodec_formats import EventTable, Header, Segments, SicError, layout_of
+from sparsecodec_formats.interchange.notes import segment_notes
 
 RATE = 16_000
 
@@ -157,3 +158,17 @@ def test_any_table_has_segments_that_hold_every_event_once(data: st.DataObject) 
         assert (found.kind[i] == "pitched") == bool(np.isfinite(found.f0_hz[i]))
         earlier = found.repeats[i]
         assert -1 <= earlier < i and (earlier < 0 or found.repeats[earlier] == -1)
+
+
+def test_segments_as_notes() -> None:
+    table = speech([*held(1.0, 1.3, 12.0), (1.35, -30.0, 12.0), *held(1.4, 1.7, 16.0)])
+    found = Segments.of(table)
+    first, second = segment_notes(table, found)
+    assert (first.onset_s, first.offset_s) == (found.start_s[0], found.end_s[0]) and first.drum is None
+    assert (round(first.midi), round(second.midi)) == (57, 61) and first.velocity == pytest.approx(1 - 20 / 60)
+    assert (first.event, second.event) == (0, 5) and first.channel == 0
+    silent = Segments.of(table, np.zeros(9, bool))
+    assert set(silent.kind) == {"unvoiced"} and segment_notes(table, silent) == []
+    drums = music([(1.0, 0.3, 12.0, 1.0, True), (2.0, 0.2, 0.0, 0.0, True)])
+    note, stroke = segment_notes(drums, Segments.of(drums))
+    assert note.drum is None and stroke.drum is not None and stroke.onset_s == 2.0

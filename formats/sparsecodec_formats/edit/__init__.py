@@ -8,37 +8,52 @@ the same noise is heard.
 
 from __future__ import annotations
 
+from .fades import attack, decay, unlink
 from .join import cat, check_joinable, mix
 from .keep import keep, keep_bytes, keep_percent, largest_within
 from .lanes import Thing, arranged, noise_number
-from .level import FLOOR_DB, estimate_energy_db, gain
-from .pitch import transpose
+from .level import FLOOR_DB, drop_below, estimate_energy_db, gain, room
+from .pitch import Timbre, contour, glide, transpose
 from .randomize import randomize_times, randomize_vectors
+from .reversal import reverse
 from .select import DIP_DB, only, parted, solo
+from .spectrum import loudness_db, tilt, whisper
 from .time import crop, shift, stretch
 
 __all__ = [
     "DIP_DB",
     "FLOOR_DB",
     "Thing",
+    "Timbre",
     "arranged",
+    "attack",
     "cat",
     "check_joinable",
+    "contour",
     "crop",
+    "decay",
+    "drop_below",
     "estimate_energy_db",
     "gain",
+    "glide",
     "keep",
     "keep_bytes",
     "keep_percent",
     "largest_within",
+    "loudness_db",
     "mix",
     "noise_number",
     "only",
     "parted",
     "randomize_times",
     "randomize_vectors",
+    "reverse",
+    "room",
     "shift",
     "solo",
     "stretch",
+    "tilt",
     "transpose",
+    "unlink",
+    "whisper",
 ]

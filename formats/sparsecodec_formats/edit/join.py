@@ -124,7 +124,7 @@ def _length(table: EventTable, sample_rate: int) -> int:
 
 def _moved(table: EventTable, header: Header, at: int) -> EventTable:
     """Later by `at` samples of the joint rate."""
-    return table.replace(time=table.time + without_tie(table.header, at / header.sample_rate))
+    return table.replace(time=table.time + without_tie(header, at / header.sample_rate))
 
 
 def _things(table: EventTable, header: Header) -> list[Thing]:

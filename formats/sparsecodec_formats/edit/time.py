@@ -16,22 +16,23 @@ from .checks import within, without_tie
 from .select import only
 
 
-def stretch(table: EventTable, factor: float) -> EventTable:
-    """Times, the source's length, and (where the preset names them) attacks, durations, decays and releases, times
-    `factor`.
+def stretch(table: EventTable, factor: float, *, events: bool = True) -> EventTable:
+    """Times and the source's length times a factor of 0.01..100; pitch stays.
 
-    Pitch stays. In presets whose vectors name no fades (`reference`) events move and keep their length.
-    The factor is 0.01..100.
+    events: the events themselves become longer, too: attacks, durations, decays and releases, where the preset names
+    them. If not, only their times move: what is between them is longer, and how they come and go keeps its speed.
     """
     within("stretch", factor, 0.01, 100)
-    layout = layout_of(table.header)
-    vector = table.vector.astype(np.float64)
-    for name, dim in layout.dims.items():
-        if name.endswith("_log2_s"):
-            vector[:, dim.index] += math.log2(factor) / dim.scale
     n_samples = max(round(table.header.n_samples * factor), min(table.header.n_samples, 1))
-    header = replace(table.header, n_samples=n_samples)
-    return table.replace(header=header, time=table.time * factor, vector=vector)
+    out = table.replace(header=replace(table.header, n_samples=n_samples), time=table.time * factor)
+    if events:
+        layout = layout_of(table.header)
+        vector = out.vector.astype(np.float64)
+        for name, dim in layout.dims.items():
+            if name.endswith("_log2_s"):
+                vector[:, dim.index] += math.log2(factor) / dim.scale
+        out = out.replace(vector=vector)
+    return out
 
 
 def shift(table: EventTable, seconds: float) -> EventTable:
