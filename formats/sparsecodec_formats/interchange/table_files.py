@@ -183,7 +183,9 @@ def read_parquet(file: BinaryIO) -> TableFile:
         columns = {name: _of_arrow(found.column(i)) for i, name in enumerate(found.column_names)}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SicError(f"is no Parquet file: {_reason(error)}") from None
-    return TableFile({} if head is None else _parsed_head(head.decode("utf-8", "replace")), Columns(columns, len(found)))
+    return TableFile(
+        {} if head is None else _parsed_head(head.decode("utf-8", "replace")), Columns(columns, len(found))
+    )
 
 
 WRITERS: Mapping[str, Callable[[EventTable, BinaryIO, Form | None], None]] = {
