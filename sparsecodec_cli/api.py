@@ -251,6 +251,7 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
 EDITS = (
     *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
     *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
 )
 
 
@@ -260,6 +261,8 @@ def transform(
     *,
     timbre: Timbre | None = None,
     stretch_events: bool = True,
+    every_s: float | None = None,
+    seed: int = 0,
     weights_beside: str | None = None,
 ) -> EventTable:
     """Apply edits one after the other.
@@ -267,6 +270,7 @@ def transform(
     edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
     names in `sparsecodec_formats.edit`. Raises SicError when an edit does not suit the table.
     timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
+    every_s: of "repeat"; seed: of "jitter".
     weights_beside: as for `codec_for`, of edits that need to know what spectra mean.
     """
     from functools import partial
@@ -279,6 +283,8 @@ def transform(
     options: Mapping[str, dict[str, Any]] = {
         "transpose": {"timbre": timbre, "shape_map": shape_map},
         "stretch": {"events": stretch_events},
+        "repeat": {"every_s": every_s},
+        "jitter": {"seed": seed},
         "tilt": {"shape_map": shape_map},
         "whisper": {"shape_map": shape_map},
     }

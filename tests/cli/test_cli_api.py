@@ -129,6 +129,7 @@ def test_transform_applies_edits_by_name() -> None:
 def test_the_edits_of_a_table_are_those_of_the_command() -> None:
     table, methods = make_table(), {name: getattr(sic.EventTable, name) for name in api.EDITS}
     given = {"stretch": (2,), "crop": (0.5,), "keep": (3,), "keep_percent": (50,), "decay": (0.5,), "tilt": (3,)}
+    given |= {"repeat": (2,), "echo": (0.1, -3, 2), "move_to": (1,), "quantise_times": (0.5,), "jitter": (0.2,)}
     for name, method in methods.items():
         values = given.get(
             name, () if name in ("reverse", "whisper", "unlink") else (-1,) if name != "attack" else (2,)
@@ -140,6 +141,8 @@ def test_the_edits_of_a_table_are_those_of_the_command() -> None:
             assert parameter.kind == function[parameter.name].kind
     defaults = inspect.signature(api.transform).parameters
     assert defaults["timbre"].default is inspect.signature(edit.transpose).parameters["timbre"].default
+    for name, parameter in (("repeat", "every_s"), ("jitter", "seed")):
+        assert defaults[parameter].default == inspect.signature(getattr(edit, name)).parameters[parameter].default
     assert defaults["stretch_events"].default is inspect.signature(edit.stretch).parameters["events"].default
 
 

@@ -13,6 +13,7 @@ from .join import cat, check_joinable, mix
 from .keep import keep, keep_bytes, keep_percent, largest_within
 from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, drop_below, estimate_energy_db, gain, room
+from .moves import echo, jitter, move_to, quantise_times, repeat
 from .pitch import Timbre, contour, glide, transpose
 from .randomize import randomize_times, randomize_vectors
 from .reversal import reverse
@@ -33,20 +34,25 @@ __all__ = [
     "crop",
     "decay",
     "drop_below",
+    "echo",
     "estimate_energy_db",
     "gain",
     "glide",
+    "jitter",
     "keep",
     "keep_bytes",
     "keep_percent",
     "largest_within",
     "loudness_db",
     "mix",
+    "move_to",
     "noise_number",
     "only",
     "parted",
+    "quantise_times",
     "randomize_times",
     "randomize_vectors",
+    "repeat",
     "reverse",
     "room",
     "shift",
