@@ -55,11 +55,13 @@ __all__ = [
     "list_models",
     "load_codec",
     "mix",
+    "morph",
     "randomize",
     "read",
     "read_tags",
     "render_report",
     "render_stems",
+    "replace",
     "resolve_device",
     "retag",
     "salvage",
@@ -414,6 +416,45 @@ def import_(
         with open_to_write(target) as out:
             write_sic(events, out)
     return events.table
+
+
+def morph(table: EventTable | AnyFile, other: EventTable | AnyFile, amount: float) -> EventTable:
+    """Between two recordings: at amount 0 the first, at 1 the other, exactly. What is alike in both and at about the
+    same place moves from one to the other, the rest fades.
+
+    SicError unless both are of the same model and have as many channels.
+    """
+    from sparsecodec_formats import edit, layout_of
+
+    from .io.python_files import as_table
+
+    table, other = as_table(table), as_table(other)
+    if layout_of(table.header).links is None or layout_of(other.header).links is None:
+        return edit.morph(table, other, amount)
+    return edit.morph(table, other, amount, segments=segments_of(table), other_segments=segments_of(other))
+
+
+def replace(
+    table: EventTable | AnyFile, other: EventTable | AnyFile, *, keep_pitch: bool = False, keep_level: bool = False
+) -> EventTable:
+    """A mosaic: each segment of a table by the most similar segment of another.
+
+    keep_pitch, keep_level: each segment keeps the pitch, or the level, that is heard there now.
+    SicError unless both are of the same model, `speech` or `music`.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    table, other = as_table(table), as_table(other)
+    return edit.mosaic(
+        table,
+        other,
+        keep_pitch=keep_pitch,
+        keep_level=keep_level,
+        segments=segments_of(table),
+        other_segments=segments_of(other),
+    )
 
 
 def similar(

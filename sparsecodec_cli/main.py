@@ -35,6 +35,8 @@ COMMANDS = (
     "transform",
     "cat",
     "mix",
+    "morph",
+    "replace",
     "similar",
     "tag",
     "train",

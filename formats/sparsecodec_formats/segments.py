@@ -29,8 +29,10 @@ KINDS = ("pitched", "unvoiced", "drum")
 
 RISE_DB = 5.0
 """A level that rises by so much from its lowest begins a new sound, if it had fallen as much before;"""
-RISEN_IN_S, SLIGHT_DIP_DB = 0.03, 3.0
-"""where it rises as fast as that, a slighter dip does."""
+RISEN_IN_S, SLIGHT_DB = 0.03, 3.0
+"""where it rises as fast as that, a slighter dip does,"""
+SHARP_S = 0.01
+"""and a slighter rise too, with an event that comes in as fast as that, and not from the one before it on."""
 STEADY_SEMITONES = 0.6
 """A pitch is steady while it stays within so much."""
 STEP_SEMITONES, STEADY_S = 0.7, 0.12
@@ -191,8 +193,9 @@ def _of_voices(table: EventTable, layout: Layout, voices: Voices, voiced: Bools)
         voiced=voiced[order],
         begins=voices.begins[order],
         decay_s=voices.decay_s[order],
+        channel=table.channel[order],
     )
-    begins = run.begins | _rises(run)
+    begins = _beginnings(run) | _rises(run)
     begins |= _apart(run, _voicing_changes(run), begins)
     steps, step_s = _pitch_steps(run)
     steps = _apart(run, steps, begins)
@@ -222,6 +225,7 @@ class _Run:
     voiced: Bools
     begins: Bools
     decay_s: Floats
+    channel: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -232,27 +236,37 @@ def _levels(table: EventTable) -> Floats:
     return np.clip(level_db(table), FLOOR_DB, -FLOOR_DB)
 
 
+def _beginnings(run: _Run) -> Bools:
+    """Events that begin a voice, but for one that begins with another: both are the same attack."""
+    out = run.begins.copy()
+    begin = np.flatnonzero(run.begins)
+    since_s = np.diff(run.time_s[begin], prepend=-np.inf)
+    same = run.channel[begin] == np.roll(run.channel[begin], 1)
+    out[begin[same & (since_s < NEAR_S)]] = False
+    return out
+
+
 def _rises(run: _Run) -> Bools:
     """Events with which the level rises after a dip."""
     out = np.zeros(len(run), bool)
     time_s, come_s, level_db, begins = (a.tolist() for a in (run.time_s, run.come_s, run.level_db, run.begins))
+    sharp = (run.time_s - run.come_s <= SHARP_S) & (run.come_s > np.append(-np.inf, run.time_s[:-1]) + SHARP_S)
     top = low = -math.inf
     rises = 0  # the event after the lowest
-    for i, level in enumerate(level_db):
-        if begins[i] or (level > top and level - low < RISE_DB):
+    for i, (level, is_sharp) in enumerate(zip(level_db, sharp.tolist(), strict=True)):
+        if begins[i]:
+            top = low = level
+            rises = i + 1
+            continue
+        least_rise = SLIGHT_DB if is_sharp else RISE_DB
+        least_dip = SLIGHT_DB if time_s[i] - come_s[rises] <= RISEN_IN_S else RISE_DB
+        is_new = level - low >= least_rise and top - low >= least_dip
+        out[rises] |= is_new
+        if is_new or level > top:
             top = low = level
             rises = i + 1
         elif level <= low:
             low, rises = level, i + 1
-        elif level - low >= RISE_DB:
-            fast = time_s[i] - come_s[rises] <= RISEN_IN_S
-            if top - low >= (SLIGHT_DIP_DB if fast else RISE_DB):
-                out[rises] = True
-                top = low = level
-                rises = i + 1
-            elif level > top:
-                top = low = level
-                rises = i + 1
     return out
 
 
@@ -264,15 +278,19 @@ def _pitch_steps(run: _Run) -> tuple[Bools, Floats]:
     steady: list[tuple[int, int, float]] = []  # first and last event, pitch
     first = last = -1
     low = high = 0.0
+    held: list[float] = []  # pitches of the stretch that goes on, from low to high
     for i in [*np.flatnonzero(run.voiced).tolist(), -1]:
         goes_on = i >= 0 and first >= 0 and voice[i] == voice[first]
         if goes_on and max(high, semitones[i]) - min(low, semitones[i]) <= STEADY_SEMITONES:
             last, low, high = i, min(low, semitones[i]), max(high, semitones[i])
+            held.append(semitones[i])
             continue
         if first >= 0 and time_s[last] - time_s[first] >= LARGE_STEADY_S:
-            steady.append((first, last, (low + high) / 2))
-        first = last = i
-        low = high = semitones[i] if i >= 0 else 0.0
+            steady.append((first, last, sorted(held)[len(held) // 2]))
+        if i >= 0:
+            first = last = i
+            low = high = semitones[i]
+            held = [low]
     for (a_first, a_last, a), (b_first, b_last, b) in pairwise(steady):
         shortest_s = min(time_s[a_last] - time_s[a_first], time_s[b_last] - time_s[b_first])
         enough = abs(b - a) >= (STEP_SEMITONES if shortest_s >= STEADY_S else LARGE_STEP_SEMITONES)

@@ -33,6 +33,7 @@ True for an edit that takes none."""
 EDITS_KEY = "sic.edits"
 PERCENT = FiniteFloat(min=0, max=100)
 COUNT = click.IntRange(min=0)
+AT_LEAST_ONE: click.ParamType = click.IntRange(min=1)
 
 
 class Keep(click.ParamType):
@@ -60,7 +61,7 @@ class Echo(click.ParamType):
         if len(parts) != 3:
             self.fail(f"{value!r} is not of the form S,DB,N, such as 0.3,-6,4.", param, ctx)
         delay_s, db = NOT_NEGATIVE.convert(parts[0], param, ctx), FINITE.convert(parts[1], param, ctx)
-        return delay_s, db, click.IntRange(1).convert(parts[2], param, ctx)
+        return delay_s, db, AT_LEAST_ONE.convert(parts[2], param, ctx)
 
 
 class Grid(click.ParamType):
@@ -74,7 +75,7 @@ class Grid(click.ParamType):
         tempo, _, parts = value.partition("bpm")
         if parts and not parts.startswith("/"):
             self.fail(f"{value!r} is neither seconds, nor a tempo such as 120bpm or 120bpm/4.", param, ctx)
-        beats = click.IntRange(1).convert(parts[1:], param, ctx) if parts else 1
+        beats = AT_LEAST_ONE.convert(parts[1:], param, ctx) if parts else 1
         return 60.0 / float(POSITIVE.convert(tempo, param, ctx)) / beats
 
 
@@ -218,7 +219,7 @@ def edit_flag(option: str, help_text: str) -> Callable[[F], F]:
 @click.option(
     "--repeat",
     "--times",
-    type=click.IntRange(1),
+    type=AT_LEAST_ONE,
     multiple=True,
     metavar="N",
     help="Let all be heard N times, one after another, or one --every so many seconds.",

@@ -27,6 +27,8 @@ FUNCTIONS: dict[str, tuple[Callable, list[str]]] = {
     "export": (api.export, ["IN", "OUT.mid"]),
     "import": (api.import_, ["IN.csv", "OUT"]),
     "randomize": (api.randomize, ["IN", "OUT"]),
+    "morph": (api.morph, ["A", "B", "OUT", "--amount", "0.5"]),
+    "replace": (api.replace, ["A", "B", "OUT"]),
     "similar": (api.similar, ["IN", "--to", "0"]),
     "test": (api.verify, ["FILE"]),
 }
@@ -35,10 +37,12 @@ SET_BY_NO_OPTION = {
     "report": {"file", "sounds"},
     "export": {"file"},
     "import": {"file", "target"},
+    "morph": {"other", "amount"},
+    "replace": {"other"},
     "similar": {"tables", "to"},
     "test": {"file", "weights_beside"},
 }
-WITHOUT_MODELS = [api.export, api.import_, api.randomize, api.similar]
+WITHOUT_MODELS = [api.export, api.import_, api.morph, api.randomize, api.replace, api.similar]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

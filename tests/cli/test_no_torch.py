@@ -47,6 +47,7 @@ def imported_by(*args: str | Path) -> set[str]:
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
         ("transform", "IN", "out.sic", "--transpose", "1", "--tilt", "2"),
         ("randomize", "IN", "out.sic", "--times"),
+        ("replace", "IN", "IN", "out.sic", "--keep-pitch"),
         ("similar", "IN", "--to", "1"),
         ("similar", "IN", "--to", "1", "--by", "segment"),
         ("export", "IN", "out.mid"),
@@ -62,6 +63,11 @@ def test_what_reads_files_does_without_torch(tmp_path: Path, source: Path, comma
     if command[0] == "report":
         return  # draws its pictures with what the extra brings
     assert not imported & {"scipy", "matplotlib", "jinja2", "asyncio", "sklearn", "rich"}
+
+
+@pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
+def test_a_morph_does_without_torch(tmp_path: Path, source: Path) -> None:
+    assert "torch" not in imported_by("morph", source, source, tmp_path / "out.sic", "--amount", "0.5")
 
 
 @pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])

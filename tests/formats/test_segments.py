@@ -73,7 +73,7 @@ def test_an_attack_cuts_though_the_level_had_hardly_fallen() -> None:
 def test_a_step_of_pitch_cuts_and_a_glide_does_not() -> None:
     found = Segments.of(speech([*held(1.0, 1.3, 12.0), (1.34, -20.0, 13.5), *held(1.36, 1.7, 14.0)]))
     assert found.number.tolist() == [0] * 4 + [1] * 5
-    assert found.start_s[1] == pytest.approx(1.3 + 0.04 * 0.875 / 1.5) == found.end_s[0]
+    assert found.start_s[1] == pytest.approx(1.3 + 0.04 * 1.0 / 1.5) == found.end_s[0]
     assert found.f0_hz.tolist() == pytest.approx([220.0, 220.0 * 2 ** (2 / 12)])
     glide = [(float(t), -20.0, 12.0 + 10 * (t - 1.0)) for t in np.linspace(1.0, 1.6, 25)]
     whole = Segments.of(speech(glide))
@@ -172,3 +172,24 @@ def test_segments_as_notes() -> None:
     drums = music([(1.0, 0.3, 12.0, 1.0, True), (2.0, 0.2, 0.0, 0.0, True)])
     note, stroke = segment_notes(drums, Segments.of(drums))
     assert note.drum is None and stroke.drum is not None and stroke.onset_s == 2.0
+
+
+def test_an_event_with_a_sharp_attack_needs_a_slight_rise_only() -> None:
+    rows = [*held(1.0, 1.2, 12.0, -20.0), (1.25, -24.0, 12.0), *held(1.3, 1.6, 12.0, -20.5)]
+    assert Segments.of(speech(rows, attack_s=0.004)).number.tolist() == [0] * 5 + [1] * 4
+    assert len(Segments.of(speech(rows, attack_s=0.04))) == 1
+
+
+def test_voices_that_begin_together_are_one_sound() -> None:
+    table = speech([(1.0, -30.0, 12.0), *held(1.02, 1.4, 12.0)])
+    vector = table.vector.copy()
+    vector[1, layout_of(table.header).dim("begins").index] = 1
+    assert len(Segments.of(table.replace(vector=vector))) == 1
+    later = speech([(1.0, -30.0, 12.0), *held(1.1, 1.4, 12.0)]).replace(vector=vector)
+    assert len(Segments.of(later)) == 2
+
+
+def test_a_step_by_a_semitone_on_the_way_of_a_slur() -> None:
+    found = Segments.of(speech([*held(1.0, 1.25, 12.0), (1.27, -20.0, 12.55), *held(1.29, 1.6, 13.0)]))
+    assert found.number.tolist() == [0] * 4 + [1] * 5 or found.number.tolist() == [0] * 5 + [1] * 4
+    assert found.f0_hz.tolist() == pytest.approx([220.0, 220.0 * 2 ** (1 / 12)])

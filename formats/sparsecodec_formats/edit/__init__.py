@@ -13,6 +13,8 @@ from .join import cat, check_joinable, mix
 from .keep import keep, keep_bytes, keep_percent, largest_within
 from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, drop_below, estimate_energy_db, gain, room
+from .morph import morph
+from .mosaic import mosaic
 from .moves import echo, jitter, move_to, quantise_times, repeat
 from .pitch import Timbre, contour, glide, transpose
 from .randomize import randomize_times, randomize_vectors
@@ -45,6 +47,8 @@ __all__ = [
     "largest_within",
     "loudness_db",
     "mix",
+    "morph",
+    "mosaic",
     "move_to",
     "noise_number",
     "only",

@@ -55,7 +55,7 @@ def cat(tables: Sequence[EventTable], *, gap_s: float = 0.0, carry_on: bool = Fa
 
     The rest is as for `mix`. SicError for no tables, or such as cannot be joined.
     """
-    header = _joint_header(tables)
+    header = joint_header(tables)
     gap = round(within("gap", gap_s, 0) * header.sample_rate)
     header = replace(header, seed=tables[0].header.seed)
     things: list[Thing] = []
@@ -93,7 +93,7 @@ def mix(
 
     SicError for no tables, or such as cannot be joined.
     """
-    header = _joint_header(tables)
+    header = joint_header(tables)
     seeds = {table.header.seed for table in tables}
     if layout_of(header).links is None and len(seeds) > 1:
         raise SicError(f"preset {header.model!r} draws noise by the seed alone, and these differ: {sorted(seeds)}")
@@ -124,7 +124,7 @@ def _length(table: EventTable, sample_rate: int) -> int:
 
 def _moved(table: EventTable, header: Header, at: int) -> EventTable:
     """Later by `at` samples of the joint rate."""
-    return table.replace(time=table.time + without_tie(table.header, at / header.sample_rate))
+    return table.replace(time=table.time + without_tie(header, at / header.sample_rate))
 
 
 def _things(table: EventTable, header: Header) -> list[Thing]:
@@ -151,7 +151,7 @@ def _louder(thing: Thing, db: float) -> Thing:
     return Thing(thing.events.replace(amplitude=amplitude), gains, thing.noise)
 
 
-def _joint_header(tables: Sequence[EventTable]) -> Header:
+def joint_header(tables: Sequence[EventTable]) -> Header:
     """What holds for all, without a length; the same in whatever order they come."""
     if not tables:
         raise SicError("there is nothing to join; give at least one table")

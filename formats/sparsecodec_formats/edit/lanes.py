@@ -6,7 +6,8 @@ So things whose events come in turn must not share a stream; those that come one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,25 +79,63 @@ def arranged(header: Header, things: Sequence[Thing], *, carry_on: bool = False)
     return EventTable.joined(header, parts)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """The events of things, one thing after the other, as one stream; firsts: int64 [things], row of each one's first;
+    of: int64 [n], whose each is."""
+
+    header: Header
+    time: NDArray[np.float64]
+    vector: NDArray[np.float32]
+    amplitude: NDArray[np.float32]
+    firsts: NDArray[np.int64]
+    of: NDArray[np.int64]
+
+    @staticmethod
+    def of_things(things: list[Thing]) -> _Rows:
+        """things: at least one."""
+        sizes = np.array([len(thing.events) for thing in things])
+        return _Rows(
+            replace(things[0].events.header, channels=1, gains=(), noise=()),
+            np.concatenate([thing.events.time for thing in things]),
+            np.concatenate([thing.events.vector for thing in things]),
+            np.concatenate([thing.events.amplitude for thing in things]),
+            np.cumsum(sizes) - sizes,
+            np.repeat(np.arange(len(things)), sizes),
+        )
+
+    def in_order(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """These rows, bool [n], by time; of equals, as things come."""
+        picked = np.flatnonzero(rows)
+        return picked[np.argsort(self.time[picked], kind="stable")]
+
+    def table(self, rows: NDArray[np.int64]) -> EventTable:
+        return EventTable(self.header, self.time[rows], self.vector[rows], None, self.amplitude[rows])
+
+
 def _lanes(layout: Layout, things: list[Thing], carry_on: bool) -> list[EventTable]:
     """Tables of one stream, at least one."""
-    mono = replace(things[0].events.header, channels=1, gains=(), noise=())
-    tables = [
-        EventTable(mono, thing.events.time, thing.events.vector, None, thing.events.amplitude)
-        for thing in sorted((thing for thing in things if len(thing.events)), key=_canonical)
-    ]
-    if not tables:
-        return [EventTable.empty(mono)]
+    sounding = sorted((thing for thing in things if len(thing.events)), key=_canonical)
+    if not sounding:
+        return [EventTable.empty(replace(things[0].events.header, channels=1, gains=(), noise=()))]
+    rows = _Rows.of_things(sounding)
     if layout.links == "pitch":
-        return _note_lanes(layout, tables, carry_on)
-    lanes: list[list[EventTable]] = []
-    for table in tables:
-        lane = next((lane for lane in lanes if lane[-1].time[-1] <= table.time[0]), None)
-        if lane is None:
-            lanes.append([table])
-        else:
-            lane.append(table if carry_on or layout.links is None else _begun(layout, table, np.arange(1)))
-    return [EventTable.joined(mono, lane) for lane in lanes]
+        return list(_note_lanes(layout, rows, carry_on))
+    lanes: list[tuple[float, int]] = []  # a heap of when each ends, and its number
+    lane_of = np.empty(len(sounding), np.int64)
+    follows = np.zeros(len(sounding), bool)
+    for i, thing in enumerate(sounding):
+        follows[i] = bool(lanes) and lanes[0][0] <= thing.events.time[0]
+        lane_of[i] = heapq.heappop(lanes)[1] if follows[i] else len(lanes)
+        heapq.heappush(lanes, (float(thing.events.time[-1]), int(lane_of[i])))
+    tables = []
+    for lane in range(len(lanes)):
+        here = rows.in_order(lane_of[rows.of] == lane)
+        table = rows.table(here)
+        if not (carry_on or layout.links is None):
+            table = _begun(layout, table, np.flatnonzero(np.isin(here, rows.firsts[follows])))
+        tables.append(table)
+    return tables
 
 
 def _canonical(thing: Thing) -> tuple[float, float, bytes, bytes]:
@@ -116,40 +155,46 @@ def _begun(layout: Layout, table: EventTable, rows: NDArray[np.int64]) -> EventT
     return table.replace(vector=vector)
 
 
-def _note_lanes(layout: Layout, tables: list[EventTable], carry_on: bool) -> list[EventTable]:
+def _note_lanes(layout: Layout, rows: _Rows, carry_on: bool) -> Iterator[EventTable]:
     """Notes share a stream as long as each event carries on what it did by itself."""
-    lanes = []
-    while tables:
-        taken = list(range(len(tables)))
-        while True:
-            lane, astray = _note_lane(layout, [tables[i] for i in taken], carry_on)
-            if not len(astray):
-                break
-            taken = [i for place, i in enumerate(taken) if place not in astray] or taken[:1]
-        lanes.append(lane)
-        tables = [table for i, table in enumerate(tables) if i not in taken]
-    return lanes
-
-
-def _note_lane(layout: Layout, tables: list[EventTable], carry_on: bool) -> tuple[EventTable, set[int]]:
-    """All on one stream, and those of which an event then carries on what it should not."""
-    lane = EventTable.joined(tables[0].header, tables)
-    of = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
-    place = np.empty(len(of), np.int64)  # in the lane, of each event thing by thing
-    place[np.argsort(np.concatenate([table.time for table in tables]), kind="stable")] = np.arange(len(of))
-    expected = np.full(len(of), -1)
-    first = 0
-    for table in tables:
-        here = place[first : first + len(table)]
-        before = _carried_on(layout, table)
+    expected = np.full(len(rows.of), -1)  # row of the event that each carries on in its thing
+    may_carry_on = layout.dim("begins").physical(rows.vector) <= BEGINS_ABOVE
+    ends = np.append(rows.firsts[1:], len(rows.of))
+    for thing in np.unique(rows.of[may_carry_on]).tolist():
+        here = np.arange(rows.firsts[thing], ends[thing])
+        before = _carried_on(layout, rows.table(here))
         expected[here] = np.where(before < 0, -1, here[before])
-        first += len(table)
+    left = np.ones(len(rows.firsts), bool)  # things
+    while left.any():
+        taken = left.copy()
+        while True:
+            here = rows.in_order(taken[rows.of])
+            lane, astray = _note_lane(layout, rows.table(here), _places(here, expected[here]), carry_on)
+            if taken.sum() == 1 or not len(astray):
+                break
+            first = np.flatnonzero(taken)[0]
+            taken[rows.of[here[astray]]] = False
+            taken[first] |= not taken.any()
+        yield lane
+        left &= ~taken
+
+
+def _places(here: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where rows, or -1, stand among those here."""
+    order = np.argsort(here)
+    return np.where(rows < 0, -1, order[np.searchsorted(here[order], rows).clip(max=len(here) - 1)])
+
+
+def _note_lane(
+    layout: Layout, lane: EventTable, expected: NDArray[np.int64], carry_on: bool
+) -> tuple[EventTable, NDArray[np.int64]]:
+    """A stream in which nothing that should begin carries on another thing, and rows that carry on what they should
+    not. expected: int64 [n], row of the event that each should carry on; -1: it begins."""
     found = _carried_on(layout, lane)
     while not carry_on and len(caught := np.flatnonzero((expected < 0) & (found >= 0))):
         lane = _begun(layout, lane, caught)
         found = _carried_on(layout, lane)
-    astray = np.flatnonzero((expected >= 0) & (found != expected))
-    return lane, set(of[np.argsort(place)][astray].tolist()) if len(tables) > 1 else set()
+    return lane, np.flatnonzero((expected >= 0) & (found != expected))
 
 
 def _carried_on(layout: Layout, table: EventTable) -> NDArray[np.int64]:

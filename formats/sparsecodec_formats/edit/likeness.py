@@ -133,7 +133,9 @@ def _named(table: EventTable, layout: Layout, voices: Voices) -> Floats:
     columns = []
     for name, counts_1 in COUNTS_1.items():
         if name in layout.dims:
-            heard = np.log2(voices.attack_s) if name == "attack_log2_s" else layout.dim(name).heard(table.vector)
+            heard = layout.dim(name).heard(table.vector)
+            if name == "attack_log2_s":  # of linked events no longer than the gap
+                heard = np.log2(np.maximum(voices.attack_s, 2.0 ** LEAST[name]))
             columns.append(np.maximum(heard, LEAST.get(name, -np.inf)) / counts_1)
     return np.stack(columns, axis=1)
 
