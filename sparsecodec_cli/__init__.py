@@ -14,6 +14,9 @@ TYPE_CHECKING = False  # as typing has it, which takes time to import
 if TYPE_CHECKING:
     from typing import Any
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.shape_maps import ShapeMap
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
         retag,
         salvage,
         segments_of,
+        selected,
         similar,
         verify,
         write,
@@ -72,6 +76,7 @@ __all__ = [
     "retag",
     "salvage",
     "segments_of",
+    "selected",
     "similar",
     "verify",
     "write",
@@ -104,6 +109,7 @@ _HOME = {
             "replace",
             "retag",
             "salvage",
+            "selected",
             "segments_of",
             "similar",
             "verify",
@@ -113,6 +119,15 @@ _HOME = {
         "sparsecodec_cli.api",
     ),
 }
+
+
+def _has_pitch(table: EventTable) -> NDArray[np.bool_]:
+    from .models import codec_for
+
+    return codec_for(table).has_pitch(table)
+
+
+weights_source.find_has_pitch = _has_pitch  # for selections from tables, which know no weights
 
 
 def _shape_map(header: Header) -> ShapeMap:

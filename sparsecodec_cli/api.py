@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .encoding import encode, encode_live, encode_parts, samples_of
 from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec, resolve_device
+from .selecting import selected
 
 if TYPE_CHECKING:
     import os
 
     from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
-    from sparsecodec_formats.edit import Timbre
+    from sparsecodec_formats.edit import Gap, Timbre
     from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
@@ -66,6 +67,7 @@ __all__ = [
     "retag",
     "salvage",
     "segments_of",
+    "selected",
     "similar",
     "transform",
     "verify",
@@ -79,6 +81,7 @@ def render_stems(
     *,
     by: By = "event",
     top: int | None = None,
+    select: str | None = None,
     seed: int | None = None,
     model: Model | None = None,
     device: str = "cpu",
@@ -87,15 +90,22 @@ def render_stems(
     """Render each event by itself, in the table's order, at the source's rate; all stems together are the recording.
 
     by: "segment" for a stem of all events of each of `segments_of`, when the last of them has come. top: only so many
-    events or segments, those with most energy; None: all. The other options: as for `decode`.
+    events or segments, those with most energy; None: all. select: of which events, as for `decode`; of a segment only
+    these are heard. The other options: as for `decode`.
     Raises SicError as `decode` does, and for segments as `segments_of`. What is nowhere louder than 1e-6 has no stem.
     """
+    import numpy as np
+
+    from sparsecodec_formats import edit
+
     from .io.python_files import as_table
     from .stems import stems
 
     table = as_table(table)
     codec = codec_for(table, model, device=device)
     segments = segments_of(table, model=codec) if by == "segment" else None
+    if select is not None:
+        table = edit.solo(table, np.flatnonzero(selected(table, select, model=codec)).tolist())
     return stems(codec, table, segments=segments, top=top, seed=seed, progress=progress)
 
 
@@ -252,9 +262,15 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
 
 EDITS = (
     *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
-    *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below"),
+    *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below", "take", "drop"),
     *("repeat", "echo", "move_to", "quantise_times", "jitter"),
 )
+SELECT = "select"
+ENDS_SELECTION = (
+    *("take", "drop", "keep", "keep_percent", "drop_below"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
+)
+"""Edits after which there are other events than those among which was selected, or they are in another order."""
 
 
 def transform(
@@ -265,19 +281,22 @@ def transform(
     stretch_events: bool = True,
     every_s: float | None = None,
     seed: int = 0,
+    gap: Gap = "keep",
     weights_beside: str | None = None,
 ) -> EventTable:
     """Apply edits one after the other.
 
     edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
-    names in `sparsecodec_formats.edit`. Raises SicError when an edit does not suit the table.
+    names in `sparsecodec_formats.edit`. ("select", ("pitch > 200",)) selects among the events as they then are; edits
+    after it are of these events, until another selects, or one of ENDS_SELECTION has been done.
     timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
     every_s: of "repeat"; seed: of "jitter".
-    weights_beside: as for `codec_for`, of edits that need to know what spectra mean.
+    gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, of what needs to know what weights tell.
+    Raises SicError when an edit does not suit the table, or cannot be of a selection.
     """
     from functools import partial
 
-    from sparsecodec_formats import edit
+    from sparsecodec_formats import SicError, edit
 
     from .models import shape_map_for
 
@@ -289,12 +308,34 @@ def transform(
         "jitter": {"seed": seed},
         "tilt": {"shape_map": shape_map},
         "whisper": {"shape_map": shape_map},
+        "take": {"gap": gap},
+        "drop": {"gap": gap},
     }
+    where = None
     for name, arguments in edits:
+        if name == SELECT:
+            where = selected(table, *arguments, weights_beside=weights_beside)
+            continue
         if name not in EDITS:
-            raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
-        table = getattr(edit, name)(table, *arguments, **options.get(name, {}))
+            raise ValueError(f"there is no edit {name!r}; there are {', '.join((SELECT, *EDITS))}")
+        if name in ("take", "drop") and where is None:
+            raise SicError(f"{name} needs a selection of the events that it is of")
+        if where is not None and not takes_selection(name):
+            raise SicError(f"{name} is of the whole recording; do it before events are selected")
+        of = {} if where is None else {"where": where}
+        table = getattr(edit, name)(table, *arguments, **options.get(name, {}), **of)
+        if name in ENDS_SELECTION:
+            where = None
     return table
+
+
+def takes_selection(name: str) -> bool:
+    """Whether the edit of this name can be of some of the events."""
+    from inspect import signature
+
+    from sparsecodec_formats import edit
+
+    return "where" in signature(getattr(edit, name)).parameters
 
 
 def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on: bool = False) -> EventTable:

@@ -170,8 +170,15 @@ class EventTable(TableEdits):
         """Length of the source in seconds."""
         return self.header.duration_s
 
-    def select(self, which: ArrayLike | slice) -> EventTable:
-        """The rows of a boolean mask [n], of indices in any order, or of a slice; always in order of time."""
+    def select(self, which: ArrayLike | slice | str) -> EventTable:
+        """The rows of a boolean mask [n], of indices in any order, or of a slice, as they are; or what an expression
+        selects, such as "pitch > 200 and level > -30" (`selection.selected`), taken out of its voices so that it begins
+        and ends by itself (`edit.take`). Always in order of time.
+        """
+        if isinstance(which, str):  # these are rooms above this one
+            from .selection.selected import selected
+
+            return self.take(selected(self, which))
         if isinstance(which, slice):
             rows = np.arange(len(self))[which]
         else:

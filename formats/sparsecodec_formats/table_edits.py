@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .edit import Timbre
+    from .edit import Gap, Timbre
     from .table import EventTable
 
     Where = NDArray[np.bool_] | None
@@ -107,6 +107,18 @@ class TableEdits:
         from . import edit
 
         return edit.drop_below(cast("EventTable", self), db, where=where)
+
+    def take(self, where: NDArray[np.bool_], gap: Gap = "keep") -> EventTable:
+        """The events of a mask, bool [n], as things by themselves."""
+        from . import edit
+
+        return edit.take(cast("EventTable", self), where, gap)
+
+    def drop(self, where: NDArray[np.bool_], gap: Gap = "keep") -> EventTable:
+        """Without the events of a mask, bool [n]."""
+        from . import edit
+
+        return edit.drop(cast("EventTable", self), where, gap)
 
     def keep(self, n: int, *, where: Where = None) -> EventTable:
         """The n events that are missed most."""

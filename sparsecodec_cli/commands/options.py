@@ -238,6 +238,24 @@ def raw_format_of(rate: int | None, channels: int | None, coding: str | None) ->
     return RawFormat(rate, channels or default.channels, coding or default.coding)
 
 
+def select_option(help_text: str, *, multiple: bool = False) -> Callable[[F], F]:
+    """--select EXPR; a text that is no expression is wrong use."""
+    return click.option("--select", metavar="EXPR", multiple=multiple, callback=_check_selection, help=help_text)
+
+
+def _check_selection(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    expressions = value if isinstance(value, tuple) else () if value is None else (value,)
+    if expressions:
+        from sparsecodec_formats import SicError, selection
+
+        for expression in expressions:
+            try:
+                selection.check(expression)
+            except SicError as error:
+                raise click.UsageError(f"--select: {error}.", ctx) from None
+    return value
+
+
 def json_option(function: F) -> F:
     return click.option(
         "--json", "as_json", is_flag=True, help="Print JSON. Its keys stay the same from version to version."

@@ -8,7 +8,16 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import FOLDER, default_of, device_option, input_argument, model_option, quiet_option, seed_option
+from .options import (
+    FOLDER,
+    default_of,
+    device_option,
+    input_argument,
+    model_option,
+    quiet_option,
+    seed_option,
+    select_option,
+)
 
 if TYPE_CHECKING:
     from sparsecodec_cli.stems import By
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Write only the N events or segments with the most energy. [default: all]",
 )
+@select_option("Write only the events that EXPR selects, such as 'level > -30'. With --top, the N of these.")
 @seed_option("Seed of the noise. [default: the seed in IN]", api.render_stems)
 @model_option("Decode with this file of weights. [default: the shipped weights of IN's preset]")
 @device_option
@@ -42,6 +52,7 @@ def command(
     output_path: str,
     by: By,
     top: int | None,
+    select: str | None,
     seed: int | None,
     model: str | None,
     device: str,
@@ -54,6 +65,7 @@ def command(
     Examples:
       sic stems talk.sic stems            # stems/0000-0.081s.wav, ... and stems/stems.csv
       sic stems talk.sic loud --top 20    # the 20 events with most energy
+      sic stems talk.sic high --select 'pitch > 200'
       sic stems talk.sic parts --by segment   # notes, syllables, bursts
 
     Each event becomes a WAV file (32-bit float) in the folder DIR, named by the event's number and time. It has the
@@ -83,7 +95,8 @@ def command(
     ):
         codec = api.codec_for(table, model, device=device, weights_beside=folder_of(input_path))
         segments = api.segments_of(table, model=codec) if by == "segment" else None
-        stems = api.render_stems(table, by=by, top=top, seed=seed, model=codec, progress=progress)
+        stems = api.render_stems(table, by=by, top=top, select=select, seed=seed, model=codec, progress=progress)
         n_stems = write_stems(folder, table, stems, segments)
     n_all = len(table) if segments is None else len(segments)
-    note(summary.of_stems(output_path, table, n_stems, n_all, by, top), quiet=quiet)
+    asked = top if select is None else n_stems
+    note(summary.of_stems(output_path, table, n_stems, n_all, by, asked), quiet=quiet)

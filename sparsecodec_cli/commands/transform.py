@@ -19,16 +19,18 @@ from .options import (
     input_argument,
     output_options,
     seed_option,
+    select_option,
     sic_output_argument,
 )
 
 if TYPE_CHECKING:
-    from sparsecodec_formats.edit import Timbre
+    from sparsecodec_formats.edit import Gap, Timbre
 
 F = TypeVar("F", bound=Callable[..., Any])
+
 Edit = tuple[str, Any]
-"""An edit's name and value: a number; for "crop" (start_s | None, end_s | None); for "keep" what `Keep` gives;
-True for an edit that takes none."""
+"""An edit's name and value: a number; for "crop" (start_s | None, end_s | None); for "keep" what `Keep` gives; for
+"select" an expression; True for an edit that takes none."""
 
 EDITS_KEY = "sic.edits"
 PERCENT = FiniteFloat(min=0, max=100)
@@ -132,9 +134,44 @@ def edit_flag(option: str, help_text: str) -> Callable[[F], F]:
     return click.option(option, flag_value=True, is_flag=True, type=bool, multiple=True, help=help_text)
 
 
+def check_selections(edits: Iterable[Edit]) -> None:
+    """UsageError for an edit that needs a selection and has none, or has one and is of the whole recording; and for a
+    selection of which nothing is made."""
+    selected, used = False, True
+    for name, _ in calls(edits):
+        if name == api.SELECT:
+            if not used:
+                break
+            selected, used = True, False
+            continue
+        option = "--" + name.removesuffix("_percent").replace("_", "-")
+        if name in ("take", "drop") and not selected:
+            raise click.UsageError(f"{option} needs a --select EXPR before it: the events that it is of.")
+        if selected and not api.takes_selection(name):
+            option = "--start and --end are" if name == "crop" else f"{option} is"
+            raise click.UsageError(f"{option} of the whole recording, not of a selection; put it before --select.")
+        used = True
+        selected &= name not in api.ENDS_SELECTION
+    if not used:
+        raise click.UsageError("Give an edit after --select, such as --take.")
+
+
 @click.command(name="transform", cls=InOrder)
 @input_argument
 @sic_output_argument(required=True)
+@select_option(
+    "Let the edits that follow be of the events that EXPR selects, such as 'pitch > 200 and level > -30'.",
+    multiple=True,
+)
+@edit_flag("--take", "Take the selected events out of their voices, and leave out all others.")
+@edit_flag("--drop", "Leave out the selected events.")
+@click.option(
+    "--gap",
+    type=click.Choice(["keep", "close"]),
+    default=default_of(api.transform, "gap"),
+    show_default=True,
+    help="What becomes of a voice that loses events by --take or --drop: it pauses there, or goes on over the gap.",
+)
 @click.option(
     "--stretch", type=POSITIVE, multiple=True, metavar="F", help="Make the sound F times as long at the same pitch."
 )
@@ -261,6 +298,7 @@ def command(
     stretch_events: bool,
     every_s: float | None,
     seed: int,
+    gap: Gap,
     **given: tuple[Any, ...],
 ) -> None:
     """Edit events: their time, pitch, level, spectrum and number.
@@ -274,16 +312,23 @@ def command(
       sic transform talk.sic klat.sic --reverse
       sic transform talk.sic part.sic --start 12.5 --end 20
       sic transform talk.sic sketch.sic --keep 50%
+      sic transform talk.sic high.sic --select 'pitch > 200' --take
+      sic transform talk.sic clean.sic --select 'level < -50' --drop
 
     Edits are applied in the order given, each to the result of the edits before it: '--stretch 2 --start 1' cuts at
     1 s of the stretched sound, '--start 1 --stretch 2' at 1 s of IN. An edit may be given several times. --start
     and --end next to each other are one cut: both times refer to the sound before the cut.
+
+    --select chooses among the events as the edits before it left them. The edits after it are of these events, until
+    the next --select, or until an edit has changed which events there are, or moved them: --take, --drop, --keep,
+    --drop-below, --repeat, --echo, --move-to, --quantize-times, --jitter.
     """
     edits = merge_crops(ctx.meta[EDITS_KEY])
     if every_s is not None and not given["repeat"]:
         raise click.UsageError("--every needs --repeat.")
     if not edits:
         raise click.UsageError("Give at least one edit, such as --stretch 1.5.")
+    check_selections(edits)
 
     from sparsecodec_cli.errors import about
     from sparsecodec_cli.io.files import open_output
@@ -303,6 +348,7 @@ def command(
             stretch_events=stretch_events,
             every_s=every_s,
             seed=seed,
+            gap=gap,
             weights_beside=beside,
         )
     with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):

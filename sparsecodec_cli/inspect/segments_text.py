@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparsecodec_cli.io.screen import print_lines, stdout_screen
 from sparsecodec_formats.interchange.notes import MIDI_OF_110_HZ, note_name_and_cents
@@ -12,8 +13,9 @@ from .inspection import Inspection
 from .text import segment_roll
 
 
-def print_segments(inspection: Inspection) -> None:
-    """Print a line for each segment, and a piano roll of them; SicError for a preset that tells no links."""
+def print_segments(inspection: Inspection, where: NDArray[np.bool_] | None = None) -> None:
+    """Print a line for each segment, and a piano roll of them; or lines for those with an event of a mask, bool [n].
+    SicError for a preset that tells no links."""
     rows = segment_rows(inspection.segments)
     columns = [
         ("segment", "", [str(row["index"]) for row in rows]),
@@ -32,10 +34,13 @@ def print_segments(inspection: Inspection) -> None:
         columns.insert(1, ("channel", "", [str(row["channel"]) for row in rows]))
     widths = [max(7, len(name), len(unit), *map(len, cells)) for name, unit, cells in columns]
     names, units, cells_of = zip(*columns, strict=True)
-    for line in (names, units, *zip(*cells_of, strict=True)):
+    lines = list(zip(*cells_of, strict=True))
+    if where is not None:
+        lines = [lines[i] for i in np.unique(inspection.segments.number[where]).tolist()]
+    for line in (names, units, *lines):
         print(" ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
     roll = list(segment_roll(inspection))
-    if roll:
+    if roll and where is None:
         print_lines(roll, stdout_screen())
 
 

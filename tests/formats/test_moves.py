@@ -31,7 +31,7 @@ def voices_of(table: EventTable) -> list[tuple[list[float], list[int]]]:
         lambda: edit.repeat(TALK, 10_001),
         lambda: edit.repeat(TALK, 2, every_s=-1),
         lambda: edit.repeat(TALK, 300, every_s=0),
-        lambda: edit.repeat(TALK, 2, where=np.array([False, True, False, False])),
+        lambda: edit.jitter(TALK, 1, where=np.array([False, True, False, False])),
         lambda: edit.echo(TALK, -1, -6, 2),
         lambda: edit.echo(TALK, 1, -600, 2),
         lambda: edit.move_to(TALK, -1),
@@ -47,7 +47,7 @@ def test_refuses(call: Callable[[], EventTable]) -> None:
 
 def test_a_voice_that_is_chosen_in_part_is_named() -> None:
     with pytest.raises(SicError, match=r"event at 0\.500 s .* in part"):
-        edit.move_to(TALK, 1, where=np.array([False, True, True, True]))
+        edit.quantise_times(TALK, 1, where=np.array([False, True, True, True]))
 
 
 def test_repeats_follow_on_the_same_stream() -> None:
@@ -108,3 +108,11 @@ def test_notes_are_repeated_with_what_carries_them_on() -> None:
     dense = edit.repeat(NOTES, 3, every_s=0.04)
     assert sorted(len(run) for run in Voices.of(dense).runs) == [1, 1, 1, 2, 2, 2]
     assert np.ptp(physical(dense, "f0_semitones")) == pytest.approx(12)
+
+
+def test_what_is_chosen_of_a_voice_is_taken_out_of_it() -> None:
+    where = np.array([False, True, False, False])
+    dense = edit.repeat(TALK, 4, every_s=0.05, where=where)
+    alone = [([round(0.7 + 0.05 * i, 6)], [1]) for i in range(4)]
+    assert voices_of(dense) == sorted([([0.5], [0]), ([1.5, 1.8], [2, 3]), *alone])
+    assert voices_of(edit.move_to(TALK, 2.5, where=where))[-1] == ([2.5], [1])

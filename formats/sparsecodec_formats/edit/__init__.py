@@ -21,11 +21,14 @@ from .randomize import randomize_times, randomize_vectors
 from .reversal import reverse
 from .select import DIP_DB, only, parted, solo
 from .spectrum import loudness_db, tilt, whisper
+from .take import GAPS, Gap, drop, take
 from .time import crop, shift, stretch
 
 __all__ = [
     "DIP_DB",
     "FLOOR_DB",
+    "GAPS",
+    "Gap",
     "Thing",
     "Timbre",
     "arranged",
@@ -35,6 +38,7 @@ __all__ = [
     "contour",
     "crop",
     "decay",
+    "drop",
     "drop_below",
     "echo",
     "estimate_energy_db",
@@ -62,6 +66,7 @@ __all__ = [
     "shift",
     "solo",
     "stretch",
+    "take",
     "tilt",
     "transpose",
     "unlink",

@@ -17,47 +17,49 @@ from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, within
 from .lanes import Thing, arranged
+from .take import drop, take
 
 MOST_COPIES = 10_000
 
 
 def repeat(table: EventTable, n: int, *, every_s: float | None = None, where: Where = None) -> EventTable:
-    """Whole voices heard n times in all, 1..10000, one every so many seconds (0 or more); the source grows with them.
+    """The events heard n times in all, 1..10000, one every so many seconds (0 or more); the source grows with them.
 
-    every_s: None: as long as all of it is; of some voices, from the first one's time to the last one's end.
-    SicError where voices are chosen in part, or more than 255 streams are needed.
+    every_s: None: as long as all of it is; of some events, from the first one's time to the last one's end.
+    What is chosen of a voice in part is taken out of it (`take`). SicError where more than 255 streams are needed.
     """
     n = whole_number("repeat", n, 1, MOST_COPIES)
-    mask = _whole_voices(table, where)
+    mask = chosen(table, where)
     if every_s is None:
         every_s = table.duration_s
         if not mask.all() and mask.any():
-            every_s = _end_s(table, mask) - float(table.time[mask][0])
+            every_s = _end_s(take(table, mask)) - float(table.time[mask][0])
     within("every", every_s, 0)
     return _copied(table, mask, [every_s * i for i in range(n)], [0.0] * n)
 
 
 def echo(table: EventTable, delay_s: float, db: float, n: int, *, where: Where = None) -> EventTable:
-    """Whole voices followed by n echoes, 1..10000, each so many seconds after the one before it (0 or more) and louder
+    """The events followed by n echoes, 1..10000, each so many seconds after the one before it (0 or more) and louder
     by so many dB (-200..200; echoes fade with less than 0). The source grows to hold them. SicError as for `repeat`."""
     n = whole_number("echo", n, 1, MOST_COPIES)
     within("delay of the echo", delay_s, 0)
     within("gain of the echo", db, -200, 200)
-    mask = _whole_voices(table, where)
+    mask = chosen(table, where)
     return _copied(table, mask, [delay_s * i for i in range(n + 1)], [db * i for i in range(n + 1)])
 
 
 def move_to(table: EventTable, seconds: float, *, where: Where = None) -> EventTable:
-    """Whole voices moved together, so that the first of their events is at a time of 0 or later; the source grows to
+    """The events moved together, so that the first of their events is at a time of 0 or later; the source grows to
     hold them. SicError as for `repeat`."""
     within("move to", seconds, 0)
-    mask = _whole_voices(table, where)
+    mask = chosen(table, where)
     return _copied(table, mask, [seconds - float(table.time[mask][0])], [0.0]) if mask.any() else table
 
 
 def quantise_times(table: EventTable, grid_s: float, *, where: Where = None) -> EventTable:
     """Each voice, which in `music` is a note, moved so that its first event lies at the nearest multiple of so many
-    seconds, 0.001..60; what follows in it keeps its distance. SicError as for `repeat`."""
+    seconds, 0.001..60; what follows in it keeps its distance. SicError where a voice is chosen in
+    part, or more than 255 streams are needed."""
     within("grid", grid_s, 0.001, 60)
     return _moved_apart(table, where, lambda first_s: np.rint(first_s / grid_s) * grid_s - first_s)
 
@@ -86,10 +88,10 @@ def _whole_voices(table: EventTable, where: Where) -> NDArray[np.bool_]:
     return mask
 
 
-def _end_s(table: EventTable, mask: NDArray[np.bool_]) -> float:
-    """When the last of some events, at least one, has died away; of a preset that does not tell: the source's end."""
+def _end_s(table: EventTable) -> float:
+    """When the last of all events, at least one, has died away; of a preset that does not tell: the source's end."""
     voices = Voices.of(table)
-    return float(voices.end_s[mask].max()) if voices.linked else table.duration_s
+    return float(voices.end_s.max()) if voices.linked else table.duration_s
 
 
 def _copied(
@@ -99,15 +101,14 @@ def _copied(
     header = table.header
     if not mask.any():
         return table
-    end_s = table.duration_s if mask.all() else _end_s(table, mask)
+    taken, rest = take(table, mask), drop(table, mask)
+    end_s = table.duration_s if mask.all() else _end_s(taken)
     n_samples = max(header.n_samples, math.ceil((end_s + max(delays_s)) * header.sample_rate - 1e-6))
     copies = [
-        table.select(mask).replace(time=table.time[mask] + s, amplitude=table.amplitude[mask] * 10 ** (db / 20))
-        for s, db in zip(delays_s, gains_db, strict=True)
+        taken.replace(time=np.maximum(taken.time + delay_s, 0.0), amplitude=taken.amplitude * 10 ** (db / 20))
+        for delay_s, db in zip(delays_s, gains_db, strict=True)
     ]
-    things = [
-        Thing.of_stream(part, stream) for stream in range(header.streams) for part in (table.select(~mask), *copies)
-    ]
+    things = [Thing.of_stream(part, stream) for stream in range(header.streams) for part in (rest, *copies)]
     return arranged(replace(header, n_samples=n_samples), things)
 
 
