@@ -19,13 +19,13 @@ if TYPE_CHECKING:
         dumps,
         loads,
         read,
+        retag,
         salvage,
         sizes,
         spending,
         verify,
         write,
     )
-    from .container.retag import retag
     from .errors import DamagedBlocks, FormatError, NewerVersion, SicError, TooManyEvents
     from .gains import nearest_gain
     from .header import N_DIMS, Header
