@@ -252,7 +252,7 @@ def command(
     and --end next to each other are one cut: both times refer to the sound before the cut.
 
     --select chooses among the events as the edits before it left them. The edits after it are of these events, until
-    the next --select, or until an edit has changed which events there are: --take, --drop, --keep.
+    the next --select, or until an edit has changed which events there are: --take, --drop, --drop-below, --keep.
     """
     edits = merge_crops(ctx.meta[EDITS_KEY])
     if not edits:
