@@ -154,8 +154,9 @@ class _Parts:
 
 def _of_notes(table: EventTable, layout: Layout, voices: Voices) -> Segments:
     """A segment for each note or stroke. Tones, which mend what notes get wrong, go with the note of their stream that
-    began last."""
-    tone, note = layout.tones(table.vector), voices.number
+    began last; a note too soft to be heard beside one that begins with it, an overtone as a rule, goes with that."""
+    tone, note, level = layout.tones(table.vector), voices.number, _levels(table)
+    faint = _faint_notes(table, level, note, np.flatnonzero(~tone & voices.begins))
     duration_s = np.exp2(layout.dim("duration_log2_s").heard(table.vector))
     for channel in np.unique(table.channel[tone]).tolist():
         tones = np.flatnonzero(tone & (table.channel == channel))
@@ -168,18 +169,42 @@ def _of_notes(table: EventTable, layout: Layout, voices: Voices) -> Segments:
     order = np.argsort(note, kind="stable")
     parts = _Parts(order, np.flatnonzero(np.diff(note[order], prepend=-1)))
     of_tones = parts.sums(~tone[order] * 1.0)[parts.part] == 0  # those of a stream that has no note
-    counts = ~tone[order] | of_tones
+    counts = (~tone & ~faint)[order] | of_tones
     held_s = np.where(voices.ends, duration_s, voices.next_s)[order]
     time_s = table.time[order]
     start_s = -parts.most(np.where(counts, -time_s, -np.inf))
     end_s = parts.most(np.where(counts, time_s + held_s, 0.0))
-    level = np.where(counts, _levels(table)[order], FLOOR_DB)
+    level = np.where(counts, level[order], FLOOR_DB)
     with_pitch = counts & ~of_tones & (layout.physical(table, "kind")[order] > NOTE_ABOVE)
     pitched = parts.sums(with_pitch * 1.0) > 0
     kind = np.where(pitched, KINDS[0], np.where(of_tones[parts.first], KINDS[1], KINDS[2]))
     return _segments(
         table, layout, parts, start_s, end_s, kind, np.where(with_pitch, np.maximum(held_s, LEAST_S), 0.0), level
     )
+
+
+def _faint_notes(table: EventTable, level: Floats, note: Rows, begin: Rows) -> Bools:
+    """Events, bool [n], of notes that are HEARD_DB softer than one of their stream that begins within NEAR_S of them;
+    in `note`, int64 [n], they get its number. begin: rows of the notes' first events."""
+    out = np.zeros(len(table), bool)
+    loudest = np.full(int(note.max(initial=-1)) + 1, FLOOR_DB)
+    np.maximum.at(loudest, note, level)
+    for channel in np.unique(table.channel).tolist():
+        rows = begin[table.channel[begin] == channel]
+        time_s, numbers = table.time[rows], note[rows]
+        first = np.searchsorted(time_s, time_s - NEAR_S)
+        stop = np.searchsorted(time_s, time_s + NEAR_S, side="right")
+        own = loudest[numbers]
+        goes_with = np.arange(len(loudest))
+        softer = np.flatnonzero(own < own.max(initial=FLOOR_DB) - HEARD_DB)
+        for i in softer[np.argsort(-own[softer], kind="stable")].tolist():  # so that none goes with one that has gone
+            strongest = first[i] + int(own[first[i] : stop[i]].argmax())
+            if own[strongest] - HEARD_DB > own[i]:
+                goes_with[numbers[i]] = goes_with[numbers[strongest]]
+        mine = table.channel == channel
+        out |= mine & (goes_with[note] != note)
+        note[mine] = goes_with[note[mine]]
+    return out
 
 
 def _of_voices(table: EventTable, layout: Layout, voices: Voices, voiced: Bools) -> Segments:

@@ -123,6 +123,22 @@ def test_notes_are_segments_and_tones_go_with_them() -> None:
     assert alone.number.tolist() == [0, 0] and alone.kind.tolist() == ["unvoiced"]
 
 
+def test_a_note_too_soft_beside_another_goes_with_it() -> None:
+    table = music([(1.0, 0.6, 24.0, 1.0, True), (1.02, 0.3, 12.0, 1.0, True), (2.0, 0.3, 24.0, 1.0, True)])
+    level = layout_of(table.header).dim("level_db")
+
+    def of_levels(*levels: float) -> Segments:
+        vector = table.vector.copy()
+        vector[:, level.index] = (np.array(levels) - level.offset) / level.scale
+        return Segments.of(table.replace(vector=vector))
+
+    found = of_levels(-50.0, -15.0, -50.0)
+    assert found.number.tolist() == [0, 0, 1]
+    assert found.start_s.tolist() == pytest.approx([1.02, 2.0]) and found.end_s[0] == pytest.approx(1.32)
+    assert found.f0_hz.tolist() == pytest.approx([220.0, 440.0]) and found.level_db[0] == pytest.approx(-15.0)
+    assert len(of_levels(-40.0, -15.0, -50.0)) == 3
+
+
 @pytest.mark.parametrize("model", ["speech", "music"])
 def test_no_events_are_no_segments(model: str) -> None:
     found = Segments.of(EventTable.empty(Header(RATE, 1, RATE, model=model)))
