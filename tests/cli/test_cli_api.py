@@ -137,7 +137,11 @@ def test_the_edits_of_a_table_are_those_of_the_command() -> None:
         values = given.get(
             name, () if name in ("reverse", "whisper", "unlink") else (-1,) if name != "attack" else (2,)
         )
-        assert method(table, *values) == api.transform(table, [(name, values)]), name
+        if name in ("take", "drop"):  # of what is selected alone
+            edits: list[tuple[str, tuple[Any, ...]]] = [("select", ("time > 1",)), (name, ())]
+            assert method(table, table.time > 1) == api.transform(table, edits)
+        else:
+            assert method(table, *values) == api.transform(table, [(name, values)]), name
         function = inspect.signature(getattr(edit, name)).parameters
         for parameter in list(inspect.signature(method).parameters.values())[1:]:
             assert parameter.default == function[parameter.name].default
@@ -146,6 +150,8 @@ def test_the_edits_of_a_table_are_those_of_the_command() -> None:
     assert defaults["timbre"].default is inspect.signature(edit.transpose).parameters["timbre"].default
     for name, parameter in (("repeat", "every_s"), ("jitter", "seed")):
         assert defaults[parameter].default == inspect.signature(getattr(edit, name)).parameters[parameter].default
+    assert defaults["gap"].default is inspect.signature(edit.take).parameters["gap"].default
+    assert defaults["gap"].default is inspect.signature(edit.drop).parameters["gap"].default
     assert defaults["stretch_events"].default is inspect.signature(edit.stretch).parameters["events"].default
 
 

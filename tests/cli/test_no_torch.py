@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_support import ok
 
 from sparsecodec_cli import models
 
@@ -54,6 +55,8 @@ def imported_by(*args: str | Path) -> set[str]:
         ("similar", "IN", "--to", "1"),
         ("similar", "IN", "--to", "1", "--by", "segment"),
         ("export", "IN", "out.mid"),
+        ("export", "IN", "out.csv"),
+        ("export", "IN", "out.TextGrid"),
         ("report", "IN", "out.html"),
     ],
     ids=lambda command: " ".join(command),
@@ -66,6 +69,14 @@ def test_what_reads_files_does_without_torch(tmp_path: Path, source: Path, comma
     if command[0] == "report":
         return  # draws its pictures with what the extra brings
     assert not imported & {"scipy", "matplotlib", "jinja2", "asyncio", "sklearn", "rich"}
+
+
+@pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
+def test_tables_and_tunes_are_read_without_torch(tmp_path: Path, source: Path) -> None:
+    for name, options in (("a.csv", []), ("a.mid", ["--instrument", source])):
+        ok("export", source, tmp_path / name)
+        imported = imported_by("import", tmp_path / name, tmp_path / f"{name}.sic", *options)
+        assert "numpy" in imported and not imported & {"torch", "scipy", "pandas", "pyarrow"}
 
 
 @pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])

@@ -128,6 +128,21 @@ def test_what_is_no_such_file_is_refused(kind: str, data: bytes) -> None:
         imported(data, kind)
 
 
+DAMAGED = EventTable(make_header(tags={"title": "é"}), [0.5, 1.0], np.arange(64).reshape(2, 32) % 7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@quick
+@given(place=st.integers(0, 10_000), new=st.binary(max_size=3), n_cut=st.integers(0, 3))
+def test_a_damaged_file_is_read_or_refused_in_one_line(kind: str, place: int, new: bytes, n_cut: int) -> None:
+    data = exported(DAMAGED, kind)
+    place %= len(data)
+    try:
+        imported(data[:place] + new + data[place + n_cut :], kind)
+    except SicError as error:
+        assert "\n" not in str(error)
+
+
 @pytest.mark.parametrize(
     "text, words",
     [

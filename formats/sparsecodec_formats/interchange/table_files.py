@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -33,6 +35,13 @@ HEAD = "sic_events"
 CSV_HEAD = "# " + NAME
 CSV_CELL_LIMIT = 2**24
 """Characters: more than the head takes of a file with as many gains and tags as there can be."""
+
+
+NO_ARCHIVE = (
+    ValueError, OSError, EOFError, LookupError, TypeError, AttributeError, SyntaxError, OverflowError, RuntimeError,
+    struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise for an archive that is damaged, encrypted, or none."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,7 @@ def read_npz(file: BinaryIO) -> TableFile:
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except NO_ARCHIVE as error:
         raise SicError(f"is no NPZ file of numbers: {_reason(error)}") from None
     head = _parsed_head(str(arrays.pop(HEAD))) if HEAD in arrays else {}
     n_rows = {name: len(column) if column.ndim else -1 for name, column in arrays.items()}
@@ -170,10 +179,10 @@ def read_parquet(file: BinaryIO) -> TableFile:
 
     try:
         found = parquet.read_table(io.BytesIO(file.read()), memory_map=False)
+        head = (found.schema.metadata or {}).get(HEAD.encode())
+        columns = {name: _of_arrow(found.column(i)) for i, name in enumerate(found.column_names)}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SicError(f"is no Parquet file: {_reason(error)}") from None
-    head = (found.schema.metadata or {}).get(HEAD.encode())
-    columns = {name: _of_arrow(found.column(i)) for i, name in enumerate(found.column_names)}
     return TableFile(
         {} if head is None else _parsed_head(head.decode("utf-8", "replace")), Columns(columns, len(found))
     )
