@@ -8,15 +8,22 @@
 
 from __future__ import annotations
 
+from sparsecodec_formats import weights_source
+
 TYPE_CHECKING = False  # as typing has it, which takes time to import
 if TYPE_CHECKING:
     from typing import Any
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
+    from sparsecodec_formats.shape_maps import ShapeMap
     from sparsecodec_formats.table import EventTable
 
     from .api import (
+        cat,
         compare,
         decode,
         decode_blocks,
@@ -24,12 +31,19 @@ if TYPE_CHECKING:
         encode_live,
         encode_parts,
         export,
+        import_,
+        mix,
+        morph,
         read,
         read_tags,
         render_report,
         render_stems,
+        replace,
         retag,
         salvage,
+        segments_of,
+        selected,
+        similar,
         verify,
         write,
         write_parts,
@@ -43,6 +57,7 @@ __all__ = [
     "InputSound",
     "SicError",
     "__version__",
+    "cat",
     "compare",
     "decode",
     "decode_blocks",
@@ -50,12 +65,19 @@ __all__ = [
     "encode_live",
     "encode_parts",
     "export",
+    "import_",
+    "mix",
+    "morph",
     "read",
     "read_tags",
     "render_report",
     "render_stems",
+    "replace",
     "retag",
     "salvage",
+    "segments_of",
+    "selected",
+    "similar",
     "verify",
     "write",
     "write_parts",
@@ -69,6 +91,7 @@ _HOME = {
     "SicError": "sparsecodec_formats.errors",
     **dict.fromkeys(
         [
+            "cat",
             "compare",
             "decode",
             "decode_blocks",
@@ -76,12 +99,19 @@ _HOME = {
             "encode_live",
             "encode_parts",
             "export",
+            "import_",
+            "mix",
+            "morph",
             "read",
             "read_tags",
             "render_report",
             "render_stems",
+            "replace",
             "retag",
             "salvage",
+            "selected",
+            "segments_of",
+            "similar",
             "verify",
             "write",
             "write_parts",
@@ -89,6 +119,24 @@ _HOME = {
         "sparsecodec_cli.api",
     ),
 }
+
+
+def _has_pitch(table: EventTable) -> NDArray[np.bool_]:
+    from .models import codec_for
+
+    return codec_for(table).has_pitch(table)
+
+
+weights_source.find_has_pitch = _has_pitch  # for selections from tables, which know no weights
+
+
+def _shape_map(header: Header) -> ShapeMap:
+    from .models import shape_map_for
+
+    return shape_map_for(header)
+
+
+weights_source.find_shape_map = _shape_map  # for edits of tables, which know no weights
 
 
 def __getattr__(name: str) -> Any:

@@ -7,17 +7,20 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .encoding import encode, encode_live, encode_parts, samples_of
 from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec, resolve_device
+from .selecting import selected
 
 if TYPE_CHECKING:
     import os
 
-    from sparsecodec_formats import Reader, Salvage
+    from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
+    from sparsecodec_formats.edit import Gap, Timbre
+    from sparsecodec_formats.edit.randomize import Within
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
@@ -29,11 +32,13 @@ if TYPE_CHECKING:
     from .io.python_files import AnyFile
     from .io.sounds import InputSound
     from .models import Model
+    from .nearest import Similar
     from .report.write import PageFacts
-    from .stems import Stem
+    from .stems import By, Stem
 
 __all__ = [
     "EDITS",
+    "cat",
     "codec_for",
     "coded_share",
     "compare",
@@ -44,19 +49,26 @@ __all__ = [
     "encode_live",
     "encode_parts",
     "export",
+    "import_",
     "inspect",
     "kept_codecs",
     "least_bitrate_kbps",
     "list_models",
     "load_codec",
+    "mix",
+    "morph",
     "randomize",
     "read",
     "read_tags",
     "render_report",
     "render_stems",
+    "replace",
     "resolve_device",
     "retag",
     "salvage",
+    "segments_of",
+    "selected",
+    "similar",
     "transform",
     "verify",
     "write",
@@ -67,7 +79,9 @@ __all__ = [
 def render_stems(
     table: EventTable | AnyFile,
     *,
+    by: By = "event",
     top: int | None = None,
+    select: str | None = None,
     seed: int | None = None,
     model: Model | None = None,
     device: str = "cpu",
@@ -75,14 +89,36 @@ def render_stems(
 ) -> Iterator[Stem]:
     """Render each event by itself, in the table's order, at the source's rate; all stems together are the recording.
 
-    top: only so many events, those with most energy; None: all. The other options: as for `decode`.
-    Raises SicError as `decode` does. An event that is nowhere louder than 1e-6 has no stem.
+    by: "segment" for a stem of all events of each of `segments_of`, when the last of them has come. top: only so many
+    events or segments, those with most energy; None: all. select: of which events, as for `decode`; of a segment only
+    these are heard. The other options: as for `decode`.
+    Raises SicError as `decode` does, and for segments as `segments_of`. What is nowhere louder than 1e-6 has no stem.
     """
+    import numpy as np
+
+    from sparsecodec_formats import edit
+
     from .io.python_files import as_table
     from .stems import stems
 
     table = as_table(table)
-    return stems(codec_for(table, model, device=device), table, top=top, seed=seed, progress=progress)
+    codec = codec_for(table, model, device=device)
+    segments = segments_of(table, model=codec) if by == "segment" else None
+    if select is not None:
+        table = edit.solo(table, np.flatnonzero(selected(table, select, model=codec)).tolist())
+    return stems(codec, table, segments=segments, top=top, seed=seed, progress=progress)
+
+
+def segments_of(table: EventTable | AnyFile, *, model: Model | None = None) -> Segments:
+    """What a listener would name in events of `speech` or `music`: notes, syllables, bursts.
+
+    model: as for `decode`. Where the weights of a table of `speech` are not there, all its events are taken to have a
+    pitch, from the first that was found on. SicError for a preset that tells no links.
+    """
+    from .io.python_files import as_table
+    from .segmenting import segments_of
+
+    return segments_of(as_table(table), model)
 
 
 def read(file: AnyFile) -> EventTable:
@@ -224,53 +260,261 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
     return []
 
 
-EDITS = ("stretch", "transpose", "gain", "shift", "crop", "keep", "keep_percent")
+EDITS = (
+    *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
+    *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below", "take", "drop"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
+)
+SELECT = "select"
+ENDS_SELECTION = (
+    *("take", "drop", "keep", "keep_percent", "drop_below"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
+)
+"""Edits after which there are other events than those among which was selected, or they are in another order."""
 
 
-def transform(table: EventTable, edits: Iterable[tuple[str, Sequence[Any]]]) -> EventTable:
+def transform(
+    table: EventTable,
+    edits: Iterable[tuple[str, Sequence[Any]]],
+    *,
+    timbre: Timbre | None = None,
+    stretch_events: bool = True,
+    every_s: float | None = None,
+    seed: int = 0,
+    gap: Gap = "keep",
+    weights_beside: str | None = None,
+) -> EventTable:
     """Apply edits one after the other.
 
     edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
-    names in `sparsecodec_formats.edit`. Raises SicError when an edit does not suit the table.
+    names in `sparsecodec_formats.edit`. ("select", ("pitch > 200",)) selects among the events as they then are; edits
+    after it are of these events, until another selects, or one of ENDS_SELECTION has been done.
+    timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
+    every_s: of "repeat"; seed: of "jitter".
+    gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, of what needs to know what weights tell.
+    Raises SicError when an edit does not suit the table, or cannot be of a selection.
     """
-    from sparsecodec_formats import edit
+    from functools import partial
 
+    from sparsecodec_formats import SicError, edit
+
+    from .models import shape_map_for
+
+    shape_map = partial(shape_map_for, weights_beside=weights_beside)
+    options: Mapping[str, dict[str, Any]] = {
+        "transpose": {"timbre": timbre, "shape_map": shape_map},
+        "stretch": {"events": stretch_events},
+        "repeat": {"every_s": every_s},
+        "jitter": {"seed": seed},
+        "tilt": {"shape_map": shape_map},
+        "whisper": {"shape_map": shape_map},
+        "take": {"gap": gap},
+        "drop": {"gap": gap},
+    }
+    where = None
     for name, arguments in edits:
+        if name == SELECT:
+            where = selected(table, *arguments, weights_beside=weights_beside)
+            continue
         if name not in EDITS:
-            raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
-        table = getattr(edit, name)(table, *arguments)
+            raise ValueError(f"there is no edit {name!r}; there are {', '.join((SELECT, *EDITS))}")
+        if name in ("take", "drop") and where is None:
+            raise SicError(f"{name} needs a selection of the events that it is of")
+        if where is not None and not takes_selection(name):
+            raise SicError(f"{name} is of the whole recording; do it before events are selected")
+        of = {} if where is None else {"where": where}
+        table = getattr(edit, name)(table, *arguments, **options.get(name, {}), **of)
+        if name in ENDS_SELECTION:
+            where = None
     return table
 
 
-def randomize(table: EventTable, *, times: bool = False, vectors: bool = False, seed: int = 0) -> EventTable:
+def takes_selection(name: str) -> bool:
+    """Whether the edit of this name can be of some of the events."""
+    from inspect import signature
+
+    from sparsecodec_formats import edit
+
+    return "where" in signature(getattr(edit, name)).parameters
+
+
+def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on: bool = False) -> EventTable:
+    """Join tables, or .sic files, one after the other, with gap_s of silence between.
+
+    Voices of different tables never link, unless with carry_on: then one that begins in the middle of a voice, as a cut
+    leaves it, goes on with the voice before it. Mono is heard in all channels of the others; the sample rate is the
+    highest. A tag stays unless two tables differ in it. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
+
+
+def mix(
+    tables: Sequence[EventTable | AnyFile],
+    *,
+    offsets_s: Sequence[float] | None = None,
+    gains_db: Sequence[float] | None = None,
+) -> EventTable:
+    """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
+
+    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
+    rates and tags as for `cat`. Raises SicError for tables of different models.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
+
+
+def randomize(
+    table: EventTable,
+    *,
+    times: bool = False,
+    vectors: bool = False,
+    within: Within = "range",
+    keep_order: bool = False,
+    seed: int = 0,
+) -> EventTable:
     """Draw the times of all events anew, their vectors, or both; the same seed gives the same result.
 
-    Times are uniform over the recording, and each number of a vector is uniform between its smallest and largest value
-    in the table.
+    Args:
+        times: drawn uniformly over the recording.
+        vectors: drawn as `within` says.
+        within: "range", each number of a vector uniformly between its smallest and largest value in the table; "own",
+            the table's own vectors, in another order; "normal", a normal distribution fitted to them.
+        keep_order: events take the drawn times in the order that they are in.
     """
     from sparsecodec_formats import edit
 
     if times:
-        table = edit.randomize_times(table, seed)
+        table = edit.randomize_times(table, seed, keep_order=keep_order)
     if vectors:
-        table = edit.randomize_vectors(table, seed)
+        table = edit.randomize_vectors(table, seed, within=within)
     return table
 
 
-def export(table: EventTable | AnyFile, file: AnyFile, *, tempo_bpm: float = 120.0) -> int:
-    """Write the notes of a table, or of a .sic file, as a Standard MIDI File, and return how many these are.
+def export(table: EventTable | AnyFile, file: AnyFile, *, format: str | None = None, tempo_bpm: float = 120.0) -> int:
+    """Write the events of a table, or of a .sic file, for other programs, and return how many events, notes
+    or segments these are.
 
     file: a path, or a file object of bytes.
-    tempo_bpm: beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
-    Raises SicError for a preset whose vectors tell no pitch, and for a recording that is too long for MIDI.
+    format: "json", "csv", "npz" or "parquet", which lose nothing: `import_` gives the same .sic file back, to the byte;
+        "midi": the notes as a Standard MIDI File; "labels", "textgrid": the segments as a label track of Audacity, or
+        for Praat. None: as the path's extension says; of a file object "midi".
+    tempo_bpm: of MIDI, beats a minute, 4 to 1000; it sets the length of a tick, a 480th of a beat.
+    Raises SicError for a path whose extension tells no format; as MIDI or labels for a preset
+    whose vectors tell no pitch, and as MIDI for a recording that is too long.
     """
-    from sparsecodec_formats.interchange.midi import write_midi
+    from .exchange import events_of, named_format, write_events
+    from .io.python_files import is_path, open_to_write
 
-    from .io.python_files import as_table, open_to_write
-
-    table = as_table(table)
+    events = events_of(table)
     with open_to_write(file) as opened:
-        return write_midi(table, opened, tempo_bpm=tempo_bpm)
+        kind = named_format(file, format if format or is_path(file) else "midi")
+        return write_events(events, opened, kind, tempo_bpm=tempo_bpm)
+
+
+def import_(
+    file: AnyFile,
+    target: AnyFile | None = None,
+    *,
+    format: str | None = None,
+    like: EventTable | AnyFile | None = None,
+    by_name: bool = False,
+    instrument: EventTable | AnyFile | None = None,
+) -> EventTable:
+    """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
+    them as a .sic file to `target`, if there is one. Columns and rows may be in any order. Or play a MIDI file.
+
+    file, target: paths, or file objects of bytes. format: None: as the path's extension says.
+    like: a table or .sic file whose header says what the file does not: rates, length, quantiser's steps, tags.
+    by_name: where a named quantity says something else than the vector beside it, it is what counts.
+    instrument: of "midi", a table or .sic file whose segments play the notes: each that which is nearest in pitch,
+        transposed, at the level that its velocity tells, held or cut to its length. Drums (channel 10) are left out.
+    Raises SicError, which names the row, for what no event can be, and for an instrument without pitch.
+    """
+    from .errors import CliError
+    from .exchange import named_format, notes_of_midi, play, read_events, write_sic
+    from .io.exchange_names import TABLES
+    from .io.python_files import as_table, open_to_read, open_to_write
+
+    kind = named_format(file, format)
+    if kind not in (*TABLES, "midi"):
+        raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
+    if (kind == "midi") != (instrument is not None):
+        raise CliError("MIDI needs an instrument, and nothing else takes one")
+    with open_to_read(file) as opened:
+        if instrument is not None:
+            events = play(notes_of_midi(opened)[0], as_table(instrument))
+        else:
+            header = None if like is None else as_table(like).header
+            events = read_events(opened, kind, like=header, by_name=by_name)
+    if target is not None:
+        with open_to_write(target) as out:
+            write_sic(events, out)
+    return events.table
+
+
+def morph(table: EventTable | AnyFile, other: EventTable | AnyFile, amount: float) -> EventTable:
+    """Between two recordings: at amount 0 the first, at 1 the other, exactly. What is alike in both and at about the
+    same place moves from one to the other, the rest fades.
+
+    SicError unless both are of the same model and have as many channels.
+    """
+    from sparsecodec_formats import edit, layout_of
+
+    from .io.python_files import as_table
+
+    table, other = as_table(table), as_table(other)
+    if layout_of(table.header).links is None or layout_of(other.header).links is None:
+        return edit.morph(table, other, amount)
+    return edit.morph(table, other, amount, segments=segments_of(table), other_segments=segments_of(other))
+
+
+def replace(
+    table: EventTable | AnyFile, other: EventTable | AnyFile, *, keep_pitch: bool = False, keep_level: bool = False
+) -> EventTable:
+    """A mosaic: each segment of a table by the most similar segment of another.
+
+    keep_pitch, keep_level: each segment keeps the pitch, or the level, that is heard there now.
+    SicError unless both are of the same model, `speech` or `music`.
+    """
+    from sparsecodec_formats import edit
+
+    from .io.python_files import as_table
+
+    table, other = as_table(table), as_table(other)
+    return edit.mosaic(
+        table,
+        other,
+        keep_pitch=keep_pitch,
+        keep_level=keep_level,
+        segments=segments_of(table),
+        other_segments=segments_of(other),
+    )
+
+
+def similar(
+    tables: Sequence[EventTable | AnyFile] | EventTable | AnyFile, to: int, *, by: By = "event", top: int = 10
+) -> tuple[Similar, list[Similar]]:
+    """Event `to` of the first table, and the `top` events of all tables that sound most like it, the nearest first.
+
+    by: "segment" for segments in place of events. SicError unless all tables are of the same model, and the first has
+    such an event.
+    """
+    from sparsecodec_formats.table import EventTable
+
+    from .io.python_files import as_table, is_file
+    from .nearest import similar
+
+    one = isinstance(tables, EventTable) or is_file(tables)
+    opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
+    segments = [segments_of(table) for table in opened] if by == "segment" else None
+    return similar(opened, to, top=top, segments=segments)
 
 
 def coded_share(

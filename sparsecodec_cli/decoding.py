@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeAlias
 
 from .models import codec_for
+from .selecting import selected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ def decode(
     table: Events,
     *,
     events: Iterable[int] | None = None,
+    select: str | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
@@ -41,6 +43,8 @@ def decode(
         table: the events, or a .sic file: a path, a file object of bytes, or a `Reader`, of which no more is read and
             kept than is needed.
         events: indices of the events to render, each as it sounds among all others; None: all.
+        select: which events to render, likewise, such as "pitch > 200 and level > -30"; of `events`, if these are
+            given, too. `sparsecodec_formats.selection` has the grammar. None: all.
         start_s, end_s: the part to render, seconds of the source; None: to the end.
         sample_rate: of the result, Hz; None: the source's.
         seed: of the noise; None: the seed in the table's header.
@@ -48,7 +52,7 @@ def decode(
         device, progress: as for `encode`.
 
     A whole table gives exactly as many samples as its source has; at another `sample_rate`, the nearest number.
-    Raises SicError when the model or an event does not exist, or an option is out of range.
+    Raises SicError when the model or an event does not exist, an option is out of range, or `select` is wrong.
     """
     import numpy as np
 
@@ -58,6 +62,7 @@ def decode(
         blocks = decode_blocks(
             source,
             events=events,
+            select=select,
             start_s=start_s,
             end_s=end_s,
             sample_rate=sample_rate,
@@ -74,6 +79,7 @@ def decode_blocks(
     table: Events,
     *,
     events: Iterable[int] | None = None,
+    select: str | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
@@ -87,15 +93,20 @@ def decode_blocks(
 
     Raises its errors at once, before the first block; but damage of a file where it is met.
     """
+    import numpy as np
+
     from sparsecodec_formats import edit
 
     from .io.python_files import open_events, table_of
 
     with ExitStack() as files:
         source = files.enter_context(open_events(table))
+        renderer = codec_for(source, model, device=device)
+        if select is not None:
+            source = table_of(source)
+            source = edit.solo(source, np.flatnonzero(selected(source, select, model=renderer)).tolist())
         if events is not None:
             source = edit.solo(table_of(source), events)
-        renderer = codec_for(source, model, device=device)
         blocks = renderer.decode(
             source, start_s=start_s, end_s=end_s, sample_rate=sample_rate, seed=seed, progress=progress
         )
@@ -112,6 +123,7 @@ def decode_within_full_scale(
     table: EventTable | Reader,
     *,
     events: Iterable[int] | None = None,
+    select: str | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     sample_rate: int | None = None,
@@ -136,6 +148,7 @@ def decode_within_full_scale(
     blocks = decode_blocks(
         table,
         events=events,
+        select=select,
         start_s=first / rate,
         end_s=None if last >= n_samples else last / rate,
         sample_rate=sample_rate,

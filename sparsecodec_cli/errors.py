@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from sparsecodec_formats.errors import DamagedBlocks, SicError, UnknownEvent
+from sparsecodec_formats.errors import DamagedBlocks, NoHeader, SicError, UnknownEvent
 
 
 class CliError(SicError):
@@ -30,6 +30,7 @@ def hints() -> dict[type[SicError], str]:
 
     return {
         DamagedBlocks: "'sic decode --salvage' renders what is whole",
+        NoHeader: "--like",
         UnknownEvent: "'sic inspect --events' lists them",
         UnknownDevice: "use --device cpu",
         TooFewBits: "--bitrate",

@@ -10,6 +10,7 @@ from .errors import CliError
 EXTRAS = {
     "ray": {"ray": "ray", "pyarrow": "pyarrow", "pandas": "pandas"},
     "media": {"av": "av"},
+    "parquet": {"pyarrow": "pyarrow"},
     "report": {"jinja2": "jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "sklearn": "scikit-learn"},
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 if TYPE_CHECKING:
     from sparsecodec_formats.container import Reader
     from sparsecodec_formats.header import Header
+    from sparsecodec_formats.shape_maps import ShapeMap
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import Codec, Renderer
 
@@ -59,6 +60,16 @@ def codec_for(
     if name is None:
         return cast("Codec", model).renderer if hasattr(model, "renderer") else cast("Renderer", model)
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
+
+
+def shape_map_for(header: Header, *, weights_beside: str | None = None) -> ShapeMap:
+    """What the spectra of a header's events stand for, by its weights, which are looked for as in `codec_for`.
+
+    SicError when these are not there, or its preset has no spectra.
+    """
+    from sparsecodec_formats.table import EventTable
+
+    return codec_for(EventTable.empty(header), weights_beside=weights_beside).shape_map()
 
 
 def _name_of(model: Model) -> str | None:

@@ -1,15 +1,18 @@
-"""Every event as a sound of its own: files that add up to the recording, and a table that tells where each goes."""
+"""Every event or segment as a sound of its own: files that add up to the recording, and a table that tells where each
+goes."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparsecodec_cli.io.audio import Audio
 from sparsecodec_cli.io.audio_writing import write_float_wav
@@ -17,6 +20,8 @@ from sparsecodec_cli.io.output_folder import OutputFolder
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_formats import edit
 from sparsecodec_formats.interchange.rows import PLACE, event_rows, quantities
+from sparsecodec_formats.interchange.segment_rows import KEYS, segment_rows
+from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models.events.sounds import EventSound, event_sounds
 from sparsecodec_models.renderer import Renderer
@@ -24,19 +29,24 @@ from sparsecodec_models.renderer import Renderer
 from .errors import CliError, shown
 
 TABLE = "stems.csv"
-FIRST = ("file", "start_sample", "n_samples", *PLACE)  # columns of TABLE, before those of the preset
+FILE = ("file", "start_sample", "n_samples")
+FIRST = (*FILE, *PLACE)  # columns of TABLE, before those of the preset
+OF_SEGMENTS = (*FILE, *KEYS)
+By = Literal["event", "segment"]
 NAME = re.compile(r"[0-9]{4,}-[0-9]+\.[0-9]{3}s\.wav")
 SILENCE = 1e-6  # softer samples at the ends of a stem are cut: a hundred of them add up to no more than 1e-4
 
 
 @dataclass(frozen=True)
 class Stem:
-    """The sound of one event. row: in the table. start: which sample of the recording audio[0] is; audio: float32
-    [n, channels], n > 0, silent in all channels that the event's stream is not in."""
+    """The sound of one event, or of all events of a segment. row: in the table, of its first event. start: which sample
+    of the recording audio[0] is; audio: float32 [n, channels], n > 0, silent in all channels that its stream is not in.
+    segment: which one; None for an event."""
 
     row: int
     start: int
     audio: Audio
+    segment: int | None = None
 
 
 def earlier_stems(folder: Path) -> set[str]:
@@ -49,7 +59,8 @@ def earlier_stems(folder: Path) -> set[str]:
         return set()
     rows = csv.reader(io.StringIO(path.read_text("utf-8", errors="replace"))) if path.is_file() else iter(())
     try:
-        if tuple(next(rows, ()))[: len(FIRST)] != FIRST:
+        names = tuple(next(rows, ()))
+        if names[: len(FIRST)] != FIRST and names != OF_SEGMENTS:
             raise csv.Error
         return {TABLE} | {row[0] for row in rows if row and NAME.fullmatch(row[0])}
     except csv.Error:
@@ -58,14 +69,22 @@ def earlier_stems(folder: Path) -> set[str]:
         ) from None
 
 
-def write_stems(folder: OutputFolder, table: EventTable, stems: Iterable[Stem]) -> int:
-    """Write the stems of a table as WAV, 32-bit float, and TABLE; how many stems there are."""
+def write_stems(
+    folder: OutputFolder, table: EventTable, stems: Iterable[Stem], segments: Segments | None = None
+) -> int:
+    """Write the stems of a table as Broadcast Wave, 32-bit float, and TABLE; how many stems there are.
+
+    segments: those that the stems are of; None: they are of events.
+    """
     header = table.header
-    places = _Places(table)
+    places = _Places(table) if segments is None else _SegmentPlaces(segments)
     n_stems = 0
     for stem in stems:
+        what = f"event {stem.row}" if stem.segment is None else f"segment {stem.segment}"
         with folder.open(places.add(stem)) as file:
-            write_float_wav(file, folder.path, stem.audio, header.sample_rate)
+            write_float_wav(
+                file, folder.path, stem.audio, header.sample_rate, start_sample=stem.start, description=what
+            )
         n_stems += 1
     with folder.open(TABLE) as file:
         file.write(places.as_csv())
@@ -76,25 +95,56 @@ def stems(
     codec: Renderer,
     table: EventTable,
     *,
+    segments: Segments | None = None,
     top: int | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Stem]:
     """Stems of all events that sound, or of the `top` with most energy: at the source's rate, in the table's order.
 
+    segments: of the table; then a stem is the sound of all events of a segment, and comes when its last event has.
     seed: of the noise; None: the table's. All stems, added at their starts, are the decoded recording, within 1e-4
-    (full scale 1). An event of which no sample is above SILENCE has none.
+    (full scale 1). What has no sample above SILENCE has none.
     """
-    picks = top is not None and top < len(table)
+    n_stems = len(table) if segments is None else len(segments)
+    number = np.arange(len(table)) if segments is None else segments.number
+    picks = top is not None and top < n_stems
     if top is not None and picks:
-        energy = np.zeros(len(table))
-        for sound in _sounds(codec, table, seed, progress, 0.0, 0.8):
-            energy[sound.row] = np.square(sound.samples, dtype=np.float64).sum()
-        table = edit.solo(table, np.argsort(-energy, kind="stable")[:top].tolist())
-    for sound in _sounds(codec, table, seed, progress, 0.8 if picks else 0.0, 1.0):
-        stem = _cut(sound, table.header.stream_gains)
+        energy = np.zeros(n_stems)
+        for i, sound in _together(_sounds(codec, table, seed, progress, 0.0, 0.8), number):
+            energy[i] = np.square(sound.samples, dtype=np.float64).sum()
+        chosen = np.isin(number, np.argsort(-energy, kind="stable")[:top])
+        table = edit.solo(table, np.flatnonzero(chosen).tolist())
+    for i, sound in _together(_sounds(codec, table, seed, progress, 0.8 if picks else 0.0, 1.0), number):
+        stem = _cut(sound, table.header.stream_gains, None if segments is None else i)
         if stem is not None:
             yield stem
+
+
+def _together(sounds: Iterable[EventSound], number: NDArray[np.int64]) -> Iterator[tuple[int, EventSound]]:
+    """Sums of the sounds with the same number, each as soon as it is whole; row: of the first. number: of all rows."""
+    left = np.bincount(number).tolist()
+    begun: dict[int, list[EventSound]] = {}
+    for sound in sounds:
+        i = int(number[sound.row])
+        parts = begun.setdefault(i, [])
+        parts.append(sound)
+        left[i] -= 1
+        if not left[i]:
+            del begun[i]
+            yield i, _sum_of(parts)
+
+
+def _sum_of(parts: list[EventSound]) -> EventSound:
+    """One sound of some of a stream."""
+    heard = [part for part in parts if len(part.samples)]
+    if len(parts) == 1 or not heard:
+        return parts[0]
+    start = min(part.start for part in heard)
+    samples = np.zeros(max(part.start + len(part.samples) for part in heard) - start, np.float32)
+    for part in heard:
+        samples[part.start - start :][: len(part.samples)] += part.samples
+    return EventSound(parts[0].row, parts[0].channel, start, samples)
 
 
 def _sounds(
@@ -106,7 +156,7 @@ def _sounds(
             progress(begins + (ends - begins) * (sound.row + 1) / len(table))
 
 
-def _cut(sound: EventSound, gains: tuple[tuple[float, ...], ...]) -> Stem | None:
+def _cut(sound: EventSound, gains: tuple[tuple[float, ...], ...], segment: int | None) -> Stem | None:
     """The part from the first to the last sample that is heard."""
     heard = np.flatnonzero(np.abs(sound.samples) > SILENCE)
     if not len(heard):
@@ -114,26 +164,38 @@ def _cut(sound: EventSound, gains: tuple[tuple[float, ...], ...]) -> Stem | None
     samples = sound.samples[heard[0] : heard[-1] + 1]
     in_channels = np.array(gains, np.float32)[:, sound.channel]
     audio = samples[:, None] * in_channels
-    return Stem(sound.row, sound.start + int(heard[0]), audio)
+    return Stem(sound.row, sound.start + int(heard[0]), audio, segment)
 
 
 class _Places:
-    """What each stem is called and where it goes, as rows of TABLE."""
+    """What the stem of each event is called and where it goes, as rows of TABLE."""
 
     def __init__(self, table: EventTable) -> None:
-        self._digits = max(4, len(str(len(table) - 1)))
-        self._events = event_rows(table)
-        self._keys = [*PLACE, *(quantity.key for quantity in quantities(table))]
-        self._rows: list[list[object]] = [[*FIRST[: -len(PLACE)], *self._keys]]
+        keys = [*PLACE, *(quantity.key for quantity in quantities(table))]
+        self._start(event_rows(table), keys, "time_s")
+
+    def _start(self, things: list[dict[str, Any]], keys: Sequence[str], time_key: str) -> None:
+        self._things, self._keys, self._time_key = things, keys, time_key
+        self._digits = max(4, len(str(len(things) - 1)))
+        self._rows: dict[int, list[object]] = {}
 
     def add(self, stem: Stem) -> str:
         """The name of a stem's file."""
-        event = self._events[stem.row]
-        name = f"{stem.row:0{self._digits}}-{event['time_s']:.3f}s.wav"
-        self._rows.append([name, stem.start, len(stem.audio), *(event[key] for key in self._keys)])
+        i = stem.row if stem.segment is None else stem.segment
+        name = f"{i:0{self._digits}}-{self._things[i][self._time_key]:.3f}s.wav"
+        self._rows[i] = [name, stem.start, len(stem.audio), *(self._things[i][key] for key in self._keys)]
         return name
 
     def as_csv(self) -> bytes:
+        """In the order of the numbers."""
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(self._rows)
+        rows = (self._rows[i] for i in sorted(self._rows))
+        csv.writer(text, lineterminator="\n").writerows([[*FILE, *self._keys], *rows])
         return text.getvalue().encode()
+
+
+class _SegmentPlaces(_Places):
+    """The same of segments."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._start(segment_rows(segments), KEYS, "start_s")

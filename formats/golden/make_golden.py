@@ -50,6 +50,7 @@ def tables() -> dict[str, EventTable]:
         "coded-stereo": _voices(_with(speech, channels=2, n_samples=44_100, step=(nearest_step(0.4),) * 32), 30),
         "shared": _voices(_with(speech, channels=2, n_samples=44_100, gains=[[1.0], [-1.0]]), 12),
         "gains": _voices(_with(speech, channels=4, n_samples=44_100, gains=_gains()), 20),
+        "streams": _voices(_with(speech, n_samples=44_100, gains=[[1.0, 1.0, -1.0]], noise=[0, 2**32 - 1, 0]), 18),
         "coded-edges": _extremes(
             _with(speech, n_samples=8000, step=tuple(nearest_step(2.0 ** (dim - 16)) for dim in range(32)))
         ),
@@ -71,7 +72,7 @@ def _with(header: Header, **changes: Any) -> Header:
 
 
 def _everything() -> Header:
-    """A header with no field of its usual value: all flags, a rate without a code, a preset without a number."""
+    """A header with all flags but the last two, a rate without a code, a preset without a number."""
     return Header(
         sample_rate=37_800,
         channels=3,

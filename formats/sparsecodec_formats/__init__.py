@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .presets import LAYOUTS, Dim, Layout, layout_of
     from .presets.voices import Voices
     from .quantiser import QuantisedEvents, dequantise, quantise
+    from .segments import Segments
     from .steps import nearest_step
     from .table import EventTable
 
@@ -51,6 +52,7 @@ __all__ = [
     "QuantisedEvents",
     "Reader",
     "Salvage",
+    "Segments",
     "SicError",
     "Spending",
     "TooManyEvents",
@@ -88,6 +90,7 @@ _HOMES = {
     "QuantisedEvents": "quantiser",
     "Reader": "container",
     "Salvage": "container",
+    "Segments": "segments",
     "SicError": "errors",
     "Spending": "container",
     "TooManyEvents": "errors",

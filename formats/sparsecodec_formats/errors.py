@@ -23,6 +23,10 @@ class NewerVersion(UserWarning):
     """A file is of a later minor version of the format: it can be read, but what that version added is passed over."""
 
 
+class NoHeader(SicError):
+    """A table of events does not say what holds for all of them, such as the sample rate."""
+
+
 class UnknownEvent(SicError):
     """The table has no event of this index."""
 

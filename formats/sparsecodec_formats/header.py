@@ -18,6 +18,7 @@ N_DIMS = 32
 
 MAX_U32 = 2**32 - 1
 MAX_CHANNELS = 255
+MAX_STREAMS = 255
 
 MAX_TAG_BYTES = 65_000
 """All keys and values of the tags together, as UTF-8."""
@@ -43,8 +44,10 @@ class Header:
         seed: of the decoder's noise, 0..2**32-1.
         tags: free text by key; keys are not empty and hold no "=" and no control characters.
         statistics: number of those that blocks are coded with, 0..255, as in blocks/statistics; 0 = none.
-        gains: of each channel, the gain of each coded stream in it, as made by `nearest_gain`; 1..channels streams.
+        gains: of each channel, the gain of each coded stream in it, as made by `nearest_gain`; 1..255 streams.
             Empty: every channel is a stream of its own (which is also what an identity becomes).
+        noise: of each stream, the number that its noise is drawn by, 0..2**32-1. Empty: 0, 1, 2, … (which is also what
+            these become).
 
     Raises SicError when made with anything else.
     """
@@ -60,6 +63,7 @@ class Header:
     tags: dict[str, str] = field(default_factory=dict, hash=False)
     statistics: int = 0
     gains: tuple[tuple[float, ...], ...] = ()
+    noise: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -91,6 +95,13 @@ class Header:
         _check_gains(self.gains, self.channels)
         if self.gains and self.gains == _alone(self.channels):
             self._set("gains", ())
+        self._set("noise", tuple(whole_number("a number of noise", number, 0, MAX_U32) for number in self.noise))
+        if self.noise and len(self.noise) != self.streams:
+            raise SicError(
+                f"there are {len(self.noise)} numbers of noise; one for each of {self.streams} streams is needed"
+            )
+        if self.noise == tuple(range(self.streams)):
+            self._set("noise", ())
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -109,6 +120,11 @@ class Header:
     def stream_gains(self) -> tuple[tuple[float, ...], ...]:
         """`gains`, an identity where it is empty: [channels][streams]."""
         return self.gains or _alone(self.channels)
+
+    @property
+    def noise_numbers(self) -> tuple[int, ...]:
+        """`noise`, the streams' own numbers where it is empty: [streams]."""
+        return self.noise or tuple(range(self.streams))
 
     def of_streams(self) -> Header:
         """The header of a recording whose channels are this one's streams."""
@@ -134,10 +150,10 @@ def _alone(channels: int) -> tuple[tuple[float, ...], ...]:
 
 def _check_gains(gains: tuple[tuple[float, ...], ...], channels: int) -> None:
     lengths = sorted({len(row) for row in gains})
-    if gains and (len(gains) != channels or len(lengths) > 1 or not 1 <= lengths[0] <= channels):
+    if gains and (len(gains) != channels or len(lengths) > 1 or not 1 <= lengths[0] <= MAX_STREAMS):
         raise SicError(
             f"the gains are {len(gains)} rows of {lengths} streams; a row for each of the {channels} channels is"
-            f" needed, all of 1..{channels} streams"
+            f" needed, all of 1..{MAX_STREAMS} streams"
         )
     for row in gains:
         for gain in row:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import SicError
 from .header import N_DIMS, Header
+from .table_edits import TableEdits
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class EventTable:
+class EventTable(TableEdits):
     """Events in order of time, with the header they belong to. Columns are read-only arrays of n rows.
 
     Attributes:
@@ -113,6 +117,31 @@ class EventTable:
         """A table without events, which is silence of the header's length."""
         return cls(header, [], np.empty((0, N_DIMS)))
 
+    @classmethod
+    def from_rows(cls, header: Header | Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> EventTable:
+        """A table from its events as mappings, in any order, as `to_dict` has them: time_s, vector, and if need be
+        channel and amplitude; or, without a vector, named quantities of the preset, such as f0_hz.
+
+        header: a Header, or the fields of one. SicError, which names the row, for what no event can be.
+        """
+        from .interchange.columns import Columns, table_of
+        from .interchange.header_reading import header_of
+
+        return table_of(header if isinstance(header, Header) else header_of(header), Columns.of_rows(rows))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it: "header", its fields, and "events", a mapping for each (docs/exchange.md)."""
+        from .interchange.table_files import document_of
+
+        return document_of(self)
+
+    def to_frame(self) -> DataFrame:
+        """A row for each event, as a pandas.DataFrame: the columns of a CSV file (docs/exchange.md), with the header's
+        fields in its `attrs["header"]`. SicError where pandas is missing."""
+        from .interchange.frames import frame_of
+
+        return frame_of(self)
+
     def __len__(self) -> int:
         return len(self.time)
 
@@ -141,8 +170,15 @@ class EventTable:
         """Length of the source in seconds."""
         return self.header.duration_s
 
-    def select(self, which: ArrayLike | slice) -> EventTable:
-        """The rows of a boolean mask [n], of indices in any order, or of a slice; always in order of time."""
+    def select(self, which: ArrayLike | slice | str) -> EventTable:
+        """The rows of a boolean mask [n], of indices in any order, or of a slice, as they are; or what an expression
+        selects, such as "pitch > 200 and level > -30" (`selection.selected`), taken out of its voices so that it begins
+        and ends by itself (`edit.take`). Always in order of time.
+        """
+        if isinstance(which, str):  # these are rooms above this one
+            from .selection.selected import selected
+
+            return self.take(selected(self, which))
         if isinstance(which, slice):
             rows = np.arange(len(self))[which]
         else:

@@ -45,6 +45,7 @@ def tables(weights_hash: bytes) -> dict[str, EventTable]:
         "lasting": _lasting(_with(plain, n_samples=round(12.4 * RATE))),
         "stereo": _stereo(_with(plain, channels=2, seed=2**32 - 5)),
         "shared": _stereo(_with(plain, channels=3, seed=7, gains=_shared_gains())),
+        "streams": _streams(_with(plain, seed=5, gains=[[1.0, nearest_gain(0.5), -1.0]], noise=[3, 2**32 - 1, 3])),
         "room": _room(_with(plain, n_samples=11_000, seed=77)),
         "amplitude": _amplitude(_with(plain, n_samples=11_000)),
         "fades": _fades(_with(plain, n_samples=11_000)),
@@ -180,6 +181,22 @@ def _stereo(header: Header) -> EventTable:
         (0.20, linked(f0_semitones=-7)),
         (0.20, linked(f0_semitones=22)),
         channel=[0, 1, 0, 1, 0, 1],
+    )
+
+
+def _streams(header: Header) -> EventTable:
+    """In one channel: noise; a voice beside it, whose events come in turn with it; the first noise again, inverted,
+    which takes half of it away where both sound."""
+    return _table(
+        header,
+        (0.05, event(UNVOICED)),
+        (0.06, event(f0_semitones=-5)),
+        (0.10, linked(UNVOICED, level_db=-18)),
+        (0.12, linked(f0_semitones=4)),
+        (0.15, event(UNVOICED, level_db=-24)),
+        (0.20, linked(UNVOICED)),
+        (0.21, linked({3: -3.0, 4: 1.0}, f0_semitones=9)),
+        channel=[0, 1, 0, 1, 2, 0, 1],
     )
 
 

@@ -17,6 +17,7 @@ from sparsecodec_formats.container.framing import WINDOW_S
 from sparsecodec_formats.container.reader import Reader
 from sparsecodec_formats.errors import SicError, shown_value
 from sparsecodec_formats.header import MAX_U32, NO_WEIGHTS, Header, whole_number
+from sparsecodec_formats.shape_maps import ShapeMap
 from sparsecodec_formats.table import EventTable
 
 from .audio_source import Progress
@@ -104,6 +105,10 @@ class Renderer(ABC):
         """Events with a pitch of their own, bool [n]. A preset that cannot tell: none."""
         return np.zeros(len(table), bool)
 
+    def shape_map(self) -> ShapeMap:
+        """What the coefficients of an event's spectrum stand for; SicError for a preset that has none."""
+        raise SicError(f"cannot be done: vectors of preset {self.name!r} do not tell a spectrum")
+
     def event_samples(self, table: EventTable) -> NDArray[np.int64]:
         """The sample at the model's rate that each event's time is nearest to, int64 [n]."""
         return np.round(np.minimum(table.time, LATEST_S) * self.model_rate).astype(np.int64)
@@ -186,16 +191,19 @@ class Renderer(ABC):
         if wanted <= 0:
             return
         to_end = length_at(source, rate) in (last, FOREVER)
-        pieces = self._pieces(self._rendered(source, start, stop, seed, to_end), rate)
+        blocks = self._rendered(source, start, stop, seed, to_end)
+        mixed = header.streams > header.channels  # resampled is what there are fewer of
+        if mixed:
+            blocks = ((channels_of(block, header.gains), ends) for block, ends in blocks)
         done = 0
-        for out in resampled(pieces, self.model_rate, rate, header.streams):
+        for out in resampled(self._pieces(blocks, rate), self.model_rate, rate, min(header.streams, header.channels)):
             # it may be known since the last block of events
             wanted = max(done, min(last, length_at(source, rate)) - first)
             out, skip = out[skip:], max(0, skip - len(out))
             out = out[: wanted - done]
             if len(out):
                 done += len(out)
-                yield channels_of(out, header.gains)
+                yield out if mixed else channels_of(out, header.gains)
                 if progress:
                     progress(done / wanted)
             if done == wanted:
@@ -217,7 +225,7 @@ class Renderer(ABC):
             until = stop if is_all else min(stop - to_end, self._settled(excerpt))
             if until <= at:
                 continue
-            sound, most = self._sound(excerpt, seed), samples_at_once(header.channels)
+            sound, most = self._sound(excerpt, seed), samples_at_once(header.streams)
             while at < until:
                 begin, at = at, min(at + most, until)
                 yield sound(begin, at), at == stop
@@ -267,9 +275,9 @@ def length_at(source: EventTable | Reader, rate: int) -> int:
     return round(Fraction(source.header.n_samples * rate, source.header.sample_rate))
 
 
-def samples_at_once(channels: int) -> int:
-    """How long a block to render, in samples of the model's rate: of many channels, memory stays bounded."""
-    return min(MAX_BLOCK, MAX_BLOCK_VALUES // channels)
+def samples_at_once(streams: int) -> int:
+    """How long a block to render, in samples of the model's rate: of many streams, memory stays bounded."""
+    return min(MAX_BLOCK, MAX_BLOCK_VALUES // streams)
 
 
 def _seconds(what: str, value_s: float) -> float:

@@ -23,6 +23,7 @@ from .options import (
     model_option,
     output_options,
     seed_option,
+    select_option,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def _is_whole(job: Job, options: Options) -> bool:
     help="Render only this event, or this range of events, at its time. Repeatable. 'sic inspect --events' shows their"
     " numbers.",
 )
+@select_option(
+    "Render only the events that EXPR selects, such as 'pitch > 200 and level > -30', each as it sounds among all"
+    " others. With --event, those of both."
+)
 @click.option(
     "--format",
     "format_name",
@@ -104,6 +109,7 @@ def command(
     start_s: float,
     end_s: float | None,
     events: tuple[range, ...] | None,
+    select: str | None,
     format_name: str | None,
     bits: str | None,
     no_tags: bool,
@@ -122,6 +128,7 @@ def command(
       sic decode talk.sic talk.flac
       sic decode talk.sic part.wav --start 12.5 --end 20
       sic decode talk.sic some.wav --event 12 --event 30-34
+      sic decode talk.sic hisses.wav --select 'not voiced'
       sic decode talk.sic out.opus --rate 48000
       sic decode quiet.sic quiet.wav --bits 24
       sic decode talk.sic - | aplay
@@ -180,6 +187,7 @@ def command(
         sound = render(
             source,
             events=None if events is None else chain(*events),
+            select=select,
             start_s=start_s,
             end_s=end_s,
             sample_rate=sample_rate,

@@ -1,4 +1,4 @@
-"""`sic export`: the notes of a file, for other programs."""
+"""`sic export`: the events or the notes of a file, for other programs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import click
 
 from sparsecodec_cli import api
 
-from .options import FiniteFloat, default_of, input_argument, output_argument, output_options
-
-EXTENSIONS = (".mid", ".midi")
+from .options import FiniteFloat, default_of, exchange_format_option, input_argument, output_argument, output_options
 
 
 @click.command(name="export")
 @input_argument
 @output_argument(required=True)
+@exchange_format_option("Format of OUT. [default: as OUT ends; of '-' midi]")
 @click.option(
     "--tempo",
     "tempo_bpm",
@@ -23,35 +22,46 @@ EXTENSIONS = (".mid", ".midi")
     metavar="BPM",
     default=default_of(api.export, "tempo_bpm"),
     show_default=True,
-    help="Tempo of OUT, in beats a minute. It sets where the bars of an editor are, not how long notes last.",
+    help="Tempo of a MIDI file, in beats a minute. It sets where the bars of an editor are, not how long notes last.",
 )
 @output_options
-def command(input_path: str, output_path: str, tempo_bpm: float, force: bool, quiet: bool) -> None:
-    """Write the notes of a .sic file as a MIDI file.
+def command(input_path: str, output_path: str, format: str | None, tempo_bpm: float, force: bool, quiet: bool) -> None:
+    """Write a .sic file for other programs: its events as a table, its notes as MIDI, or its segments as labels.
 
     \b
     Examples:
-      sic export song.sic song.mid
+      sic export talk.sic talk.csv
       sic export song.sic song.mid --tempo 96
-      sic encode song.wav - | sic export - song.mid
+      sic export talk.sic talk.TextGrid
+      sic export talk.sic - --format json | jq .events[0]
 
-    OUT ends in .mid or .midi; '-' writes MIDI to stdout. Each coded channel of the recording is a track. Pitches
-    between those of the keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording
-    of speech each voice is a note.
+    .json, .csv, .npz and .parquet hold all that the file says: 'sic import' makes the same file of them, byte by byte.
+    .mid and .midi hold the notes: each coded channel of the recording is a track. Pitches between those of the
+    keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording of speech each voice
+    is a note. .txt is a label track of Audacity, .TextGrid a file of Praat: what each segment is and when, a note with
+    cents, unvoiced or drum. Parquet needs pip install 'sparsecodec[parquet]'.
     """
     from sparsecodec_cli.errors import about, shown_output
+    from sparsecodec_cli.io import exchange_names
     from sparsecodec_cli.io.files import is_stream, open_output
 
-    extension = os.path.splitext(output_path)[1].lower()
-    if extension not in EXTENSIONS and not (extension == "" and is_stream(output_path)):
-        raise click.UsageError(f"{shown_output(output_path)}: OUT must end in .mid or .midi, for a MIDI file.")
+    kind = exchange_names.format_of(output_path, format)
+    if kind is None:
+        if os.path.splitext(output_path)[1] or not is_stream(output_path):
+            endings = ", ".join(exchange_names.EXTENSIONS)
+            raise click.UsageError(f"{shown_output(output_path)}: OUT must end in {endings}, or give --format.")
+        kind = "midi"
 
+    from sparsecodec_cli import exchange
     from sparsecodec_cli.io.progress import note
-    from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.sic_files import open_sic
 
     from . import summary
 
-    table = read_table(input_path)
+    exchange.check_format(kind)
+    with open_sic(input_path) as file:
+        events = exchange.events_of(file)
     with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
-        n_notes = api.export(table, out, tempo_bpm=tempo_bpm)
-    note(summary.of_notes(output_path, table, n_notes), quiet=quiet)
+        n = exchange.write_events(events, out, kind, tempo_bpm=tempo_bpm)
+    what = {"midi": "note", "labels": "segment", "textgrid": "segment"}.get(kind, "event")
+    note(summary.of_exported(output_path, events.table, n, what), quiet=quiet)

@@ -11,15 +11,23 @@ from sparsecodec_cli import api
 
 from .file_work import ManyFiles, are_sic
 from .many import many_files
-from .options import FILE, json_option, output_options
+from .options import FILE, json_option, output_options, select_option
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sparsecodec_cli.inspect.inspection import Inspection
 
 
 @click.command(name="inspect")
 @many_files(ManyFiles(metavar="IN...", kind=".sic files", extensions=are_sic, of_one=("plot_path",)))
 @click.option("--events", "with_events", is_flag=True, help="Print the events as a table instead.")
+@click.option("--segments", "with_segments", is_flag=True, help="Print notes, syllables and bursts as a table instead.")
+@select_option(
+    "With --events: print only those that EXPR selects, such as 'pitch > 200 and level > -30'. With --segments: those"
+    " of such events."
+)
 @json_option
 @click.option(
     "--plot",
@@ -29,40 +37,65 @@ if TYPE_CHECKING:
     help="Write a picture to OUT instead: a .png, .svg or .pdf file; '-' is PNG to stdout.",
 )
 @output_options
-def command(input_path: str, with_events: bool, as_json: bool, plot_path: str | None, force: bool, quiet: bool) -> None:
+def command(
+    input_path: str,
+    with_events: bool,
+    with_segments: bool,
+    select: str | None,
+    as_json: bool,
+    plot_path: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
     """Show what is inside a .sic file.
 
     \b
     Examples:
       sic inspect talk.sic
       sic inspect talk.sic --events | less -S
+      sic inspect talk.sic --events --select 'level > -20'
+      sic inspect talk.sic --segments
+      sic inspect talk.sic --segments --json | jq '.segments[] | .end_s - .start_s'
       sic inspect talk.sic --json | jq .bitrate_kbps
       sic inspect talk.sic --plot talk.png
       sic inspect -r coded --json | jq .bitrate_kbps
 
     Prints the header, the number of events, how many bytes each part of the file takes, and a picture of the events:
     voices as levels over time, notes as a piano roll. --events prints a line for each event, in physical units.
-    --json prints all of this, the vectors, and the notes. --plot draws the vectors as an image, and the events as a
-    scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
+    --segments prints a line for each note, syllable or burst, which is what a listener would name, and a piano roll of
+    them. --json prints all of this, the vectors, and the notes; with --segments, these too. --plot draws the vectors as
+    an image, and the events as a scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
     Of several IN, --json prints a line for each.
     """
+    if select is not None and (as_json or not (with_events or with_segments)):
+        raise click.UsageError("--select goes with --events or --segments, and not with --json, which has everything.")
     if plot_path is not None:
-        if with_events or as_json:
-            raise click.UsageError("--plot goes with neither --events nor --json.")
+        if with_events or with_segments or as_json:
+            raise click.UsageError("--plot goes with neither --events nor --segments nor --json.")
         _plot(input_path, plot_path, force=force, quiet=quiet)
         return
+    if with_events and with_segments:
+        raise click.UsageError("--events and --segments are two tables; ask for one of them.")
+
+    from sparsecodec_cli.errors import about, shown
 
     found = _inspected(input_path)
+    where = None if select is None else _selected(found, select, input_path)
     if as_json:
         from sparsecodec_cli.inspect.inspection import as_json as json_of
 
-        click.echo(json_of(found))
+        with about(input_path):
+            click.echo(json_of(found, with_segments=with_segments))
     elif with_events:
         from sparsecodec_cli.inspect.events_text import print_events
 
-        print_events(found)
+        print_events(found, where)
+    elif with_segments:
+        from sparsecodec_cli.inspect.segments_text import print_segments
+
+        with about(input_path):
+            print_segments(found, where)
     else:
-        from sparsecodec_cli.errors import shown
         from sparsecodec_cli.inspect.text import print_inspection
 
         print_inspection(found, shown(input_path))
@@ -73,6 +106,14 @@ def _inspected(input_path: str) -> Inspection:
 
     with open_sic(input_path) as file:
         return api.inspect(file)
+
+
+def _selected(found: Inspection, select: str, input_path: str) -> NDArray[np.bool_]:
+    from sparsecodec_cli.errors import about
+    from sparsecodec_cli.io.weights_files import folder_of
+
+    with about(input_path):
+        return api.selected(found.table, select, weights_beside=folder_of(input_path))
 
 
 def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:

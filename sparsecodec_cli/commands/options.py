@@ -98,6 +98,11 @@ def input_argument(function: F) -> F:
     return click.argument("input_path", metavar="IN", type=FILE)(function)
 
 
+def sic_inputs_argument(function: F) -> F:
+    """One or more .sic files, to be made one."""
+    return click.argument("input_paths", metavar="IN...", type=FILE, nargs=-1, required=True)(function)
+
+
 def output_argument(*, required: bool) -> Callable[[F], F]:
     return click.argument("output_path", metavar="OUT" if required else "[OUT]", required=required, type=FILE)
 
@@ -166,6 +171,12 @@ def model_option(help_text: str, *, default: str | None = None, show_default: bo
     )
 
 
+def exchange_format_option(help_text: str) -> Callable[[F], F]:
+    from sparsecodec_cli.io.exchange_names import FORMATS
+
+    return click.option("--format", type=click.Choice(FORMATS), help=help_text)
+
+
 def seed_option(help_text: str, function: Callable[..., Any]) -> Callable[[F], F]:
     """--seed, with the default that `function` has for it."""
     default = default_of(function, "seed")
@@ -225,6 +236,24 @@ def raw_format_of(rate: int | None, channels: int | None, coding: str | None) ->
 
     default = RawFormat(rate)
     return RawFormat(rate, channels or default.channels, coding or default.coding)
+
+
+def select_option(help_text: str, *, multiple: bool = False) -> Callable[[F], F]:
+    """--select EXPR; a text that is no expression is wrong use."""
+    return click.option("--select", metavar="EXPR", multiple=multiple, callback=_check_selection, help=help_text)
+
+
+def _check_selection(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    expressions = value if isinstance(value, tuple) else () if value is None else (value,)
+    if expressions:
+        from sparsecodec_formats import SicError, selection
+
+        for expression in expressions:
+            try:
+                selection.check(expression)
+            except SicError as error:
+                raise click.UsageError(f"--select: {error}.", ctx) from None
+    return value
 
 
 def json_option(function: F) -> F:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparsecodec_cli.errors import one_line, shown_output
+from sparsecodec_cli.errors import one_line, shown, shown_output
 
 if TYPE_CHECKING:
     from sparsecodec_cli.coded_share import CodedShare
@@ -27,15 +27,21 @@ def of_written(output_path: str, header: Header, n_events: int, n_bytes: int) ->
     return f"{shown_output(output_path)}: {what}"
 
 
-def of_notes(output_path: str, table: EventTable, n_notes: int) -> str:
-    return f"{shown_output(output_path)}: {n_notes} note{'s' * (n_notes != 1)}, {table.duration_s:.2f} s"
+def of_exported(output_path: str, table: EventTable, n: int, what: str) -> str:
+    """what: one of that which is counted, such as a note."""
+    return f"{shown_output(output_path)}: {n} {what}{'s' * (n != 1)}, {table.duration_s:.2f} s"
 
 
-def of_stems(output_path: str, table: EventTable, n_stems: int, top: int | None) -> str:
-    """top: how many events with most energy were asked for; None: all."""
-    stems = f"{n_stems} stem{'s' * (n_stems != 1)}" + ("" if top is None else f" of {len(table)} events")
-    n_silent = len(table) - n_stems if top is None or n_stems < top else 0
-    silent = "; 1 event is not heard" if n_silent == 1 else f"; {n_silent} events are not heard"
+def of_drums(input_path: str, n_drums: int) -> str:
+    strokes = "1 stroke of a drum is" if n_drums == 1 else f"{n_drums} strokes of drums are"
+    return f"sic: note: {shown(input_path)}: {strokes} left out: they have no pitch to play"
+
+
+def of_stems(output_path: str, table: EventTable, n_stems: int, n_all: int, what: str, top: int | None) -> str:
+    """n_all: of which there are so many, each a `what`; top: how many with most energy were asked for; None: all."""
+    stems = f"{n_stems} stem{'s' * (n_stems != 1)}" + ("" if top is None else f" of {n_all} {what}s")
+    n_silent = n_all - n_stems if top is None or n_stems < top else 0
+    silent = f"; 1 {what} is not heard" if n_silent == 1 else f"; {n_silent} {what}s are not heard"
     return f"{shown_output(output_path)}: {stems}, {table.duration_s:.2f} s{silent if n_silent else ''}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparsecodec_formats.interchange.notes import Note, event_notes, note_name_and_cents
 from sparsecodec_formats.interchange.rows import Quantity, quantities
@@ -10,8 +11,9 @@ from sparsecodec_formats.interchange.rows import Quantity, quantities
 from .inspection import KINDS, Inspection
 
 
-def print_events(inspection: Inspection) -> None:
-    """Print a line for each event: time, channel, and the quantities that the preset names, and those of notes."""
+def print_events(inspection: Inspection, where: NDArray[np.bool_] | None = None) -> None:
+    """Print a line for each event, or for those of a mask, bool [n]: time, channel, and the quantities that the preset
+    names, and those of notes."""
     table = inspection.table
     columns = [("event", "", [str(i) for i in range(len(table))]), ("time", "s", [f"{t:.4f}" for t in table.time])]
     if table.header.streams > 1:
@@ -25,7 +27,10 @@ def print_events(inspection: Inspection) -> None:
         columns.append(_column(Quantity("amplitude", "amplitude", "", table.amplitude.astype(np.float64))))
     widths = [max(7, len(name), len(unit), *map(len, cells)) for name, unit, cells in columns]
     names, units, cells_of = zip(*columns, strict=True)
-    for line in (names, units, *zip(*cells_of, strict=True)):
+    lines = list(zip(*cells_of, strict=True))
+    if where is not None:
+        lines = [line for line, is_selected in zip(lines, where, strict=True) if is_selected]
+    for line in (names, units, *lines):
         print(" ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
 from sparsecodec_formats.container.accounting import Spending, read_and_account
@@ -13,6 +14,7 @@ from sparsecodec_formats.table import EventTable
 
 if TYPE_CHECKING:  # imported where they are looked for
     from sparsecodec_formats.interchange.notes import Note
+    from sparsecodec_formats.segments import Segments
 
 KINDS = {1: "note", 0: "drum", -1: "tone"}
 """Of events of `music`, as `interchange.rows.quantities` numbers them."""
@@ -46,6 +48,13 @@ class Inspection:
 
         return [] if self.layout is None else notes_of(self.table)
 
+    @cached_property
+    def segments(self) -> Segments:
+        """SicError for a preset that tells no links."""
+        from sparsecodec_cli.segmenting import segments_of
+
+        return segments_of(self.table)
+
     @property
     def n_bytes(self) -> int:
         return sum(self.spent.parts.values())
@@ -60,10 +69,12 @@ class Inspection:
         return 8e-3 * n_bytes / self.table.duration_s if self.table.duration_s else None
 
 
-def as_json(inspection: Inspection) -> str:
-    """The whole inspection as JSON text, an event or note a line; docs/cli.md lists the keys, which stay the same."""
+def as_json(inspection: Inspection, *, with_segments: bool = False) -> str:
+    """The whole inspection as JSON text, an event, note or segment a line; docs/cli.md lists the keys, which stay the
+    same. with_segments: SicError for a preset that tells no links."""
     from sparsecodec_formats.interchange.notes import note_rows
     from sparsecodec_formats.interchange.rows import event_rows, header_fields
+    from sparsecodec_formats.interchange.segment_rows import segment_rows
 
     table = inspection.table
     head = {
@@ -87,6 +98,8 @@ def as_json(inspection: Inspection) -> str:
     }
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items())
     lists = {"events": event_rows(table), "notes": note_rows(inspection.notes)}
+    if with_segments:
+        lists["segments"] = segment_rows(inspection.segments)
     for key, rows in lists.items():
         lines += f",\n  {json.dumps(key)}: [\n" + ",\n".join(f"    {json.dumps(row)}" for row in rows) + "\n  ]"
     return f"{{\n{lines}\n}}"

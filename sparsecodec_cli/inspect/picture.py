@@ -112,13 +112,13 @@ def picture(table: EventTable, layout: Layout, width: int, *, ascii_only: bool =
     Where vectors tell what is linked, a voice is a line through its events, which rises from the bottom over its
     attack and falls over its decay; elsewhere each event is a dot. Where lines lie too dense to be told apart, each
     column of dots shows the range of levels instead: filled, that of half of the time, dotted, of nearly all. Two
-    channels get a panel each, more share one.
+    channels get a panel each, more share one, and so do all streams of one.
     """
     level = levels_of(table)
     sounds = np.isfinite(level) & (table.time < table.duration_s)
     if not sounds.any():
         return None
-    both = table.header.streams == 2
+    both = table.header.streams == 2 <= table.header.channels
     scale = scale_of(level[sounds], table.duration_s, width, ROWS_OF_TWO if both else ROWS)
     lines = _within(lines_of(table, layout), scale)
     if not both:

@@ -168,7 +168,7 @@ def draw_map(axes: Axes, table: EventTable, layout: Layout | None) -> None:
             linewidths=0.3 if len(table) <= MOST_COLUMNS else 0.0,
             edgecolors="white",
             rasterized=len(table) > MOST_DRAWN,
-            label=f"channel {i}",
+            label=f"{'stream' if table.header.gains else 'channel'} {i}",
         )
     if several:
         legend = axes.legend(
@@ -220,9 +220,8 @@ def draw_roll(axes: Axes, notes: Sequence[Note], table: EventTable) -> None:
     axes.add_collection(collection)
     axes.figure.colorbar(collection, ax=axes, pad=0.01, fraction=0.02).ax.tick_params(labelsize=8)
     if several:
-        patches = [
-            Patch(facecolor="0.6", edgecolor=EDGES[c], label=f"channel {c}") for c in range(table.header.streams)
-        ]
+        name = "stream" if table.header.gains else "channel"
+        patches = [Patch(facecolor="0.6", edgecolor=EDGES[c], label=f"{name} {c}") for c in range(table.header.streams)]
         axes.legend(handles=patches, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(patches), frameon=False)
 
 

@@ -96,7 +96,8 @@ def _picture(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     if inspection.layout.events_are_notes:
         from .piano_roll import piano_roll
 
-        roll = piano_roll(inspection.notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
+        panels = 2 if table.header.streams == 2 <= table.header.channels else 1
+        roll = piano_roll(inspection.notes, table.duration_s, panels, width, ascii_only=ascii_only)
         if roll is not None:
             yield from _title("notes over time")
             yield from roll_lines(roll, **how)
@@ -107,6 +108,22 @@ def _picture(inspection: Inspection, screen: Screen) -> Iterator[Line]:
     if drawn is not None:
         yield from _title(f"level of {'voices' if 'begins' in inspection.layout.dims else 'events'} over time")
         yield from picture_lines(drawn, **how)
+
+
+def segment_roll(inspection: Inspection) -> Iterator[Line]:
+    """Segments that have a pitch, and drums, as a piano roll, as wide as the terminal; nothing where there are none."""
+    from sparsecodec_formats.interchange.notes import segment_notes
+
+    from .piano_roll import piano_roll
+
+    screen, table = stdout_screen(), inspection.table
+    ascii_only = not _can_encode(NEEDED)
+    width = max(10, screen.width - LABEL_WIDTH)
+    notes = [note for note in segment_notes(table, inspection.segments) if note.onset_s < table.duration_s]
+    roll = piano_roll(notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
+    if roll is not None:
+        yield from _title("segments over time")
+        yield from roll_lines(roll, ascii_only=ascii_only, coloured=screen.depth is not None)
 
 
 def _title(title: str) -> Iterator[Line]:

@@ -177,13 +177,14 @@ def _samples(audio: Audio, subtype: str) -> bytes:
 
 @dataclass(frozen=True)
 class _WavHeader:
-    """All that stands in a WAV file before the samples. path: for messages."""
+    """All that stands in a WAV file before the samples. path: for messages; place: what `_broadcast_place` makes."""
 
     path: str
     subtype: str
     sample_rate: int
     channels: int
     texts: Mapping[str, str] = field(default_factory=dict)
+    place: bytes = b""
 
     @property
     def frame_bytes(self) -> int:
@@ -202,7 +203,8 @@ class _WavHeader:
                 f"{shown_output(self.path)}: WAV cannot hold a sample rate of {self.sample_rate} Hz; use 'sic decode'"
                 " with a --rate"
             )
-        chunks = _chunk(b"fmt ", _wav_format(self.subtype, self.sample_rate, self.channels))
+        chunks = _chunk(b"bext", self.place) if self.place else b""
+        chunks += _chunk(b"fmt ", _wav_format(self.subtype, self.sample_rate, self.channels))
         if self.subtype == "FLOAT":
             chunks += _chunk(b"fact", struct.pack("<I", min(n_samples, WAV_MAX_BYTES)))
         if self.texts:
@@ -236,14 +238,27 @@ def _write_wav(file: BinaryIO, header: _WavHeader, blocks: _Clipper, n_samples: 
         file.write(header.pack(blocks.n_samples))
 
 
-def write_float_wav(file: BinaryIO, path: str, audio: Audio, sample_rate: int) -> None:
-    """Write float32 [n, channels] as WAV of 32-bit floats, in which nothing is clipped.
+def write_float_wav(
+    file: BinaryIO, path: str, audio: Audio, sample_rate: int, *, start_sample: int, description: str
+) -> None:
+    """Write float32 [n, channels] as Broadcast Wave (EBU Tech 3285) of 32-bit floats, in which nothing is clipped.
+
+    start_sample: the place on a timeline, in samples from its start, at which programs that know such files put it.
+    description: ASCII, of at most 256 characters.
 
     Raises CliError when WAV cannot hold this.
     """
     n_samples, channels = audio.shape
-    file.write(_WavHeader(path, "FLOAT", sample_rate, channels).pack(n_samples))
+    place = _broadcast_place(start_sample, description)
+    file.write(_WavHeader(path, "FLOAT", sample_rate, channels, place=place).pack(n_samples))
     file.write(_samples(audio, "FLOAT"))
+
+
+def _broadcast_place(start_sample: int, description: str) -> bytes:
+    """The content of the chunk "bext", version 1: no date, so that the same sound gives the same bytes."""
+    description_bytes, originator, reference, date, time = description.encode("ascii"), b"sic", b"", b"", b""
+    texts = struct.pack("<256s32s32s10s8s", description_bytes, originator, reference, date, time)
+    return texts + struct.pack("<QH64s190s", start_sample, 1, b"", b"")
 
 
 def _wav_format(subtype: str, sample_rate: int, channels: int) -> bytes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, TypeVar
 
-from sparsecodec_cli.errors import about_os
+from sparsecodec_cli.errors import about, about_os
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
 from sparsecodec_formats.errors import NewerVersion
@@ -44,6 +44,20 @@ def read_table(path: str) -> EventTable:
     """All events of the .sic file at `path` ('-': stdin); CliError when it cannot be read whole."""
     with open_input(path) as file, telling(path, NewerVersion):
         return container.read(file)
+
+
+def read_joinable(paths: Sequence[str]) -> list[EventTable]:
+    """As `read_table`, of several files of which one table can hold all events; CliError for the first that does not
+    go with those before it."""
+    from sparsecodec_formats.edit import check_joinable
+
+    tables: list[EventTable] = []
+    for path in paths:
+        tables.append(read_table(path))
+        with about(path):
+            for before in tables[:-1]:
+                check_joinable(before.header, tables[-1].header)
+    return tables
 
 
 def write_table(table: EventTable, file: BinaryIO) -> int:

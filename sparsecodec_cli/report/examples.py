@@ -14,11 +14,13 @@ from sparsecodec_formats.edit import estimate_energy_db
 from sparsecodec_formats.interchange.notes import Note, event_notes, note_name_and_cents
 from sparsecodec_formats.presets import layout_of, level_db
 from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 
 from . import mel_images
 from .media import colours, data_uri, flac, opus, peaks, png, waveform_path
 from .parts import MeasuredPart
+from .segment_map import SegmentMap, segment_map
 
 if TYPE_CHECKING:
     from sparsecodec_models.events.sounds import EventSound
@@ -66,6 +68,7 @@ class Example:
     columns: dict[str, list[Any]]
     removed: float
     redundancy: float
+    segments: SegmentMap | None
 
     @property
     def n_events(self) -> int:
@@ -104,7 +107,15 @@ def example_of(part: MeasuredPart, table: EventTable, pitched: NDArray[np.bool_]
         },
         removed=float(part.energy_removed.sum()),
         redundancy=part.redundancy,
+        segments=_segments(table, pitched, start_s, (part.span.stop - part.span.start) / source_rate),
     )
+
+
+def _segments(table: EventTable, pitched: NDArray[np.bool_], start_s: float, duration_s: float) -> SegmentMap | None:
+    """None where events are notes already, which the piano roll shows, or vectors do not tell what is linked."""
+    if layout_of(table.header).links != "channel":
+        return None
+    return segment_map(table, Segments.of(table, pitched), pitched, start_s, duration_s)
 
 
 def columns_of(table: EventTable, rows: NDArray[np.int64], pitched: NDArray[np.bool_]) -> dict[str, list[Any]]:

@@ -221,7 +221,7 @@ def test_rf64_says_it_too(channels: int) -> None:
 
 def test_stems_of_many_channels_say_it_too(tmp_path: Path) -> None:
     file = io.BytesIO()
-    audio_writing.write_float_wav(file, "x.wav", np.zeros((3, 6), np.float32), 48000)
+    audio_writing.write_float_wav(file, "x.wav", np.zeros((3, 6), np.float32), 48000, start_sample=0, description="")
     form = chunks_of(file.getvalue())[b"fmt "]
     assert form[:2] == b"\xfe\xff" and struct.unpack("<I", form[20:24])[0] == 0x3F
 

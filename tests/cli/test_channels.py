@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -15,7 +16,7 @@ from cli_support import ok, read_sic
 import sparsecodec_cli
 from sparsecodec_cli import models
 from sparsecodec_cli.report.parts import Span, measure
-from sparsecodec_formats import EventTable
+from sparsecodec_formats import EventTable, dumps
 
 DATA = Path(__file__).parents[1] / "data"
 CLIP = DATA / "only-person-en.flac"
@@ -60,6 +61,16 @@ def test_channels_of_their_own_are_not_said_to_be_streams(tmp_path: Path) -> Non
     ok("encode", tmp_path / "in.wav", "--effort", "0", "--model", "speech")
     assert b"stereo, 16000 samples" in ok("inspect", tmp_path / "in.sic")
     assert json.loads(ok("inspect", tmp_path / "in.sic", "--json"))["header"]["gains"] is None
+
+
+def test_inspect_says_that_streams_are_more_than_channels(tmp_path: Path) -> None:
+    table = read_sic(CLIP.with_suffix(".sic"))
+    header = replace(table.header, gains=((1.0, -1.0),), noise=(5, 5))
+    (tmp_path / "in.sic").write_bytes(dumps(table.replace(header=header, channel=np.arange(len(table)) % 2)))
+    said = ok("inspect", tmp_path / "in.sic")
+    assert b"mono from 2 streams" in said and b"channel" not in said
+    header = json.loads(ok("inspect", tmp_path / "in.sic", "--json"))["header"]
+    assert (header["channels"], header["gains"], header["noise"]) == (1, [[1, -1]], [5, 5])
 
 
 def test_stems_of_a_stream_are_in_all_its_channels(inverted: tuple[Path, Path], tmp_path: Path) -> None:

@@ -236,6 +236,14 @@ def test_randomize_is_drawn_from_its_seed(talk_sic: Path) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_randomize_within_and_in_order(talk_sic: Path) -> None:
+    before = read_sic(talk_sic)
+    own = container.loads(ok("randomize", talk_sic, "-", "--vectors", "--within", "own"))
+    assert sorted(own.vector.tolist()) == sorted(before.vector.tolist()) != own.vector.tolist()
+    ordered = container.loads(ok("randomize", talk_sic, "-", "--times", "--keep-order"))
+    assert np.array_equal(ordered.vector, before.vector) and not np.array_equal(ordered.time, before.time)
+
+
 # transform
 
 
@@ -251,7 +259,26 @@ def test_transform_edits_as_the_library_does(talk_sic: Path) -> None:
     table = read_sic(talk_sic)
     for args, expected in {
         ("--stretch", "1.5"): edit.stretch(table, 1.5),
+        ("--stretch", "1.5", "--no-events"): edit.stretch(table, 1.5, events=False),
         ("--transpose", "-4"): edit.transpose(table, -4),
+        ("--transpose", "-4", "--timbre", "follows"): edit.transpose(table, -4, timbre="follows"),
+        ("--glide", "3"): edit.glide(table, 3),
+        ("--contour", "0.5"): edit.contour(table, 0.5),
+        ("--reverse",): edit.reverse(table),
+        ("--attack", "2"): edit.attack(table, 2),
+        ("--decay", "0.5"): edit.decay(table, 0.5),
+        ("--whisper",): edit.whisper(table),
+        ("--tilt", "-3"): edit.tilt(table, -3),
+        ("--room", "-12"): edit.room(table, -12),
+        ("--unlink",): edit.unlink(table),
+        ("--move-to", "0.5"): edit.move_to(table, 0.5),
+        ("--repeat", "3"): edit.repeat(table, 3),
+        ("--times", "2", "--every", "0.25"): edit.repeat(table, 2, every_s=0.25),
+        ("--echo", "0.5,-6,2"): edit.echo(table, 0.5, -6, 2),
+        ("--quantize-times", "0.25"): edit.quantise_times(table, 0.25),
+        ("--quantize-times", "120bpm/4"): edit.quantise_times(table, 0.125),
+        ("--jitter", "0.1", "--seed", "5"): edit.jitter(table, 0.1, seed=5),
+        ("--drop-below", "-32"): edit.drop_below(table, -32),
         ("--gain", "-6"): edit.gain(table, -6),
         ("--shift", "0.5"): edit.shift(table, 0.5),
         ("--shift", "-0.5"): edit.shift(table, -0.5),
@@ -269,6 +296,9 @@ def test_transform_applies_edits_in_the_order_given(talk_sic: Path) -> None:
     assert transformed(talk_sic, "--start", "1", "--stretch", "2") == written(edit.stretch(edit.crop(table, 1), 2))
     once = edit.shift(edit.stretch(edit.shift(table, 1), 2), -1)
     assert transformed(talk_sic, "--shift", "1", "--stretch", "2", "--shift", "-1") == written(once)
+    assert transformed(talk_sic, "--reverse", "--shift", "1", "--reverse") == written(
+        edit.reverse(edit.shift(edit.reverse(table), 1))
+    )
     assert transformed(talk_sic, "--shift=1", "--shift=-1", "--stretch=2") == written(edit.stretch(table, 2))
 
 

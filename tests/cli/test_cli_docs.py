@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import click
 import pytest
@@ -53,7 +54,7 @@ def test_examples_are_right_use(name: str) -> None:
     examples = re.findall(rf"(?:^|\| )\s*sic {name}\b([^|&#\n]*)", text, re.MULTILINE)
     assert examples
     for example in examples:
-        args = example.replace("*.sic", "a.sic").split()
+        args = shlex.split(example.replace("*.sic", "a.sic"))
         command_of(name).make_context(name, args, parent=click.Context(cli, info_name="sic", **cli.context_settings))
 
 

@@ -37,6 +37,23 @@ def test_what_tells_no_pitch_is_refused_and_leaves_nothing(tmp_path: Path, model
     assert names_in(tmp_path) == ["a.sic"]
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.TextGrid"])
+def test_what_has_no_segments_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_sic(tmp_path / "a.sic", make_table(model="reference", statistics=0))
+    assert_refused(sic("export", path, tmp_path / name), "a.sic: has no segments", "reference")
+    assert names_in(tmp_path) == ["a.sic"]
+
+
+@pytest.mark.parametrize("name, start", [("a.txt", "0.499229"), ("a.TextGrid", 'File type = "ooTextFile"')])
+def test_segments_are_labels(tmp_path: Path, name: str, start: str) -> None:
+    path = write_sic(tmp_path / "a.sic", music_table(Event(0.5, 60), Event(1, 62)))
+    result = sic("export", path, tmp_path / name)
+    assert result.exit_code == 0 and result.stderr == f"{tmp_path / name}: 2 segments, 3.00 s\n"
+    text = (tmp_path / name).read_text()
+    assert text.startswith(start) and "C4" in text and "D4" in text
+    assert sparsecodec_cli.export(path, tmp_path / name) == 2 and (tmp_path / name).read_text() == text
+
+
 def test_a_recording_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = write_sic(tmp_path / "a.sic", music_table(seconds=3e5))
     assert_refused(sic("export", path, tmp_path / "a.mid"), "a.sic", "too long for a MIDI file")

@@ -20,6 +20,8 @@ COMMANDS = [
     ["inspect", "-", "--json"],
     ["decode", "-"],
     ["transform", "-", "-", "--gain", "1"],
+    ["mix", "-", "-"],
+    ["similar", "-", "--to", "0"],
     ["export", "-", "-"],
 ]
 

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_support import make_table, ok, read_sic, write_sic
+from cli_support import assert_refused, make_table, ok, read_sic, sic, write_sic
 
-from sparsecodec_formats import LAYOUTS
+from sparsecodec_cli import segments_of
+from sparsecodec_formats import LAYOUTS, Segments
 from sparsecodec_formats.interchange.notes import note_rows, notes_of
 from sparsecodec_formats.interchange.rows import PLACE, event_rows
+from sparsecodec_formats.interchange.segment_rows import KEYS, segment_rows
+
+CLIP = Path(__file__).parents[1] / "data" / "only-person-en.sic"
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def test_inspect_json_has_its_keys(talk_sic: Path) -> None:
     ]  # fmt: skip
     assert list(found["header"]) == [
         "model", "weights_hash", "statistics", "sample_rate_hz", "channels", "gains", "n_samples", "time_unit", "step",
-        "seed", "tags", "duration_s",
+        "seed", "noise", "tags", "duration_s",
     ]  # fmt: skip
     assert list(found["parts"]) == ["header", "framing", "times", "vectors", "amplitude"]
     assert found["bytes"] == talk_sic.stat().st_size == sum(part["bytes"] for part in found["parts"].values())
@@ -77,6 +81,55 @@ def test_inspect_json_lists_a_note_for_each_voice_of_speech(talk_sic: Path) -> N
 def test_inspect_json_lists_no_notes_where_vectors_tell_none(tmp_path: Path, model: str) -> None:
     path = write_sic(tmp_path / "new.sic", make_table(model=model, statistics=0))
     assert json.loads(ok("inspect", path, "--json"))["notes"] == []
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("model", ["music-9", "reference"])
+def test_a_preset_that_tells_no_links_has_no_segments(tmp_path: Path, model: str, options: list[str]) -> None:
+    path = write_sic(tmp_path / "new.sic", make_table(model=model, statistics=0))
+    assert_refused(sic("inspect", path, "--segments", *options), "new.sic: ", f"'{model}'")
+
+
+def test_inspect_json_lists_segments(tmp_path: Path) -> None:
+    found = json.loads(ok("inspect", CLIP, "--segments", "--json"))
+    table = read_sic(CLIP)
+    segments = segments_of(table)
+    assert found["segments"] == segment_rows(segments)
+    assert list(found["segments"][0]) == list(KEYS)
+    assert sum(row["n_events"] for row in found["segments"]) == len(table)
+    assert {row["kind"] for row in found["segments"]} == {"pitched", "unvoiced"}
+
+
+def test_inspect_prints_segments(tmp_path: Path) -> None:
+    text, roll = ok("inspect", CLIP, "--segments").decode().split("\n\n")
+    names, units, *lines = text.splitlines()
+    rows = segment_rows(segments_of(read_sic(CLIP)))
+    assert names.split() == [
+        "segment", "start", "end", "kind", "f0", "note", "course", "level", "repeats", "event", "events",
+    ]  # fmt: skip
+    assert units.split() == ["s", "s", "Hz", "cents", "st", "dB"]
+    for line, row in zip(lines, rows, strict=True):
+        cells = line.split()
+        assert cells[:4] == [str(row["index"]), f"{row['start_s']:.3f}", f"{row['end_s']:.3f}", row["kind"]]
+        assert cells[4] == ("-" if row["f0_hz"] is None else f"{row['f0_hz']:.2f}")
+        assert cells[-2:] == [str(row["event"]), str(row["n_events"])]
+    assert roll.startswith("  segments over time\n") and "C4" in roll and roll.count("\n") > 8
+    stereo = ok("inspect", write_sic(tmp_path / "two.sic", make_table(channels=2)), "--segments").decode()
+    assert stereo.split()[:2] == ["segment", "channel"]
+    assert ok("inspect", write_sic(tmp_path / "none.sic", make_table(0)), "--segments").decode().count("\n") == 2
+
+
+def test_segments_are_found_without_the_weights_that_a_file_names(tmp_path: Path) -> None:
+    table = make_table(weights_hash=b"else")
+    path = write_sic(tmp_path / "other.sic", table)
+    assert json.loads(ok("inspect", path, "--segments", "--json"))["segments"] == segment_rows(
+        Segments.of(read_sic(path))
+    )
+
+
+def test_one_table_is_asked_for(talk_sic: Path) -> None:
+    assert_refused(sic("inspect", talk_sic, "--events", "--segments"), "--segments", exit_code=2)
+    assert_refused(sic("inspect", talk_sic, "--segments", "--plot", "x.png"), "--plot", exit_code=2)
 
 
 def test_inspect_tells_the_header_and_draws(talk_sic: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import resource
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sparsecodec_cli
-from sparsecodec_cli.stems import FIRST, NAME, TABLE, earlier_stems, stems
+from sparsecodec_cli.stems import FIRST, NAME, OF_SEGMENTS, TABLE, earlier_stems, stems
 from sparsecodec_formats import EventTable
+from sparsecodec_formats.interchange.segment_rows import segment_rows
 from sparsecodec_models.events.sounds import event_sounds
 from sparsecodec_models.speech.codec import SpeechCodec
 
@@ -304,3 +306,83 @@ def test_seed_draws_the_noise(tmp_path: Path) -> None:
     for seed, same in ((9, True), (0, False)):
         whole, _ = sparsecodec_cli.decode(table, seed=seed)
         assert (np.abs(total(tmp_path / "out", table) - whole).max() < 1e-4) == same
+
+
+# by segment
+
+
+CLIPS = {
+    "speech": CLIP,
+    "music": CLIP.parent / "melodies" / "ode-to-joy-plucked.flac",
+}
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("model", ["speech", "music"])
+def test_stems_by_segment_add_up_to_the_decoded_file(model: str, channels: int, tmp_path: Path) -> None:
+    audio, rate = soundfile.read(CLIPS[model], dtype="float32")
+    audio = audio[: 2 * rate]
+    soundfile.write(tmp_path / "talk.wav", np.stack([audio, np.roll(audio, rate // 4)], 1)[:, :channels], rate)
+    path, out = tmp_path / "talk.sic", tmp_path / "out"
+    ok("encode", tmp_path / "talk.wav", path, "--effort", "0", "--model", model)
+    result = sic("stems", path, out, "--by", "segment")
+    table = read_sic(path)
+    segments = sparsecodec_cli.segments_of(table)
+    assert result.stderr == f"{out}: {len(segments)} stems, 2.00 s\n" and len(segments) > 4 * channels
+    whole, _ = sparsecodec_cli.decode(table)
+    assert np.abs(total(out, table) - whole).max() < 1e-4
+    rows = rows_of(out)
+    assert tuple(rows[0]) == OF_SEGMENTS
+    for row, said in zip(rows, segment_rows(segments), strict=True):
+        assert {key: row[key] for key in said} == {k: "" if v is None else str(v) for k, v in said.items()}
+        # each is what its events sound like
+        assert row["file"] == f"{int(row['index']):04d}-{float(row['start_s']):.3f}s.wav"
+    i = len(rows) // 2
+    some, _ = sparsecodec_cli.decode(table, events=segments.rows(i).tolist())
+    alone, _ = soundfile.read(out / rows[i]["file"], always_2d=True)
+    start = int(rows[i]["start_sample"])
+    assert np.abs(some[start : start + len(alone)] - alone).max() < 1e-5
+
+
+def test_top_of_segments(tmp_path: Path) -> None:
+    path, out = tmp_path / "talk.sic", tmp_path / "out"
+    ok("encode", CLIP, path, "--effort", "0")
+    ok("stems", path, tmp_path / "all", "--by", "segment")
+    ok("stems", path, out, "--by", "segment", "--top", "3")
+    energy = {}
+    for row in rows_of(tmp_path / "all"):
+        energy[row["file"]] = np.sum(soundfile.read(tmp_path / "all" / row["file"])[0] ** 2)
+    loudest = sorted(sorted(energy, key=energy.__getitem__)[-3:])
+    assert names_in(out) == [*loudest, TABLE]
+    table = read_sic(path)
+    segments = sparsecodec_cli.segments_of(table)
+    chosen = np.isin(segments.number, [int(row["index"]) for row in rows_of(out)])
+    some, _ = sparsecodec_cli.decode(table, events=np.flatnonzero(chosen).tolist())
+    assert np.abs(total(out, table) - some).max() < 1e-5
+    ok("stems", path, out, "-f")  # stems of segments give way to those of events
+    assert not set(loudest) & set(names_in(out)) and tuple(rows_of(out)[0])[: len(FIRST)] == FIRST
+
+
+def test_a_preset_without_links_has_no_segments(tmp_path: Path, fake: fake_codec.FakeCodec) -> None:
+    path = write_sic(tmp_path / "ref.sic", make_table(3, model="reference", statistics=0))
+    assert_refused(sic("stems", path, tmp_path / "out", "--by", "segment"), "ref.sic: has no segments", "'reference'")
+    assert_refused(sic("stems", path, tmp_path / "out", "--by", "day"), "--by", exit_code=2)
+    assert names_in(tmp_path) == ["ref.sic"]
+
+
+@pytest.mark.parametrize("by", ["event", "segment"])
+def test_files_tell_their_place_as_broadcast_wave(by: str, tmp_path: Path) -> None:
+    path, out = tmp_path / "talk.sic", tmp_path / "out"
+    ok("encode", CLIP, path, "--effort", "0")
+    ok("stems", path, out, "--by", by)
+    rows = rows_of(out)
+    assert int(rows[-1]["start_sample"]) > 30_000
+    for row in rows:
+        data = (out / row["file"]).read_bytes()
+        assert data[:4] == b"RIFF" and data[8:16] == b"WAVEbext"
+        (size,) = struct.unpack("<I", data[16:20])
+        bext = data[20 : 20 + size]
+        # EBU Tech 3285: description, originator, its reference, date, time, time reference, version
+        assert size == 602 and bext[:256].rstrip(b"\0").decode() == f"{by} {row['index']}"
+        assert bext[256:288].rstrip(b"\0") == b"sic" and not any(bext[288:338])
+        assert struct.unpack("<QH", bext[338:348]) == (int(row["start_sample"]), 1) and not any(bext[348:])

@@ -25,16 +25,24 @@ FUNCTIONS: dict[str, tuple[Callable, list[str]]] = {
     "stems": (api.render_stems, ["IN", "DIR"]),
     "report": (api.render_report, ["IN", "OUT.html"]),
     "export": (api.export, ["IN", "OUT.mid"]),
+    "import": (api.import_, ["IN.csv", "OUT"]),
     "randomize": (api.randomize, ["IN", "OUT"]),
+    "morph": (api.morph, ["A", "B", "OUT", "--amount", "0.5"]),
+    "replace": (api.replace, ["A", "B", "OUT"]),
+    "similar": (api.similar, ["IN", "--to", "0"]),
     "test": (api.verify, ["FILE"]),
 }
 SET_BY_NO_OPTION = {
     "encode": {"audio", "sample_rate"},
     "report": {"file", "sounds"},
     "export": {"file"},
+    "import": {"file", "target"},
+    "morph": {"other", "amount"},
+    "replace": {"other"},
+    "similar": {"tables", "to"},
     "test": {"file", "weights_beside"},
 }
-WITHOUT_MODELS = [api.export, api.randomize]
+WITHOUT_MODELS = [api.export, api.import_, api.morph, api.randomize, api.replace, api.similar]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_support import ok
 
 from sparsecodec_cli import models
 
@@ -39,12 +40,23 @@ def imported_by(*args: str | Path) -> set[str]:
         ("decode", "IN", "out.wav"),
         ("decode", "IN", "out.wav", "--start", "0.2", "--end", "0.3"),
         ("decode", "IN", "out.flac", "--event", "1"),
+        ("decode", "IN", "out.wav", "--select", "voiced and level > -100"),
         ("stems", "IN", "stems", "--top", "2"),
         ("test", "--decode", "IN"),
         ("inspect", "IN"),
+        ("inspect", "IN", "--events", "--select", "pitch > 200"),
+        ("inspect", "IN", "--segments"),
+        ("stems", "IN", "stems", "--by", "segment", "--top", "2"),
         ("transform", "IN", "out.sic", "--stretch", "1.1"),
+        ("transform", "IN", "out.sic", "--select", "not voiced or segment < 1", "--take"),
+        ("transform", "IN", "out.sic", "--transpose", "1", "--tilt", "2"),
         ("randomize", "IN", "out.sic", "--times"),
+        ("replace", "IN", "IN", "out.sic", "--keep-pitch"),
+        ("similar", "IN", "--to", "1"),
+        ("similar", "IN", "--to", "1", "--by", "segment"),
         ("export", "IN", "out.mid"),
+        ("export", "IN", "out.csv"),
+        ("export", "IN", "out.TextGrid"),
         ("report", "IN", "out.html"),
     ],
     ids=lambda command: " ".join(command),
@@ -57,6 +69,19 @@ def test_what_reads_files_does_without_torch(tmp_path: Path, source: Path, comma
     if command[0] == "report":
         return  # draws its pictures with what the extra brings
     assert not imported & {"scipy", "matplotlib", "jinja2", "asyncio", "sklearn", "rich"}
+
+
+@pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
+def test_tables_and_tunes_are_read_without_torch(tmp_path: Path, source: Path) -> None:
+    for name, options in (("a.csv", []), ("a.mid", ["--instrument", source])):
+        ok("export", source, tmp_path / name)
+        imported = imported_by("import", tmp_path / name, tmp_path / f"{name}.sic", *options)
+        assert "numpy" in imported and not imported & {"torch", "scipy", "pandas", "pyarrow"}
+
+
+@pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
+def test_a_morph_does_without_torch(tmp_path: Path, source: Path) -> None:
+    assert "torch" not in imported_by("morph", source, source, tmp_path / "out.sic", "--amount", "0.5")
 
 
 @pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])

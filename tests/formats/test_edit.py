@@ -12,10 +12,13 @@ from format_strategies import make_header, make_table, quick
 from hypothesis import given
 from hypothesis import strategies as st
 from note_tables import Event, music_table
+from shape_support import plain_shape_map
 
 from sparsecodec_formats import LAYOUTS, Dim, EventTable, SicError, dumps, edit, layout_of, loads, nearest_step
+from sparsecodec_formats.edit.randomize import Within
 from sparsecodec_formats.presets import level_db
 
+SHAPES = plain_shape_map()
 TABLE = make_table([0.5, 1.0, 1.5, 2.0])
 BEGINS, NUMBER, ATTACK, LEVEL, SHAPE = (
     LAYOUTS["speech"].dims[name].index for name in ("begins", "room_db", "attack_log2_s", "level_db", "shape_0")
@@ -139,6 +142,42 @@ def test_randomize_vectors() -> None:
     assert abs(np.corrcoef(many[:, 0], many[:, 1])[0, 1]) < 0.2  # dims are drawn apart
 
 
+def test_randomize_times_in_order() -> None:
+    kept = edit.randomize_times(TABLE, 1, keep_order=True)
+    assert np.array_equal(kept.vector, TABLE.vector) and np.array_equal(kept.channel, TABLE.channel)
+    assert kept.time.tolist() == edit.randomize_times(TABLE, 1).time.tolist()  # the times that are drawn are the same
+
+
+def test_randomize_vectors_within_own() -> None:
+    table = make_table([float(i) for i in range(50)])
+    drawn = edit.randomize_vectors(table, 1, within="own")
+    assert np.array_equal(drawn.time, table.time) and np.array_equal(drawn.channel, table.channel)
+    assert not np.array_equal(drawn.vector, table.vector)
+    assert sorted(drawn.vector.tolist()) == sorted(table.vector.tolist())
+    assert drawn != edit.randomize_vectors(table, 2, within="own")
+
+
+def test_randomize_vectors_within_a_normal() -> None:
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(0, 3, (5, 32))
+    vector = rng.normal(7, 1, (400, 5)) @ mixing  # spans 5 of 32 dims
+    table = EventTable(make_header(), np.zeros(400), vector)
+    drawn = edit.randomize_vectors(table, 1, within="normal").vector.astype(np.float64)
+    error = 4 * vector.std(axis=0) / np.sqrt(400)  # of 32 dims none, but once in 500 draws
+    assert (np.abs(drawn.mean(axis=0) - vector.mean(axis=0)) < error).all()
+    assert np.linalg.norm(np.cov(drawn.T) - np.cov(vector.T)) < 0.25 * np.linalg.norm(np.cov(vector.T))
+    assert np.linalg.matrix_rank(drawn - drawn.mean(axis=0), tol=1e-2) == 5  # goes together as it did
+
+
+@pytest.mark.parametrize("within", ["range", "own", "normal"])
+def test_randomize_vectors_of_few_events(within: Within) -> None:
+    for n in (0, 1):
+        table = make_table([0.5] * n)
+        assert edit.randomize_vectors(table, 1, within=within) == table
+    with pytest.raises(ValueError, match="range, own, normal"):
+        edit.randomize_vectors(TABLE, 1, within="else")  # type: ignore[arg-type]
+
+
 def test_stretch() -> None:
     long = edit.stretch(TABLE, 2.0)
     assert long.time.tolist() == [1.0, 2.0, 3.0, 4.0] and long.header.n_samples == 2 * TABLE.header.n_samples
@@ -169,9 +208,10 @@ def test_tones_go_before_the_notes_that_they_mend() -> None:
 
 
 def test_transpose() -> None:
-    high = edit.transpose(TABLE, 12.0)
+    high = edit.transpose(TABLE, 12.0, timbre="fixed", shape_map=SHAPES)
     assert physical(high, "f0_semitones") - physical(TABLE, "f0_semitones") == pytest.approx(12.0)
-    assert others(high, "f0_semitones") == others(TABLE, "f0_semitones")
+    same = np.delete(high.vector == TABLE.vector, [LEVEL, LAYOUTS["speech"].dims["f0_semitones"].index], axis=1)
+    assert same.all()  # the level makes up for where harmonics lie
     assert np.array_equal(high.time, TABLE.time) and high.header == TABLE.header
 
 
@@ -261,8 +301,8 @@ def test_energy() -> None:
 def test_a_voice_that_loses_its_beginning_begins_anew() -> None:
     table = speech([0.0, 0.5, 1.0, 1.5, 2.0, 2.5], [1, 0, 0, 1, 0, 1], level_db=[-30, -20, -40, -30, -10, -10])
     for edited, begins in (
-        (edit.crop(table, 0.5), [1, 0, 1, 0, 1]),
-        (edit.crop(table, 0.5, 1.2), [1, 0]),
+        (edit.crop(table, 0.5), [0, 0, 1, 0, 1]),  # the first begins anyway, and says what it was cut off from
+        (edit.crop(table, 0.5, 1.2), [0, 0]),
         (edit.shift(table, -1.7), [1, 1]),
         (edit.shift(table, 1.0), [1, 0, 0, 1, 0, 1]),
         (edit.keep(table, 2), [1, 1]),  # at 2.0, 2.5: else one voice of two
@@ -289,7 +329,7 @@ def test_edits_of_next_to_nothing(make: Callable[[], EventTable]) -> None:
         edit.randomize_times(table, 0),
         edit.randomize_vectors(table, 0),
         edit.stretch(table, 2.0),
-        edit.transpose(table, 1.0),
+        edit.transpose(table, 1.0, shape_map=SHAPES),
         edit.gain(table, 1.0),
         edit.shift(table, 1.0),
         edit.keep_percent(table, 50.0),
@@ -304,10 +344,13 @@ def test_edits_of_next_to_nothing(make: Callable[[], EventTable]) -> None:
 @quick
 def test_edits_undo_each_other(times: list[float], factor: float, amount: float) -> None:
     table = make_table(times)
+    semitones, vector = amount / 3, table.vector.copy()
+    vector[:, :4] %= 20  # levels and pitches that stay within what is heard
+    table = table.replace(vector=vector)
     for edited in (
         edit.stretch(edit.stretch(table, factor), 1 / factor),
         edit.gain(edit.gain(table, amount), -amount),
-        edit.transpose(edit.transpose(table, amount), -amount),
+        edit.transpose(edit.transpose(table, semitones, shape_map=SHAPES), -semitones, shape_map=SHAPES),
         edit.shift(edit.shift(table, abs(amount)), -abs(amount)),
     ):
         assert len(edited) >= len(table) - times.count(0.0)  # rounding may push an event before 0

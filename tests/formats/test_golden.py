@@ -48,7 +48,7 @@ def test_golden_files_hold_blocks_of_both_codecs() -> None:
         reader = Reader(io.BytesIO((GOLDEN / f"{name}.sic").read_bytes()))
         codecs[name] = {raw.head.codec for raw in reader.raw_blocks()}
     assert [name for name in NAMES if codecs[name] == {0}] == ["example", "steps", "stereo", "tags"]
-    coded = ["coded", "coded-edges", "coded-music", "coded-stereo", "gains", "live", "shared"]
+    coded = ["coded", "coded-edges", "coded-music", "coded-stereo", "gains", "live", "shared", "streams"]
     assert [name for name in NAMES if codecs[name] == {1}] == coded
 
 

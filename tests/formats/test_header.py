@@ -68,11 +68,15 @@ from sparsecodec_formats.varint import encode_varint
         ("statistics", -1),
         ("statistics", 256),
         ("gains", ((1.0,), (1.0,))),  # of two channels, where there is one
-        ("gains", ((1.0, 0.0),)),  # more streams than channels
+        ("gains", ((1.0,) * 256,)),  # more streams than there are numbers for
         ("gains", ((),)),
         ("gains", ((0.3,),)),  # not on the grid
         ("gains", ((1.5,),)),
         ("gains", ((float("nan"),),)),
+        ("noise", (1, 2)),  # of two streams, where there is one
+        ("noise", (-1,)),
+        ("noise", (2**32,)),
+        ("noise", (0.5,)),
         ("tags", {"": "x"}),
         ("tags", {"take": 3}),
         ("tags", {3: "take"}),
@@ -103,6 +107,19 @@ def test_streams_are_what_events_count() -> None:
     EventTable(header, [0.0], np.zeros((1, 32)), [1])
     with pytest.raises(SicError, match=r"channel is outside 0\.\.1"):
         EventTable(header, [0.0], np.zeros((1, 32)), [2])
+
+
+def test_more_streams_than_channels() -> None:
+    header = make_header(gains=[[1] * 255])
+    assert (header.channels, header.streams) == (1, 255)
+    assert loads(dumps(EventTable(header, [0.0], np.zeros((1, 32)), [254]))).channel.tolist() == [254]
+
+
+def test_numbers_of_noise_that_are_the_streams_own_are_none() -> None:
+    header = make_header(channels=3, noise=[0, 1, 2])
+    assert header == make_header(channels=3) and header.noise_numbers == (0, 1, 2)
+    other = make_header(channels=2, noise=np.array([5, 5]))
+    assert other.noise_numbers == other.noise == other.of_streams().noise == (5, 5)
 
 
 @pytest.mark.parametrize("gain", [0.0, 1.0, -1.0, 0.5, -0.1, 0.999, 1e-4])
@@ -150,6 +167,8 @@ def test_bodies_are_cut_where_the_test_thinks() -> None:
     assert loads(file_of(fine)).header == make_header(time_unit=Fraction(1, 10_000))
     seeded = b"\x08" + BODY[1:] + b"\x07"
     assert loads(file_of(seeded)).header == make_header(seed=7)
+    noisy = b"\xa8" + RATE + b"\x02\x02\x01" + BODY[2:] + b"\x07\x81\x01\x00"
+    assert loads(file_of(noisy)).header == make_header(gains=((1.0, -1.0),), seed=7, noise=(129, 0))
     mixed = b"\x21" + RATE + b"\x02\x01\x02\x01" + SAMPLES + PRESET + HASH + STATISTICS + STEP
     assert loads(file_of(mixed)).header == make_header(channels=2, gains=((1.0,), (-1.0,)))
     tagged = b"\x10" + BODY[1:] + b"\x01\x01a\x00"
@@ -166,13 +185,13 @@ def test_bodies_are_cut_where_the_test_thinks() -> None:
         b"",
         BODY[:-1],
         BODY + b"\0",
-        b"\x80" + BODY[1:],  # flags that mean nothing
-        b"\x80" + BODY[1:],
+        b"\x80" + BODY[1:],  # a number of noise that is not there
+        b"\x80" + BODY[1:] + b"\x80\x80\x80\x80\x10",  # 2**32
         b"\0\0\0" + BODY[2:],  # rate 0
         b"\0\x0e" + BODY[2:],  # a rate code that means nothing
         b"\x01" + RATE + b"\0" + BODY[2:],  # no channels
         b"\x20" + RATE + b"\0" + BODY[2:],  # gains of no stream
-        b"\x20" + RATE + b"\x02\x02\x02" + BODY[2:],  # two streams in one channel
+        b"\x21" + RATE + b"\xff\xff" + BODY[2:],  # 255 streams in 255 channels, without gains
         b"\x20" + RATE + b"\x01\xff\x7f" + BODY[2:],  # a gain below the softest
         BODY.replace(SAMPLES + PRESET, SAMPLES + b"\x63"),  # a preset number that means nothing
         BODY.replace(SAMPLES + PRESET, SAMPLES + b"\0\0"),  # a preset without a name
@@ -210,6 +229,7 @@ def test_hostile_headers_are_refused(body: bytes) -> None:
         b"\x04" + BODY[1:-1] + STEP * 32,  # 32 steps that are one
         b"\x08" + BODY[1:] + b"\0",  # seed 0
         b"\x10" + BODY[1:] + b"\0",  # no tags
+        b"\x80" + BODY[1:] + b"\0",  # noise by the stream's own number
     ],
 )
 def test_a_header_has_one_form_only(body: bytes) -> None:
@@ -273,6 +293,7 @@ def test_the_documented_reader_finds_the_same(header: Header) -> None:
         "time_unit": header.time_unit.as_integer_ratio(),
         "step": list(header.step),
         "seed": header.seed,
+        "noise": header.noise,
         "tags": header.tags,
     }
 
@@ -294,9 +315,9 @@ def test_rate_channels_and_length_suffice() -> None:
     ("body", "expected"),
     [
         (BODY, make_header()),
-        (b"\x80" + BODY[1:] + b"a new field", make_header()),
+        (BODY + b"a new field", make_header()),
         (
-            b"\x98" + BODY[1:] + b"\x07\x01\x01a\x01b" + b"two, after seed and tags",
+            b"\x18" + BODY[1:] + b"\x07\x01\x01a\x01b" + b"two, after seed and tags",
             make_header(seed=7, tags={"a": "b"}),
         ),
     ],
@@ -315,7 +336,7 @@ def test_a_later_minor_version_is_read_with_a_warning(version: int, body: bytes,
 
 def test_what_was_read_from_a_later_minor_version_is_written_as_this_one() -> None:
     with pytest.warns(NewerVersion):
-        table = loads(file_of(b"\x80" + BODY[1:] + b"a new field", VERSION + 1))
+        table = loads(file_of(BODY + b"a new field", VERSION + 1))
     assert dumps(table) == file_of(BODY)
 
 
@@ -340,6 +361,6 @@ def test_another_major_version_is_refused(version: int) -> None:
 
 @pytest.mark.parametrize("at", range(4, 30))
 def test_damage_is_no_later_version(at: int) -> None:
-    data = file_of(b"\x80" + BODY[1:] + b"a new field", VERSION + 1)
+    data = file_of(BODY + b"a new field", VERSION + 1)
     with pytest.raises(FormatError):
         loads(data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])

@@ -50,11 +50,11 @@ def mix(x: NDArray[Any]) -> NDArray[Any]:
     return x ^ (x >> 16)
 
 
-def noise(seed: int, channel: int, start: int, count: int) -> Floats:
-    """Samples start … start + count - 1 of a channel's noise."""
+def noise(seed: int, number: int, start: int, count: int) -> Floats:
+    """Samples start … start + count - 1 of the noise of a stream's number."""
     place = np.arange(start, start + count)
     low, high = (place % TURN).astype(np.uint64), (place // TURN % TURN).astype(np.uint64)
-    key = mix(np.full(count, seed ^ (channel * 0x9E3779B1 % TURN), np.uint64))
+    key = mix(np.full(count, seed ^ (number * 0x9E3779B1 % TURN), np.uint64))
     key = mix(key ^ mix(high))
     drawn = mix((key + low * 0x85EBCA77) % TURN) >> 8
     return (drawn / 2**23 - 1) * np.sqrt(3)
@@ -265,14 +265,14 @@ def frame_sound(c: Controls, gain: Floats, frame: Frame, drawn: Floats) -> Float
     return np.concatenate([block[-HOP:], block[:HOP]]) * WINDOW
 
 
-def channel_sound(c: Controls, seed: int, channel: int, length: int) -> Floats:
-    """Samples 0 … length - 1 of one channel."""
+def stream_sound(c: Controls, seed: int, number: int, length: int) -> Floats:
+    """Samples 0 … length - 1 of one stream."""
     dry, sent = np.zeros(length + 3 * HOP), np.zeros(length + 3 * HOP)  # from sample -128 on
     for frame in (frame for voice in voices(c) for frame in frames(c, voice)):
         begin = frame.number * HOP
         if not 0 <= begin < length + HOP:
             continue
-        drawn = noise(seed, channel, begin - SIZE // 2, SIZE)
+        drawn = noise(seed, number, begin - SIZE // 2, SIZE)
         dry[begin : begin + 2 * HOP] += frame_sound(c, np.ones(len(c.room)), frame, drawn)
         sent[begin : begin + 2 * HOP] += frame_sound(c, c.room, frame, drawn)
     wet = np.convolve(sent, room_response())[: len(dry)] if c.room.any() else 0
@@ -282,18 +282,18 @@ def channel_sound(c: Controls, seed: int, channel: int, length: int) -> Floats:
 def decode(table: Any, weights: tuple[Floats, Floats]) -> Floats:
     """The sound of a file whose source has the model's rate: [n_samples, channels].
 
-    table: header (sample_rate, channels, gains, n_samples, seed); time float64 [n], s; vector float32 [n, 32];
+    table: header (sample_rate, channels, gains, n_samples, seed, noise); time float64 [n], s; vector float32 [n, 32];
     channel [n]; amplitude float32 [n].
     """
     header = table.header
     assert header.sample_rate == RATE
     gains = np.array(header.gains) if header.gains else np.eye(header.channels)
     out = np.zeros((header.n_samples, gains.shape[1]))
-    for channel in range(gains.shape[1]):
-        mine = table.channel == channel
+    for stream, number in enumerate(header.noise or range(gains.shape[1])):
+        mine = table.channel == stream
         if mine.any():
             c = controls(table.time[mine], table.vector[mine], table.amplitude[mine], weights)
-            out[:, channel] = channel_sound(c, header.seed, channel, header.n_samples)
+            out[:, stream] = stream_sound(c, header.seed, number, header.n_samples)
     return out @ gains.T
 
 

@@ -77,6 +77,7 @@ def header(data: bytes) -> tuple[dict[str, Any], int]:
     eighths = [2.0 ** (i / 8) for i in range(8)]
     found["step"] = [eighths[(code - 128) % 8] * 2.0 ** ((code - 128) // 8) for code in codes]
     found["seed"] = varint() if flags & 8 else 0
+    found["noise"] = tuple(varint() for _ in range(streams or found["channels"])) if flags & 128 else ()
     found["tags"] = {text(): text() for _ in range(varint())} if flags & 16 else {}
     if minor > 0:
         at = max(at, start + length)  # fields that this page does not know

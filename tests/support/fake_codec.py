@@ -16,9 +16,11 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from shape_support import plain_shape_map
 
 from sparsecodec_formats import LAYOUTS, EventTable, Header, Reader, layout_of
 from sparsecodec_formats.presets import level_db
+from sparsecodec_formats.shape_maps import ShapeMap
 from sparsecodec_models.errors import OtherWeights, UnknownModel
 
 EVENT_S = 0.1
@@ -67,6 +69,9 @@ class FakeCodec:
 
     def parameters(self) -> tuple[int, int, int]:
         return 3, 2, 1
+
+    def shape_map(self) -> ShapeMap:
+        return plain_shape_map()
 
     def has_pitch(self, table: EventTable) -> np.ndarray:
         return np.zeros(len(table), bool)

@@ -46,13 +46,16 @@ def make_table(times: list[float], in_channel: list[int] | None = None, **header
 def headers(draw: st.DrawFn) -> Header:
     """Any header that can be written here, but with a time unit that leaves room for a minute."""
     header = draw(headers_without_gains())
-    streams = draw(st.integers(0, min(4, header.channels)))
+    streams = draw(st.integers(0, 4))
     one = st.integers(-MAX_CODE, MAX_CODE).map(gain_of_code) | st.sampled_from([0.0, 1.0, -1.0])
     row = st.lists(one, min_size=streams, max_size=streams)
     n_rows = min(header.channels, 6) if streams else 0
     drawn = [tuple(draw(row)) for _ in range(n_rows)]
     gains = (drawn * header.channels)[: header.channels]  # of many channels, the same again
-    return replace(header, gains=tuple(gains))
+    header = replace(header, gains=tuple(gains))
+    number = st.integers(0, 2**32 - 1) | st.integers(0, 3)
+    numbers = st.lists(number, min_size=min(header.streams, 6), max_size=min(header.streams, 6))
+    return replace(header, noise=(draw(st.just([]) | numbers) * header.streams)[: header.streams])
 
 
 def headers_without_gains() -> st.SearchStrategy[Header]:

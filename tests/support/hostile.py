@@ -125,22 +125,22 @@ def forge(data: bytes, rng: np.random.Generator) -> Iterator[Made]:
                 name = str(rng.choice(["codec", "channel", "n_events", "first_index", "first_time", "payload_bytes"]))
                 limit = {"codec": 15, "channel": 255}.get(name, 2**48 - 1)
                 value = int(rng.choice(EDGES)) if rng.integers(2) else getattr(blocks[i][0], name) + rng.integers(-2, 3)
-                blocks[i] = replace(blocks[i][0], **{name: int(np.clip(value, 0, limit))}), blocks[i][1]
+                blocks[i] = blocks[i][0]._replace(**{name: int(np.clip(value, 0, limit))}), blocks[i][1]
             case "payload":
                 blocks[i] = _with_payload(blocks[i][0], _edited_payload(*blocks[i], rng))
             case "bomb":
-                blocks[i] = _bomb(header.channels, rng)
+                blocks[i] = _bomb(header.streams, rng)
             case _:
-                blocks[i] = _with_payload(replace(blocks[i][0], codec=0), _deep(rng))
+                blocks[i] = _with_payload(blocks[i][0]._replace(codec=0), _deep(rng))
         # what follows an altered header must be framed as the header now says; where it says nothing, as it was
-        yield f"forged {kind}", join(head_bytes, blocks, header.channels)
+        yield f"forged {kind}", join(head_bytes, blocks, header.streams)
 
 
-def join(head_bytes: bytes, blocks: Iterable[tuple[Head, bytes]], channels: int) -> bytes:
+def join(head_bytes: bytes, blocks: Iterable[tuple[Head, bytes]], streams: int) -> bytes:
     """A file of these parts, its checks and its CRC right, whatever the numbers in it."""
     data = bytearray(head_bytes)
     for head, payload in blocks:
-        packed = bytes([BLOCK_MARK | head.codec]) + (bytes([head.channel]) if channels > 1 else b"")
+        packed = bytes([BLOCK_MARK | head.codec]) + (bytes([head.channel]) if streams > 1 else b"")
         for number in (head.n_events, head.first_index, head.first_time, head.payload_bytes):
             packed += encode_varint(number)
         data += packed + check_of(packed) + payload
@@ -148,7 +148,7 @@ def join(head_bytes: bytes, blocks: Iterable[tuple[Head, bytes]], channels: int)
 
 
 def _with_payload(head: Head, payload: bytes) -> tuple[Head, bytes]:
-    return replace(head, payload_bytes=len(payload)), payload
+    return head._replace(payload_bytes=len(payload)), payload
 
 
 def _edited(data: bytes, rng: np.random.Generator) -> bytes:
@@ -178,7 +178,7 @@ def _edited_payload(head: Head, payload: bytes, rng: np.random.Generator) -> byt
     return framed(msgpack.packb(columns))
 
 
-def _bomb(channels: int, rng: np.random.Generator) -> tuple[Head, bytes]:
+def _bomb(streams: int, rng: np.random.Generator) -> tuple[Head, bytes]:
     """Few bytes that say they are many events, or unpack to many bytes."""
     n = int(rng.choice([1, 64, 4096, 2**16]))
     match int(rng.integers(4)):
@@ -192,7 +192,7 @@ def _bomb(channels: int, rng: np.random.Generator) -> tuple[Head, bytes]:
             return _with_payload(Head(1, 0, n, 0, 0, 0), check_of(inner) + inner)
         case _:
             payload = framed(msgpack.packb([bytes(n - 1), bytes(32 * n)]), write_content_size=False)
-    return _with_payload(Head(0, int(rng.integers(channels)), n, 0, 0, 0), payload)
+    return _with_payload(Head(0, int(rng.integers(streams)), n, 0, 0, 0), payload)
 
 
 def _deep(rng: np.random.Generator) -> bytes:

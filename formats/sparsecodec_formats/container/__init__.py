@@ -16,7 +16,7 @@ from sparsecodec_formats.table import EventTable
 
 from .accounting import Spending, spending
 from .reader import MAX_EVENTS, Block, Reader
-from .retag import retag
+from .retagging import retag
 from .writer import Writer, Written, write_parts
 
 if TYPE_CHECKING:

@@ -24,9 +24,10 @@ VERSION = 0x10
 MAX_BODY_BYTES = 2**19
 """More than any legal header: bounds what a reader takes in before it has checked anything."""
 
-CHANNELS, TIME_UNIT, STEPS, SEED, TAGS, GAINS, LENGTH_AT_END = (1 << bit for bit in range(7))
+CHANNELS, TIME_UNIT, STEPS, SEED, TAGS, GAINS, LENGTH_AT_END, NOISE = (1 << bit for bit in range(8))
 """Flags: which fields are given. Absent, they are USUAL_CHANNELS and so on, one step holds for all dims,
-and each channel is a stream of its own. With the last, the number of samples is not given, but stands at the end."""
+each channel is a stream of its own, and streams draw noise by their own numbers. With LENGTH_AT_END, the number of
+samples is not given, but stands at the end."""
 
 USUAL_CHANNELS = 1
 USUAL_TIME_UNIT = Fraction(32, 11_025)
@@ -47,11 +48,10 @@ def parse_header(body: bytes, *, is_newer: bool = False) -> tuple[Header, bool]:
     """The header in a body whose check matches, and whether the length stands at the file's end (n_samples is then 0);
     FormatError when it breaks the rules.
 
-    is_newer: of a later minor version. Then flags that are not known here tell of fields after the known ones, which
-    are passed over.
+    is_newer: of a later minor version. Then fields may come after the known ones, and are passed over.
     """
     try:
-        header, length_at_end = _parse_body(Cursor(body), is_newer)
+        header, length_at_end = _parse_body(Cursor(body))
     except UnicodeDecodeError:
         raise FormatError("damaged header: a text is not UTF-8") from None
     except SicError as error:
@@ -59,7 +59,7 @@ def parse_header(body: bytes, *, is_newer: bool = False) -> tuple[Header, bool]:
         raise FormatError(f"{what}: {error}") from None
     known = _pack_body(header, length_at_end)
     if is_newer:
-        body = known[:1] + body[1 : len(known)]
+        body = body[: len(known)]
     if known != body:
         raise FormatError("damaged header: it is longer than it need be")
     return header, length_at_end
@@ -75,6 +75,7 @@ def _pack_body(header: Header, length_at_end: bool) -> bytes:
         TAGS: bool(header.tags),
         GAINS: bool(header.gains),
         LENGTH_AT_END: length_at_end,
+        NOISE: bool(header.noise),
     }
     body = bytearray([sum(flag for flag, is_given in given.items() if is_given)])
     if header.sample_rate in RATES:
@@ -100,6 +101,8 @@ def _pack_body(header: Header, length_at_end: bool) -> bytes:
     body += bytes(code_of_step(step) for step in steps)
     if given[SEED]:
         body += encode_varint(header.seed)
+    if given[NOISE]:
+        body += encode_varints(np.array(header.noise, np.int64))
     if given[TAGS]:
         body += encode_varint(len(header.tags))
         for key, value in header.tags.items():
@@ -107,16 +110,15 @@ def _pack_body(header: Header, length_at_end: bool) -> bytes:
     return bytes(body)
 
 
-def _parse_body(cursor: Cursor, is_newer: bool) -> tuple[Header, bool]:
+def _parse_body(cursor: Cursor) -> tuple[Header, bool]:
     flags = cursor.byte()
-    if flags >> 7 and not is_newer:
-        raise FormatError(f"its flags are {flags:#04x}, of which this version of the library knows the lower seven")
     sample_rate = _take_rate(cursor)
     channels = cursor.byte() if flags & CHANNELS else USUAL_CHANNELS
+    gains = _take_gains(cursor, channels) if flags & GAINS else ()
     header = Header(
         sample_rate=sample_rate,
         channels=channels,
-        gains=_take_gains(cursor, channels) if flags & GAINS else (),
+        gains=gains,
         n_samples=0 if flags & LENGTH_AT_END else cursor.varint(),
         model=_take_model(cursor),
         weights_hash=cursor.take(WEIGHTS_HASH_BYTES),
@@ -124,6 +126,7 @@ def _parse_body(cursor: Cursor, is_newer: bool) -> tuple[Header, bool]:
         time_unit=_take_ratio(cursor) if flags & TIME_UNIT else USUAL_TIME_UNIT,
         step=tuple(map(step_of_code, cursor.take(N_DIMS) if flags & STEPS else cursor.take(1) * N_DIMS)),
         seed=cursor.varint() if flags & SEED else USUAL_SEED,
+        noise=_take_noise(cursor, len(gains[0]) if gains else channels) if flags & NOISE else (),
         tags=_take_tags(cursor) if flags & TAGS else {},
     )
     return header, bool(flags & LENGTH_AT_END)
@@ -138,10 +141,14 @@ def _take_rate(cursor: Cursor) -> int:
 
 def _take_gains(cursor: Cursor, channels: int) -> tuple[tuple[float, ...], ...]:
     streams = cursor.byte()
-    if not 1 <= streams <= channels:
+    if not (channels and streams):
         raise FormatError(f"{channels} channels are said to be made of {streams} streams")
     codes = unzigzag(np.array([cursor.varint(2 * MAX_CODE) for _ in range(channels * streams)], np.int64))
     return tuple(tuple(gain_of_code(int(code)) for code in row) for row in codes.reshape(channels, streams))
+
+
+def _take_noise(cursor: Cursor, streams: int) -> tuple[int, ...]:
+    return tuple(cursor.varint(MAX_U32) for _ in range(streams))
 
 
 def _take_model(cursor: Cursor) -> str:

@@ -130,8 +130,13 @@ class Writer:
             for start in range(0, len(mine), MAX_BLOCK_EVENTS):
                 self._put_block(channel, mine.select(slice(start, start + MAX_BLOCK_EVENTS)))
 
-    def _put_block(self, channel: int, events: QuantisedEvents) -> None:
-        codec, payload = encode_block(events, self.header)
+    def write_block(self, channel: int, events: QuantisedEvents, codec: int) -> None:
+        """Write a block as another writer cut and coded it: events of one channel, not empty, after those written so
+        far. SicError where this codec cannot code them."""
+        self._put_block(channel, events, codec)
+
+    def _put_block(self, channel: int, events: QuantisedEvents, codec: int | None = None) -> None:
+        codec, payload = encode_block(events, self.header, codec)
         head = Head(
             codec=codec,
             channel=channel,

@@ -14,26 +14,30 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
+from .checks import Where, chosen
 from .level import estimate_energy_db
 from .ranking import drawn_to, removal_order
 from .select import only
 
 
-def keep(table: EventTable, n: int) -> EventTable:
-    """The n events that are missed most (`ranking.py`); where vectors tell no links, those with the most energy.
+def keep(table: EventTable, n: int, *, where: Where = None) -> EventTable:
+    """The n events that are missed most (`ranking.py`); where vectors tell no links, those with the most energy. Of
+    those at `where`; all others stay.
 
     Of linked events, those that stay move to where the lines between them come nearest to the whole.
     """
     if n < 0:
         raise SicError(f"{n} events cannot be kept; give 0 or more")
-    return _kept(table, _first_to_go(table), n)
+    first_to_go, mask = _first_to_go(table), chosen(table, where)
+    return _kept(table, first_to_go[mask[first_to_go]], n)
 
 
-def keep_percent(table: EventTable, percent: float) -> EventTable:
-    """The given share of the events (0..100, rounded up), those worth most."""
+def keep_percent(table: EventTable, percent: float, *, where: Where = None) -> EventTable:
+    """The given share of the events (0..100, rounded up), those worth most; of those at `where`, while others stay."""
     if not 0 <= percent <= 100:
         raise SicError(f"{percent:g}% of the events cannot be kept; give 0 to 100")
-    return keep(table, math.ceil(Fraction(percent) * len(table) / 100))
+    count = int(np.count_nonzero(chosen(table, where)))
+    return keep(table, math.ceil(Fraction(percent) * count / 100), where=where)
 
 
 def keep_bytes(table: EventTable, n_bytes: int) -> EventTable:
@@ -85,6 +89,6 @@ def _first_to_go(table: EventTable) -> NDArray[np.int64]:
 
 def _kept(table: EventTable, first_to_go: NDArray[np.int64], n: int) -> EventTable:
     kept = np.ones(len(table), dtype=bool)
-    kept[first_to_go[: max(0, len(table) - n)]] = False
+    kept[first_to_go[: max(0, len(first_to_go) - n)]] = False
     left = only(table, kept)
     return drawn_to(left, table) if Voices.of(table).linked else left

@@ -8,29 +8,31 @@ from dataclasses import replace
 import numpy as np
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.presets import layout_of
+from sparsecodec_formats.presets import LAYOUTS, layout_of
+from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
-from .checks import within
+from .checks import within, without_tie
 from .select import only
 
 
-def stretch(table: EventTable, factor: float) -> EventTable:
-    """Times, the source's length, and (where the preset names them) attacks, durations, decays and releases, times
-    `factor`.
+def stretch(table: EventTable, factor: float, *, events: bool = True) -> EventTable:
+    """Times and the source's length times a factor of 0.01..100; pitch stays.
 
-    Pitch stays. In presets whose vectors name no fades (`reference`) events move and keep their length.
-    The factor is 0.01..100.
+    events: the events themselves become longer, too: attacks, durations, decays and releases, where the preset names
+    them. If not, only their times move: what is between them is longer, and how they come and go keeps its speed.
     """
     within("stretch", factor, 0.01, 100)
-    layout = layout_of(table.header)
-    vector = table.vector.astype(np.float64)
-    for name, dim in layout.dims.items():
-        if name.endswith("_log2_s"):
-            vector[:, dim.index] += math.log2(factor) / dim.scale
     n_samples = max(round(table.header.n_samples * factor), min(table.header.n_samples, 1))
-    header = replace(table.header, n_samples=n_samples)
-    return table.replace(header=header, time=table.time * factor, vector=vector)
+    out = table.replace(header=replace(table.header, n_samples=n_samples), time=table.time * factor)
+    if events:
+        layout = layout_of(table.header)
+        vector = out.vector.astype(np.float64)
+        for name, dim in layout.dims.items():
+            if name.endswith("_log2_s"):
+                vector[:, dim.index] += math.log2(factor) / dim.scale
+        out = out.replace(vector=vector)
+    return out
 
 
 def shift(table: EventTable, seconds: float) -> EventTable:
@@ -43,15 +45,33 @@ def shift(table: EventTable, seconds: float) -> EventTable:
 
 
 def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> EventTable:
-    """The part from start_s to end_s (default: the end), with the events whose times lie in it.
+    """The part from start_s to end_s (default: the end), with the events whose times lie in it; without end_s also
+    those, if any, that lie after the end.
 
-    Events before start_s are dropped even if they still sound then: half an event is not an event.
+    Events before start_s are dropped even if they still sound then: half an event is not an event. A voice that is cut
+    goes on with the first of its events that is left, which still says that it carries one on (`cat`).
     SicError unless 0 <= start_s < end_s and at least one sample of the source lies between.
     """
     rate, n_samples = table.header.sample_rate, table.header.n_samples
+    until_s = math.inf if end_s is None else end_s
     end_s = table.duration_s if end_s is None else within("end", end_s, 0)
     first, stop = round(within("start", start_s, 0) * rate), min(round(end_s * rate), n_samples)
     if first >= stop:
         raise SicError(f"no sample lies in {start_s:g}..{end_s:g} s; the source has {table.duration_s:g} s")
-    kept = only(table, (table.time >= start_s) & (table.time < end_s))
-    return kept.replace(header=replace(table.header, n_samples=stop - first), time=kept.time - start_s)
+    within_it = (table.time >= start_s) & (table.time < until_s)
+    kept = _with_beginnings_of(table.select(within_it), only(table, within_it))
+    return kept.replace(
+        header=replace(table.header, n_samples=stop - first),
+        time=np.maximum(kept.time + without_tie(table.header, -start_s), 0.0),
+    )
+
+
+def _with_beginnings_of(part: EventTable, kept: EventTable) -> EventTable:
+    """What was taken out of the middle of a voice says so, where nothing is before it to be carried on: `cat` can."""
+    layout = LAYOUTS.get(part.header.model)
+    if layout is None or "begins" not in layout.dims:
+        return kept
+    begins, dim = Voices.of(part).begins, layout.dims["begins"].index
+    vector = kept.vector.copy()
+    vector[begins, dim] = part.vector[begins, dim]
+    return kept.replace(vector=vector)

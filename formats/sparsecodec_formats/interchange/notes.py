@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sparsecodec_formats.presets import layout_of, level_db
 from sparsecodec_formats.presets.layout import NOTE_ABOVE, Layout
 from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 
 from .drums import Drum, drum_of
@@ -72,6 +73,23 @@ def event_notes(table: EventTable) -> list[Note | None]:
     if not voices.linked:
         return [None] * len(table)
     return _notes(table, voices, list(np.arange(len(table))[:, None]))
+
+
+def segment_notes(table: EventTable, segments: Segments) -> list[Note]:
+    """A note for each segment of a table that has a pitch or is a drum, with its times, its pitch and its level; drums
+    are told apart as in `notes_of`."""
+    drums = _drums(table, layout_of(table.header))
+    midi = MIDI_OF_110_HZ + 12 * np.log2(segments.f0_hz / 110)
+    velocity = np.clip(1 - segments.level_db / SOFTEST_DB, 0.0, 1.0)
+    notes = []
+    for i, run in enumerate(segments.runs):
+        of_segment = [drums[row] for row in run.tolist() if drums[row] is not None]
+        drum = of_segment[0] if segments.kind[i] == "drum" and of_segment else None
+        if drum is not None or np.isfinite(midi[i]):
+            pitch = float(midi[i]) if np.isfinite(midi[i]) else 0.0
+            times = float(segments.start_s[i]), float(segments.end_s[i])
+            notes.append(Note(*times, pitch, float(velocity[i]), drum, int(segments.channel[i]), int(run[0])))
+    return notes
 
 
 def note_rows(notes: Sequence[Note]) -> list[dict[str, Any]]:

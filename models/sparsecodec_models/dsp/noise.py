@@ -1,4 +1,4 @@
-"""Noise that every machine draws alike: a counter-based hash of (seed, channel, sample)."""
+"""Noise that every machine draws alike: a counter-based hash of (seed, number, sample)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ def _mix(x: Array) -> Array:
     return x ^ (x >> 16)
 
 
-def white_noise(seed: int, channel: int, start: int, count: int, like: Array = _CPU) -> Array:
-    """White noise of unit variance, uniform in ±√3: samples start … start + count - 1 of a channel, float32 [count].
+def white_noise(seed: int, number: int, start: int, count: int, like: Array = _CPU) -> Array:
+    """White noise of unit variance, uniform in ±√3: samples start … start + count - 1 of a stream, float32 [count].
 
-    A sample depends on (seed, channel, its place) alone, so parts of a sound can be drawn in any order. like: an array
+    A sample depends on (seed, number, its place) alone, so parts of a sound can be drawn in any order. number: of the
+    stream (`Header.noise_numbers`), 0..2**32-1. like: an array
     of the library, and on the device, that the noise is wanted in.
     """
     xp = library_of(like)
     place = xp.arange(start, start + count, like)
     # what is the same for all places of 2^32 is hashed once
     high = xp.arange(start >> 32, ((start + max(count, 1) - 1) >> 32) + 1, like)
-    of_stream = xp.full(1, (seed ^ (channel * 0x9E3779B1)) & _MASK, xp.word, like)
+    of_stream = xp.full(1, (seed ^ (number * 0x9E3779B1)) & _MASK, xp.word, like)
     key = _mix(_mix(of_stream) ^ _mix(xp.astype(high & _MASK, xp.word)))
     key = key[(place >> 32) - (start >> 32)] if len(key) > 1 else key
     drawn = _mix((key + xp.astype(place & _MASK, xp.word) * 0x85EBCA77) & _MASK) >> 8  # 24 bits: exact in a float32

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.header import NO_WEIGHTS
 from sparsecodec_formats.presets.voices import LONGEST_NOTE_LINK_S, NOTE_WINDOW_S
+from sparsecodec_formats.shape_maps import ShapeMap
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.dsp.arrays import Array
 from sparsecodec_models.music.synthesis.channels import TableSound
-from sparsecodec_models.music.synthesis.controls import MusicDecoder
+from sparsecodec_models.music.synthesis.controls import MusicDecoder, noise_centres_hz, partial_points_hz
 from sparsecodec_models.renderer import Excerpt, ParameterCounts, Renderer, Sound, Spans
 
 from .config import PRESET, MusicConfig
@@ -53,6 +54,16 @@ class MusicRenderer(Renderer):
     def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
         pitched: NDArray[np.bool_] = self._decoder.controls(table.vector).pitched
         return pitched
+
+    def shape_map(self) -> ShapeMap:
+        config = self._decoder.config
+        return ShapeMap(
+            mean=self._decoder.shape_mean,
+            basis=self._decoder.shape_basis,
+            level_hz=partial_points_hz(config),
+            weight=np.ones(config.partial_points + config.noise_bands),
+            noise_hz=noise_centres_hz(config),
+        )
 
     def _sound(self, excerpt: Excerpt, seed: int) -> TableSound:
         table = excerpt.table

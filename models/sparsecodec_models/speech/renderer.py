@@ -9,15 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats.header import NO_WEIGHTS
+from sparsecodec_formats.shape_maps import ShapeMap
 from sparsecodec_formats.table import EventTable
 from sparsecodec_models import weights
 from sparsecodec_models.dsp.arrays import library_of
+from sparsecodec_models.dsp.mel import band_centres_hz
 from sparsecodec_models.renderer import LATEST_S, Excerpt, ParameterCounts, Renderer, Sound, Spans
-from sparsecodec_models.speech.synthesis.controls import SpeechControls, SpeechTables, fixed_tables
+from sparsecodec_models.speech.synthesis.controls import (
+    SHAPE_HIGH_HZ,
+    SHAPE_LOW_HZ,
+    SpeechControls,
+    SpeechTables,
+    fixed_tables,
+)
 from sparsecodec_models.speech.synthesis.samples import ChannelSound
 from sparsecodec_models.speech.synthesis.voices import check_crowds, heard_frames, lookback_s, settled_frame
 
 from .config import PRESET, SpeechConfig
+
+VOICING_DB = 3.0  # what a logit of voicing counts where an edit has to choose
 
 
 class SpeechRenderer(Renderer):
@@ -59,6 +69,18 @@ class SpeechRenderer(Renderer):
         voiced: NDArray[np.bool_] = self._library.numpy(self._controls(table.vector).voiced)
         return voiced
 
+    def shape_map(self) -> ShapeMap:
+        config, tables = self._tables.config, self._tables.in_numpy()
+        return ShapeMap(
+            mean=tables.shape_mean,
+            basis=tables.shape_basis,
+            level_hz=band_centres_hz(config.bands, SHAPE_LOW_HZ, SHAPE_HIGH_HZ),
+            weight=np.repeat([1.0, VOICING_DB], [config.bands, config.voice_bands]),
+            bin_hz=config.sample_rate / config.frame_size,
+            level_to_bin=tables.band_to_bin,
+            voicing_to_bin=tables.voice_to_bin,
+        )
+
     def _check(self, table: EventTable) -> None:
         time = self.event_samples(table)
         for channel in np.flatnonzero(np.bincount(table.channel)):
@@ -79,10 +101,10 @@ class SpeechRenderer(Renderer):
         table = excerpt.table
         self._check(table)
         time, sounds = self.event_samples(table), []
-        for channel in range(table.header.streams):
-            mine = table.channel == channel
+        for stream, number in enumerate(table.header.noise_numbers):
+            mine = table.channel == stream
             vector, place, amplitude = (self._array(c[mine]) for c in (table.vector, time, table.amplitude))
-            sounds.append(ChannelSound(self._tables, vector, place, seed=seed, channel=channel, amplitude=amplitude))
+            sounds.append(ChannelSound(self._tables, vector, place, seed=seed, channel=number, amplitude=amplitude))
 
         def sound(start: int, stop: int) -> NDArray[np.float32]:
             return np.stack([self._library.numpy(each.samples(start, stop - start)) for each in sounds], 1)

@@ -46,14 +46,14 @@ class TableSound:
             vector = self._xp.asarray(table.vector[rows], like)
             return vector, time[rows], None if amplitude is None else amplitude[rows]
 
-        for channel in range(table.header.streams):
-            here = table.channel == channel
+        for stream, number in enumerate(table.header.noise_numbers):
+            here = table.channel == stream
             rows, of_tones = np.flatnonzero(here & ~tone), np.flatnonzero(here & tone)
             place = np.full(len(table), -1)
             place[rows] = np.arange(len(rows))
             runs = [place[chain] for chain in self.chains if place[chain[0]] >= 0]
             vector, at, gain = columns(rows)
-            self.notes.append(NoteSound(decoder, vector, at, runs=runs, seed=seed, channel=channel, amplitude=gain))
+            self.notes.append(NoteSound(decoder, vector, at, runs=runs, seed=seed, channel=number, amplitude=gain))
             self.tones.append(ToneSound(decoder, *columns(of_tones)))
             self._rows += [rows, of_tones]
 

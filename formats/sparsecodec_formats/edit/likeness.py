@@ -1,0 +1,154 @@
+"""How alike events or segments sound, by what their vectors say: a distance of 1 is a difference that is plainly heard.
+
+Things become points whose distance is that of Euclid. Each axis is a quantity that is heard, in units of the difference
+that counts 1. What a decoder does not make audible, such as the decay of an event that another carries on, counts
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.presets import Layout, layout_of, level_db
+from sparsecodec_formats.presets.layout import NOTE_ABOVE
+from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.segments import KINDS, Segments
+from sparsecodec_formats.table import EventTable
+
+Floats = NDArray[np.float64]
+Heard = Literal["level", "pitch"]
+
+LEVEL_DB, SOFTEST_DB = 6.0, -90.0
+PITCH_SEMITONES = 3.0
+LENGTH_OCTAVES, SHORTEST_S = 1.0, 0.005
+COUNTS_1 = {
+    "attack_log2_s": 1.5,
+    "decay_low_log2_s": 1.5,
+    "decay_high_log2_s": 1.5,
+    "noise_decay_log2_s": 2.0,
+    "inharmonicity_log2": 4.0,
+    "vibrato_semitones": 0.5,
+    "noise_db": 9.0,
+    "room_db": 18.0,
+}
+"""Of further quantities, in their units."""
+LEAST = {"noise_db": -45.0, "room_db": -60.0, "attack_log2_s": -8.0}
+"""Below that nothing more is heard of them."""
+SPECTRUM = {"speech": 5.0, "music": 2.2}
+"""Length of the difference of two spectra as vectors tell them that is about 6 dB in the mean of bands, by preset."""
+KIND = 8.0
+"""A note, a drum and a tone are so far apart, and so are what has a pitch and what has none."""
+REFERENCE = 32**0.5
+"""Where no number has a name: length of the difference of vectors."""
+
+_PLACES = (0.0, 0.5, 1.0)
+_BLOCK = 512
+
+
+def points_of_events(table: EventTable, without: Collection[Heard] = ()) -> Floats:
+    """float64 [n, k]: a point for each event. without: what does not count.
+
+    SicError for a preset that is not known here.
+    """
+    layout, voices = layout_of(table.header), Voices.of(table)
+    level = _level(table)
+    if not voices.linked:
+        return _columns(without, level=level, rest=table.vector.astype(np.float64) / REFERENCE)
+    tone = layout.tones(table.vector)
+    kind = np.zeros(len(table), np.int64)
+    if "kind" in layout.dims:
+        kind = np.where(tone, 2, np.where(layout.physical(table, "kind") > NOTE_ABOVE, 0, 1))
+    length = np.log2(np.maximum(voices.sounding_s, SHORTEST_S)) / LENGTH_OCTAVES
+    heard = ~tone[:, None]  # a tone has no more than level, pitch and length
+    rest = np.hstack(
+        [_kinds(kind, 3), length[:, None], _named(table, layout, voices) * heard, _spectrum(table) * heard]
+    )
+    return _columns(without, level=level, pitch=12 * np.log2(voices.f0_hz / 110) / PITCH_SEMITONES, rest=rest)
+
+
+def points_of_segments(table: EventTable, segments: Segments, without: Collection[Heard] = ()) -> Floats:
+    """float64 [m, k]: a point for each segment: its level, length, kind, pitch and its course, how it begins, and its
+    spectrum at its beginning, in its middle and at its end."""
+    layout, voices = layout_of(table.header), Voices.of(table)
+    kind = np.array([KINDS.index(kind) for kind in segments.kind.tolist()], np.int64)
+    length = np.log2(np.maximum(segments.end_s - segments.start_s, SHORTEST_S)) / LENGTH_OCTAVES
+    pitched = np.isfinite(segments.f0_hz)
+    pitch = np.where(pitched, 12 * np.log2(np.where(pitched, segments.f0_hz, 110.0) / 110), 0.0) / PITCH_SEMITONES
+    course = np.nan_to_num(segments.f0_course_semitones) / PITCH_SEMITONES
+    named, spectrum, tone = _named(table, layout, voices), _spectrum(table), layout.tones(table.vector)
+    begins, moves = [], []
+    for rows in segments.runs:
+        rows = rows if tone[rows].all() else rows[~tone[rows]]
+        begins.append(named[rows[0]])
+        moves.append(_at_places(table.time[rows], spectrum[rows], _PLACES).ravel() / len(_PLACES) ** 0.5)
+    m = len(segments)
+    rest = np.hstack(
+        [
+            _kinds(kind, len(KINDS)),
+            length[:, None],
+            np.reshape(begins, (m, named.shape[1])),
+            np.reshape(moves, (m, len(_PLACES) * spectrum.shape[1])),
+        ]
+    )
+    level = np.maximum(segments.level_db, SOFTEST_DB) / LEVEL_DB
+    return _columns(without, level=level, pitch=pitch, course=course, rest=rest)
+
+
+def distances(points: Floats, others: Floats) -> Floats:
+    """float64 [n, m]: of each of some points [n, k] from each of some others [m, k]."""
+    both = (points**2).sum(1)[:, None] + (others**2).sum(1) - 2 * points @ others.T
+    return np.sqrt(np.maximum(both, 0.0))
+
+
+def nearest(points: Floats, others: Floats) -> NDArray[np.int64]:
+    """int64 [n]: the nearest of some others [m, k] (m at least 1) to each point [n, k]; of equals, the first."""
+    found = [distances(block, others).argmin(axis=1) for block in _blocks(points)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def _at_places(time_s: Floats, values: Floats, places: Collection[float]) -> Floats:
+    """Values [n, k] at times that ascend, on lines between them, at places from 0 (the first) to 1 (the last)."""
+    at_s = time_s[0] + np.array(list(places)) * (time_s[-1] - time_s[0])
+    after = np.clip(np.searchsorted(time_s, at_s), min(1, len(time_s) - 1), len(time_s) - 1)
+    before = np.maximum(after - 1, 0)
+    gap_s = np.maximum(time_s[after] - time_s[before], 1e-9)
+    share = np.clip((at_s - time_s[before]) / gap_s, 0.0, 1.0)[:, None]
+    return values[before] * (1 - share) + values[after] * share
+
+
+def _blocks(points: Floats) -> Iterator[Floats]:
+    return (points[first : first + _BLOCK] for first in range(0, len(points), _BLOCK))
+
+
+def _level(table: EventTable) -> Floats:
+    return np.maximum(level_db(table), SOFTEST_DB) / LEVEL_DB
+
+
+def _named(table: EventTable, layout: Layout, voices: Voices) -> Floats:
+    """float64 [n, …]: the quantities of COUNTS_1 that the preset has."""
+    columns = []
+    for name, counts_1 in COUNTS_1.items():
+        if name in layout.dims:
+            heard = layout.dim(name).heard(table.vector)
+            if name == "attack_log2_s":  # of linked events no longer than the gap
+                heard = np.log2(np.maximum(voices.attack_s, 2.0 ** LEAST[name]))
+            columns.append(np.maximum(heard, LEAST.get(name, -np.inf)) / counts_1)
+    return np.stack(columns, axis=1)
+
+
+def _spectrum(table: EventTable) -> Floats:
+    layout = layout_of(table.header)
+    return table.vector[:, layout.dim("shape_0").index :].astype(np.float64) / SPECTRUM[layout.name]
+
+
+def _kinds(kind: NDArray[np.int64], n: int) -> Floats:
+    return np.eye(n)[kind] * KIND / 2**0.5
+
+
+def _columns(without: Collection[Heard], *, rest: Floats, **columns: Floats) -> Floats:
+    """Side by side; without the pitch its course counts still."""
+    return np.column_stack([*(column for name, column in columns.items() if name not in without), rest])

@@ -1,0 +1,113 @@
+"""Events taken out of their voices: each run of them becomes a thing that begins and ends by itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.presets import Layout, layout_of
+from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.table import EventTable
+
+from .checks import on_grid_above
+from .select import only
+
+Gap = Literal["keep", "close"]
+GAPS: tuple[Gap, ...] = ("keep", "close")
+
+Floats = NDArray[np.float64]
+
+
+def take(table: EventTable, where: ArrayLike, gap: Gap = "keep") -> EventTable:
+    """The events of a mask, bool [n], alone, at their times.
+
+    gap: "keep": where a voice loses events, there is silence. What is left of it on either side is a thing by itself,
+    which comes in and goes as it did in the whole; but the phase of what is voiced begins anew.
+    "close": the voice goes on from the last event that is left before the gap to the first one after it.
+
+    In `speech` the first event of a thing begins with the attack that it had, and the last one decays as nearly as can
+    be as it faded into the event after it, with a glide towards its pitch. A note of `music` comes and goes on lines
+    that no numbers of its own can tell: there the neighbours of what is taken stay, at amplitude 0.
+    SicError for what is no such mask, or no such gap.
+    """
+    mask = np.asarray(where)
+    if mask.dtype != bool or mask.shape != (len(table),):
+        raise SicError(f"what is taken is {mask.dtype} {mask.shape}; it must be bool [{len(table)}]")
+    if gap not in GAPS:
+        raise SicError(f"gap is {gap!r}; it must be one of {', '.join(GAPS)}")
+    if gap == "close" or mask.all():
+        return only(table, mask)
+    layout, voices = layout_of(table.header), Voices.of(table)
+    if not voices.linked:
+        return table.select(mask)
+    return _notes(table, layout, voices, mask) if layout.events_are_notes else _things(table, layout, voices, mask)
+
+
+def drop(table: EventTable, where: ArrayLike, gap: Gap = "keep") -> EventTable:
+    """All events but those of a mask, bool [n]; otherwise as `take`."""
+    mask = np.asarray(where)
+    return take(table, ~mask if mask.dtype == bool else mask, gap)
+
+
+def _things(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.bool_]) -> EventTable:
+    order = voices.order
+    # of each event in `order`, the one that it carries on, and the one that carries it on
+    linked = ~voices.begins[order[1:]]
+    before, after = order[:-1][linked], order[1:][linked]
+    first = after[kept[after] & ~kept[before]]
+    cut = kept[before] & ~kept[after]
+    last, following = before[cut], after[cut]
+
+    vector = table.vector.astype(np.float64)
+
+    def put(name: str, rows: NDArray[np.int64], physical: Floats) -> None:
+        dim = layout.dim(name)
+        vector[rows, dim.index] = (np.clip(physical, dim.low, dim.high) - dim.offset) / dim.scale
+
+    dim = layout.dim("begins")
+    vector[first, dim.index] = on_grid_above(table, dim, 0.51)  # on the grid, so that rounding does not take it away
+    with np.errstate(divide="ignore"):  # of linked events at one time
+        put("attack_log2_s", first, np.log2(voices.attack_s[first]))
+        gap_s, falls_s = voices.gap_s[following], voices.attack_s[following]
+        decay_s = _decay_like(gap_s - falls_s, falls_s)
+        put("decay_log2_s", last, np.log2(decay_s))
+    semitones = layout.dim("f0_semitones").heard(table.vector)
+    decay_s = np.maximum(decay_s, 2.0 ** layout.dim("decay_log2_s").low)
+    glide = (semitones[following] - semitones[last]) * decay_s / np.maximum(gap_s, decay_s / 100)
+    put("glide_semitones", last, glide)
+    return table.replace(vector=vector).select(kept)
+
+
+def _decay_like(holds_s: Floats, falls_s: Floats) -> Floats:
+    """The time D of a decay (1 - t / D)² that comes nearest, in least squares, to an amplitude that holds and then
+    falls on a line to 0: the largest root of D³ = 20 (m₁ D - m₂), with the moments ∫ t and ∫ t² of that amplitude."""
+    first = holds_s**2 / 2 + falls_s * (holds_s / 2 + falls_s / 6)
+    second = holds_s**3 / 3 + falls_s * (holds_s**2 / 2 + falls_s * holds_s / 3 + falls_s**2 / 12)
+    decay_s = 3.0 * (holds_s + falls_s)
+    for _ in range(8):  # Newton's method, from above
+        slope = 3 * decay_s**2 - 20 * first
+        decay_s = decay_s - (decay_s**3 - 20 * (first * decay_s - second)) / np.where(slope > 0, slope, 1.0)
+    return decay_s
+
+
+def _notes(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.bool_]) -> EventTable:
+    order = voices.order
+    linked = ~voices.begins[order[1:]]
+    before, after = order[:-1][linked], order[1:][linked]
+    beside = np.zeros(len(table), bool)
+    beside[before[kept[after]]] = True
+    beside[after[kept[before]]] = True
+    stays = kept | beside
+    # a neighbour that begins a thing says what the note's first event said of all of it
+    leads = np.flatnonzero(stays & ~voices.begins)
+    leads = np.setdiff1d(leads, after[stays[before]])
+    firsts = order[voices.begins[order]][voices.number[leads]]
+    vector = table.vector.copy()
+    for name in ("inharmonicity_log2", "vibrato_hz", "kind"):
+        vector[leads, layout.dim(name).index] = table.vector[firsts, layout.dim(name).index]
+    attack = layout.dim("attack_log2_s")
+    vector[leads, attack.index] = on_grid_above(table, attack, attack.low)  # it has come in long ago
+    return only(table.replace(vector=vector, amplitude=np.where(kept, table.amplitude, 0)), stays)

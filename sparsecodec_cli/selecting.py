@@ -1,0 +1,30 @@
+"""Which events of a table an expression selects, with what the weights tell of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .models import codec_for
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sparsecodec_formats.table import EventTable
+
+    from .models import Model
+
+
+def selected(
+    table: EventTable, select: str, *, model: Model | None = None, weights_beside: str | None = None
+) -> NDArray[np.bool_]:
+    """bool [n]: as `sparsecodec_formats.selection.selected`, which names fields and grammar.
+
+    model, weights_beside: as for `codec_for`, which is asked only where weights tell what is voiced.
+    """
+    from sparsecodec_formats import selection
+
+    def has_pitch(table: EventTable) -> NDArray[np.bool_]:
+        return codec_for(table, model, weights_beside=weights_beside).has_pitch(table)
+
+    return selection.selected(table, select, has_pitch)
