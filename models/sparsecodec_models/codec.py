@@ -16,6 +16,7 @@ from sparsecodec_formats.container.reader import Reader
 from sparsecodec_formats.errors import SicError, shown_value
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import LAYOUTS
+from sparsecodec_formats.shape_maps import ShapeMap
 from sparsecodec_formats.table import EventTable
 
 from .audio_source import AudioSource, ModelRateAudio, Progress
@@ -98,6 +99,10 @@ class Codec(ABC):
     def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
         """As `Renderer.has_pitch`."""
         return self.renderer.has_pitch(table)
+
+    def shape_map(self) -> ShapeMap:
+        """As `Renderer.shape_map`."""
+        return self.renderer.shape_map()
 
     def event_samples(self, table: EventTable) -> NDArray[np.int64]:
         """As `Renderer.event_samples`."""
