@@ -263,10 +263,14 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
 EDITS = (
     *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
     *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below", "take", "drop"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
 )
 SELECT = "select"
-ENDS_SELECTION = ("take", "drop", "keep", "keep_percent", "drop_below")
-"""Edits after which there are other events than those among which was selected."""
+ENDS_SELECTION = (
+    *("take", "drop", "keep", "keep_percent", "drop_below"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
+)
+"""Edits after which there are other events than those among which was selected, or they are in another order."""
 
 
 def transform(
@@ -275,6 +279,8 @@ def transform(
     *,
     timbre: Timbre | None = None,
     stretch_events: bool = True,
+    every_s: float | None = None,
+    seed: int = 0,
     gap: Gap = "keep",
     weights_beside: str | None = None,
 ) -> EventTable:
@@ -284,6 +290,7 @@ def transform(
     names in `sparsecodec_formats.edit`. ("select", ("pitch > 200",)) selects among the events as they then are; edits
     after it are of these events, until another selects, or one of ENDS_SELECTION has been done.
     timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
+    every_s: of "repeat"; seed: of "jitter".
     gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, of what needs to know what weights tell.
     Raises SicError when an edit does not suit the table, or cannot be of a selection.
     """
@@ -297,6 +304,8 @@ def transform(
     options: Mapping[str, dict[str, Any]] = {
         "transpose": {"timbre": timbre, "shape_map": shape_map},
         "stretch": {"events": stretch_events},
+        "repeat": {"every_s": every_s},
+        "jitter": {"seed": seed},
         "tilt": {"shape_map": shape_map},
         "whisper": {"shape_map": shape_map},
         "take": {"gap": gap},

@@ -131,3 +131,33 @@ class TableEdits:
         from . import edit
 
         return edit.keep_percent(cast("EventTable", self), percent, where=where)
+
+    def repeat(self, n: int, *, every_s: float | None = None, where: Where = None) -> EventTable:
+        """Heard n times in all."""
+        from . import edit
+
+        return edit.repeat(cast("EventTable", self), n, every_s=every_s, where=where)
+
+    def echo(self, delay_s: float, db: float, n: int, *, where: Where = None) -> EventTable:
+        """With n echoes."""
+        from . import edit
+
+        return edit.echo(cast("EventTable", self), delay_s, db, n, where=where)
+
+    def move_to(self, seconds: float, *, where: Where = None) -> EventTable:
+        """Moved so that the first event is at a time."""
+        from . import edit
+
+        return edit.move_to(cast("EventTable", self), seconds, where=where)
+
+    def quantise_times(self, grid_s: float, *, where: Where = None) -> EventTable:
+        """Each voice at the nearest multiple of so many seconds."""
+        from . import edit
+
+        return edit.quantise_times(cast("EventTable", self), grid_s, where=where)
+
+    def jitter(self, seconds: float, *, seed: int = 0, where: Where = None) -> EventTable:
+        """Each voice earlier or later, up to so many seconds."""
+        from . import edit
+
+        return edit.jitter(cast("EventTable", self), seconds, seed=seed, where=where)

@@ -18,6 +18,7 @@ from .options import (
     default_of,
     input_argument,
     output_options,
+    seed_option,
     select_option,
     sic_output_argument,
 )
@@ -34,6 +35,7 @@ Edit = tuple[str, Any]
 EDITS_KEY = "sic.edits"
 PERCENT = FiniteFloat(min=0, max=100)
 COUNT = click.IntRange(min=0)
+AT_LEAST_ONE: click.ParamType = click.IntRange(min=1)
 
 
 class Keep(click.ParamType):
@@ -47,6 +49,36 @@ class Keep(click.ParamType):
         if value.endswith("%"):
             return "percent", PERCENT.convert(value[:-1], param, ctx)
         return "count", COUNT.convert(value, param, ctx)
+
+
+class Echo(click.ParamType):
+    """S,DB,N as (delay_s, db, n)."""
+
+    name = "S,DB,N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float, int]:
+        if isinstance(value, tuple):
+            return value
+        parts = value.split(",")
+        if len(parts) != 3:
+            self.fail(f"{value!r} is not of the form S,DB,N, such as 0.3,-6,4.", param, ctx)
+        delay_s, db = NOT_NEGATIVE.convert(parts[0], param, ctx), FINITE.convert(parts[1], param, ctx)
+        return delay_s, db, AT_LEAST_ONE.convert(parts[2], param, ctx)
+
+
+class Grid(click.ParamType):
+    """Seconds, or beats a minute, such as 120bpm, or parts of a beat, such as 120bpm/4, as seconds."""
+
+    name = "SECONDS|BPM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if not isinstance(value, str) or "bpm" not in value:
+            return float(POSITIVE.convert(value, param, ctx))
+        tempo, _, parts = value.partition("bpm")
+        if parts and not parts.startswith("/"):
+            self.fail(f"{value!r} is neither seconds, nor a tempo such as 120bpm or 120bpm/4.", param, ctx)
+        beats = AT_LEAST_ONE.convert(parts[1:], param, ctx) if parts else 1
+        return 60.0 / float(POSITIVE.convert(tempo, param, ctx)) / beats
 
 
 class InOrder(click.Command):
@@ -89,6 +121,8 @@ def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         elif name == "keep":
             kind, amount = value
             yield "keep" if kind == "count" else "keep_percent", (amount,)
+        elif name == "echo":
+            yield name, value
         elif value is True:
             yield name, ()
         else:
@@ -218,6 +252,38 @@ def check_selections(edits: Iterable[Edit]) -> None:
     metavar="DB",
     help="Send so much of the sound to the room: 0 is most, -60 nothing.",
 )
+@click.option("--move-to", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Move the first event to this time.")
+@click.option(
+    "--repeat",
+    "--times",
+    type=AT_LEAST_ONE,
+    multiple=True,
+    metavar="N",
+    help="Let all be heard N times, one after another, or one --every so many seconds.",
+)
+@click.option("--every", "every_s", type=NOT_NEGATIVE, metavar=SECONDS, help="Time from each of --repeat to the next.")
+@click.option(
+    "--echo",
+    type=Echo(),
+    multiple=True,
+    help="Add N echoes, each S seconds after the one before and louder by DB: 0.3,-6,4.",
+)
+@click.option(
+    "--quantize-times",
+    "quantise_times",
+    type=Grid(),
+    multiple=True,
+    help="Move each voice or note to the nearest multiple of so many seconds, or beat of a tempo: 0.25, 120bpm,"
+    " 120bpm/4.",
+)
+@click.option(
+    "--jitter",
+    type=NOT_NEGATIVE,
+    multiple=True,
+    metavar=SECONDS,
+    help="Move each voice or note by a random time of up to this, earlier or later.",
+)
+@seed_option("Seed of --jitter.", api.transform)
 @edit_flag("--unlink", "Let every event begin by itself.")
 @output_options
 @click.pass_context
@@ -230,6 +296,8 @@ def command(
     quiet: bool,
     timbre: Timbre | None,
     stretch_events: bool,
+    every_s: float | None,
+    seed: int,
     gap: Gap,
     **given: tuple[Any, ...],
 ) -> None:
@@ -252,9 +320,12 @@ def command(
     and --end next to each other are one cut: both times refer to the sound before the cut.
 
     --select chooses among the events as the edits before it left them. The edits after it are of these events, until
-    the next --select, or until an edit has changed which events there are: --take, --drop, --keep.
+    the next --select, or until an edit has changed which events there are, or moved them: --take, --drop, --keep,
+    --drop-below, --repeat, --echo, --move-to, --quantize-times, --jitter.
     """
     edits = merge_crops(ctx.meta[EDITS_KEY])
+    if every_s is not None and not given["repeat"]:
+        raise click.UsageError("--every needs --repeat.")
     if not edits:
         raise click.UsageError("Give at least one edit, such as --stretch 1.5.")
     check_selections(edits)
@@ -270,8 +341,16 @@ def command(
     table = read_table(input_path)
     with about(input_path):
         beside = folder_of(input_path)
-        options: dict[str, Any] = {"timbre": timbre, "stretch_events": stretch_events, "weights_beside": beside}
-        table = api.transform(table, calls(edits), gap=gap, **options)
+        table = api.transform(
+            table,
+            calls(edits),
+            timbre=timbre,
+            stretch_events=stretch_events,
+            every_s=every_s,
+            seed=seed,
+            gap=gap,
+            weights_beside=beside,
+        )
     with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
         n_bytes = write_table(table, out)
     note(summary.of_table(output_path, table, n_bytes), quiet=quiet)

@@ -202,6 +202,13 @@ def test_mix_at_offsets_and_levels() -> None:
     assert edit.mix([one, other], offsets_s=[0, 2.5]).header.streams == 1  # the second comes after the first
 
 
+@pytest.mark.parametrize("db", [-150.0, -60.1, -0.3, 0.1, 40.0])
+def test_a_mix_has_the_levels_it_is_told(db: float) -> None:
+    mixed = loads(dumps(edit.mix([voice([0.5], channels=2, gains=((0.0,), (-1.0,)))], gains_db=[db])))
+    gain = np.array(mixed.header.gains) * mixed.amplitude
+    assert gain[0] == 0 and 20 * np.log10(-gain[1]) == pytest.approx(db, abs=0.006)
+
+
 def test_one_table_mixed_is_that_table() -> None:
     for name in ("coded", "coded-stereo", "shared", "coded-music"):
         assert dumps(edit.mix([GOLDEN[name]])) == dumps(GOLDEN[name]) == dumps(edit.cat([GOLDEN[name]]))

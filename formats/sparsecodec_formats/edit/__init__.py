@@ -15,6 +15,7 @@ from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, drop_below, estimate_energy_db, gain, room
 from .morph import morph
 from .mosaic import mosaic
+from .moves import echo, jitter, move_to, quantise_times, repeat
 from .pitch import Timbre, contour, glide, transpose
 from .randomize import randomize_times, randomize_vectors
 from .reversal import reverse
@@ -39,9 +40,11 @@ __all__ = [
     "decay",
     "drop",
     "drop_below",
+    "echo",
     "estimate_energy_db",
     "gain",
     "glide",
+    "jitter",
     "keep",
     "keep_bytes",
     "keep_percent",
@@ -50,11 +53,14 @@ __all__ = [
     "mix",
     "morph",
     "mosaic",
+    "move_to",
     "noise_number",
     "only",
     "parted",
+    "quantise_times",
     "randomize_times",
     "randomize_vectors",
+    "repeat",
     "reverse",
     "room",
     "shift",

@@ -140,12 +140,13 @@ def _things(table: EventTable, header: Header) -> list[Thing]:
 
 
 def _louder(thing: Thing, db: float) -> Thing:
-    """By its stream's gains, which are finer than amplitudes; these give what gains cannot, as none is above 1."""
+    """By its stream's gains, which are finer than amplitudes; these give what gains cannot, from 1 to -82 dB."""
     if db == 0:
         return thing
     wanted = [gain * 10 ** (db / 20) for gain in thing.gains]
     loudest = max(map(abs, wanted))
-    above = 0.0 if loudest <= 1 else math.ceil(LEVELS_PER_DECADE * math.log10(loudest)) / LEVELS_PER_DECADE
+    fits = 0.01 <= loudest <= 1 or loudest == 0
+    above = 0.0 if fits else math.ceil(LEVELS_PER_DECADE * math.log10(loudest)) / LEVELS_PER_DECADE
     amplitude = thing.events.amplitude * np.float32(10**above)
     gains = tuple(nearest_gain(gain / 10**above) for gain in wanted)
     return Thing(thing.events.replace(amplitude=amplitude), gains, thing.noise)

@@ -1,0 +1,141 @@
+"""Things moved and copied: they keep their streams' places and noise, and get streams of their own where they would be
+heard as parts of others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.header import whole_number
+from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.table import EventTable
+
+from .checks import Where, chosen, within
+from .lanes import Thing, arranged
+from .take import drop, take
+
+MOST_COPIES = 10_000
+
+
+def repeat(table: EventTable, n: int, *, every_s: float | None = None, where: Where = None) -> EventTable:
+    """The events heard n times in all, 1..10000, one every so many seconds (0 or more); the source grows with them.
+
+    every_s: None: as long as all of it is; of some events, from the first one's time to the last one's end.
+    What is chosen of a voice in part is taken out of it (`take`). SicError where more than 255 streams are needed.
+    """
+    n = whole_number("repeat", n, 1, MOST_COPIES)
+    mask = chosen(table, where)
+    if every_s is None:
+        every_s = table.duration_s
+        if not mask.all() and mask.any():
+            every_s = _end_s(take(table, mask)) - float(table.time[mask][0])
+    within("every", every_s, 0)
+    return _copied(table, mask, [every_s * i for i in range(n)], [0.0] * n)
+
+
+def echo(table: EventTable, delay_s: float, db: float, n: int, *, where: Where = None) -> EventTable:
+    """The events followed by n echoes, 1..10000, each so many seconds after the one before it (0 or more) and louder
+    by so many dB (-200..200; echoes fade with less than 0). The source grows to hold them. SicError as for `repeat`."""
+    n = whole_number("echo", n, 1, MOST_COPIES)
+    within("delay of the echo", delay_s, 0)
+    within("gain of the echo", db, -200, 200)
+    mask = chosen(table, where)
+    return _copied(table, mask, [delay_s * i for i in range(n + 1)], [db * i for i in range(n + 1)])
+
+
+def move_to(table: EventTable, seconds: float, *, where: Where = None) -> EventTable:
+    """The events moved together, so that the first of their events is at a time of 0 or later; the source grows to
+    hold them. SicError as for `repeat`."""
+    within("move to", seconds, 0)
+    mask = chosen(table, where)
+    return _copied(table, mask, [seconds - float(table.time[mask][0])], [0.0]) if mask.any() else table
+
+
+def quantise_times(table: EventTable, grid_s: float, *, where: Where = None) -> EventTable:
+    """Each voice, which in `music` is a note, moved so that its first event lies at the nearest multiple of so many
+    seconds, 0.001..60; what follows in it keeps its distance. SicError where a voice is chosen in
+    part, or more than 255 streams are needed."""
+    within("grid", grid_s, 0.001, 60)
+    return _moved_apart(table, where, lambda first_s: np.rint(first_s / grid_s) * grid_s - first_s)
+
+
+def jitter(table: EventTable, seconds: float, *, seed: int = 0, where: Where = None) -> EventTable:
+    """Each voice, which in `music` is a note, earlier or later by a time that is drawn evenly up to so many seconds,
+    0..60, though none begins before 0. The same seed gives the same table. SicError as for `repeat`."""
+    within("jitter", seconds, 0, 60)
+    rng = np.random.default_rng([seed, *b"jitter"])
+    return _moved_apart(
+        table, where, lambda first_s: np.maximum(rng.uniform(-seconds, seconds, len(first_s)), -first_s)
+    )
+
+
+def _whole_voices(table: EventTable, where: Where) -> NDArray[np.bool_]:
+    mask = chosen(table, where)
+    number = Voices.of(table).number
+    some = np.zeros(len(table), bool)
+    some[number[mask]] = True
+    cut = some[number] & ~mask
+    if cut.any():
+        raise SicError(
+            f"the event at {table.time[cut.argmax()]:.3f} s is of a voice that is chosen in part; choose whole voices,"
+            " or take out what is chosen first"
+        )
+    return mask
+
+
+def _end_s(table: EventTable) -> float:
+    """When the last of all events, at least one, has died away; of a preset that does not tell: the source's end."""
+    voices = Voices.of(table)
+    return float(voices.end_s.max()) if voices.linked else table.duration_s
+
+
+def _copied(
+    table: EventTable, mask: NDArray[np.bool_], delays_s: Sequence[float], gains_db: Sequence[float]
+) -> EventTable:
+    """The events that are not in the mask, and a copy of those in it for each delay."""
+    header = table.header
+    if not mask.any():
+        return table
+    taken, rest = take(table, mask), drop(table, mask)
+    end_s = table.duration_s if mask.all() else _end_s(taken)
+    n_samples = max(header.n_samples, math.ceil((end_s + max(delays_s)) * header.sample_rate - 1e-6))
+    copies = [
+        taken.replace(time=np.maximum(taken.time + delay_s, 0.0), amplitude=taken.amplitude * 10 ** (db / 20))
+        for delay_s, db in zip(delays_s, gains_db, strict=True)
+    ]
+    things = [Thing.of_stream(part, stream) for stream in range(header.streams) for part in (rest, *copies)]
+    return arranged(replace(header, n_samples=n_samples), things)
+
+
+def _moved_apart(
+    table: EventTable, where: Where, delay: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> EventTable:
+    """Each chosen voice later by its own time, which `delay` tells of the times of first events, float64 [voices]."""
+    mask = _whole_voices(table, where)
+    if not mask.any():
+        return table
+    voices, header = Voices.of(table), table.header
+    number = voices.number
+    firsts = voices.order[voices.begins[voices.order]]
+    delays = np.where(mask[firsts], delay(table.time[firsts]), 0.0)[number]
+    end_s = voices.end_s if voices.linked else table.time
+    grows = max(float((end_s + delays).max()) - max(float(end_s.max()), table.duration_s), 0.0)
+    header = replace(header, n_samples=header.n_samples + math.ceil(grows * header.sample_rate))
+    time = np.maximum(table.time + delays, 0.0)
+    order = np.argsort(time, kind="stable")
+    columns = (table.vector[order], table.channel[order], table.amplitude[order])
+    moved = EventTable(header, time[order], *columns)
+    now = Voices.of(moved)
+    pairs = len(np.unique(np.stack([number[order], now.number]), axis=1).T)
+    if pairs == len(firsts) == np.count_nonzero(now.begins):  # each voice is still one by itself
+        return moved
+    things = [
+        Thing.of_stream(table.select(run).replace(header=table.header, time=time[run]), int(table.channel[run[0]]))
+        for run in voices.runs
+    ]
+    return arranged(header, things)
