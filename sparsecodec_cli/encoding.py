@@ -152,13 +152,14 @@ def encode_live(
     device: str = "cpu",
     threads: int | None = None,
 ) -> Iterator[EventTable]:
-    """Encode audio while it comes: a part with the events of each 2.5 s, at most 8 s after their sound has come.
+    """Encode audio while it comes: a part with the events of each 2.5 s (`speech`) or 5 s (`music`), at most 8 s after
+    their sound has come.
 
     Args:
         blocks: samples [m] or [m, channels], of any m, as arrays or what else `encode` takes; each is asked for when
             it is needed. The stream ends where they do.
         sample_rate: of the samples, Hz.
-        model: as for `encode`, but one that codes live: `speech`. "auto" looks at the first 4 s.
+        model: as for `encode`, but one that codes live: `speech` or `music`. "auto" looks at the first 4 s.
         bitrate_kbps, events_per_second: hold from the start on, and over any time but for what 3 s are meant for.
         effort, snr_stop_db, seed, tags, device, threads: as for `encode`. The effort must leave the encoder faster
             than the stream.
@@ -173,8 +174,6 @@ def encode_live(
     audio = LiveAudio(blocks, sample_rate)
     if isinstance(model, str) and model == AUTO:
         model = DEFAULT_PRESET if snr_stop_db is not None else choose_preset(audio.first, resolve_device(device))
-        if not load_codec(model, device=device).codes_live:
-            model = DEFAULT_PRESET
     yield from load_codec(model, device=device).encode_live(
         audio,
         effort=effort,

@@ -190,7 +190,7 @@ class Codec(ABC):
         target = RateTarget(bitrate_kbps, events_per_second, snr_stop_db)
         effort = self._checked_effort(effort)
         if not self.codes_live:
-            raise SicError(f"model {self.name!r} codes whole recordings only; take 'speech' to encode live")
+            raise SicError(f"model {self.name!r} codes whole recordings only; take 'speech' or 'music' to encode live")
         header = replace(self.header_for(audio, seed, tags), n_samples=0)
         blocks = audio.at_rate(self.model_rate)
         parts = self._by_threads(threads, lambda own: self._analyse_live(header, blocks, effort, target, own))

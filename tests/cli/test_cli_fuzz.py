@@ -21,6 +21,7 @@ COMMANDS = [
     ["decode", "-"],
     ["transform", "-", "-", "--gain", "1"],
     ["mix", "-", "-"],
+    ["similar", "-", "--to", "0"],
     ["export", "-", "-"],
 ]
 

@@ -27,6 +27,7 @@ def offered(*args: str, incomplete: str = "") -> list[tuple[str, str]]:
         ["encode"], ["encode", "talk.wav"], ["encode", "--effort", "0", "talk.wav"],
         ["decode"], ["decode", "talk.sic"], ["inspect"], ["inspect", "talk.sic", "--plot"],
         ["transform"], ["transform", "talk.sic"], ["randomize"], ["export"], ["export", "talk.sic"],
+        ["morph"], ["morph", "a.sic"], ["replace", "a.sic", "b.sic"], ["similar"], ["similar", "a.sic"],
         ["stems"], ["compare"], ["compare", "talk.wav"], ["report"], ["report", "a.wav", "b.wav"],
         ["test"], ["test", "a.sic", "b.sic"],
     ],

@@ -22,6 +22,7 @@ from sparsecodec_formats import Reader, loads, salvage
 DATA = Path(__file__).parents[1] / "data" / "only-person-en.flac"
 RATE = 16_000
 SIZES = {"none": 0, "most": 0xFFFF_FFFF, "much": 0x7FFF_FFFF}
+MUSIC = "music/duet.flac"
 LIVE = ("encode", "-", "-", "--live", "--effort", "0", "--model", "speech")
 
 
@@ -98,9 +99,12 @@ def test_an_extensible_header_and_two_channels() -> None:
     assert (table.channel == 0).sum() == (table.channel == 1).sum() > 50
 
 
-def test_auto_is_what_can_be_coded_live() -> None:
-    data = given("encode", "-", "-", "--live", "--effort", "0", stdin=wav_header() + speech(2.0).tobytes())
-    assert loads(data).header.model == "speech"
+@pytest.mark.parametrize("sound, model", [("only-person-en.flac", "speech"), (MUSIC, "music")])
+def test_auto_listens_to_what_comes_first(sound: str, model: str) -> None:
+    samples, rate = soundfile.read(DATA.parent / sound, dtype="int16", frames=4 * RATE)
+    data = given("encode", "-", "-", "--live", "--effort", "0", "--raw-rate", str(rate), stdin=samples.tobytes())
+    table = loads(data)
+    assert table.header.model == model and table.header.n_samples == len(samples) and len(table) > 5
 
 
 def test_tags_of_a_file_and_of_the_command(tmp_path: Path) -> None:
@@ -151,11 +155,11 @@ def read_until_a_block(process: subprocess.Popen) -> bytes:
             return data
 
 
-@pytest.fixture
-def live() -> Iterator[subprocess.Popen]:
+@pytest.fixture(params=["speech", "music"])
+def live(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen]:
     """Has been given 7 s, of an input that goes on."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with started(*LIVE, **pipes) as process:
+    with started(*LIVE[:-1], request.param, **pipes) as process:
         process.stdin.write(wav_header() + speech(7.0).tobytes())
         process.stdin.flush()
         yield process

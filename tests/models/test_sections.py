@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
-from numpy.typing import NDArray
+from long_sounds import LongSound, duet, joined, written
 
-from sparsecodec_formats import LAYOUTS, EventTable, Writer, dumps
-from sparsecodec_models import load_codec
+from sparsecodec_formats import LAYOUTS, EventTable, dumps
+from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.codec import Codec
 from sparsecodec_models.music.analysis import pipeline
 
-DUET = Path(__file__).parents[1] / "data" / "music" / "duet.flac"
 SECTION_S = 10
 
 
@@ -30,42 +26,10 @@ def short_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "SECTION_S", SECTION_S)
 
 
-class Duet:
-    """The duet again and again, as an `AudioSource` of any length, which counts how often it is rewound."""
-
-    def __init__(self, duration_s: float, pause_s: float = 0.0, late_s: tuple[float, ...] = (0.0,)) -> None:
-        """pause_s: before which all is silent; late_s: of each channel, how much later it plays."""
-        self._sound, self.sample_rate = soundfile.read(DUET, dtype="float32")
-        self.n_samples, self.channels = round(duration_s * self.sample_rate), len(late_s)
-        self._pause = round(pause_s * self.sample_rate)
-        self._late = [round(late * self.sample_rate) for late in late_s]
-        self._at = self.n_rewound = 0
-
-    def read(self, n: int, /) -> NDArray[np.float32]:
-        index = np.arange(self._at, min(self._at + n, self.n_samples))[:, None]
-        self._at += len(index)
-        return np.where(index < self._pause, 0.0, self._sound[(index - self._late) % len(self._sound)]).astype("f")
-
-    def rewind(self) -> None:
-        self._at, self.n_rewound = 0, self.n_rewound + 1
-
-
-def in_one_section(codec: Codec, source: Duet, monkeypatch: pytest.MonkeyPatch, **options: float) -> EventTable:
+def in_one_section(codec: Codec, source: LongSound, monkeypatch: pytest.MonkeyPatch, **options: float) -> EventTable:
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "SECTION_S", 120)
         return codec.encode(source, effort=0, **options)
-
-
-def joined(parts: list[EventTable]) -> EventTable:
-    return EventTable.joined(parts[-1].header, parts)
-
-
-def written(parts: list[EventTable]) -> bytes:
-    file = io.BytesIO()
-    with Writer(file, parts[0].header) as writer:
-        for part in parts:
-            writer.write(part)
-    return file.getvalue()
 
 
 def tones(table: EventTable) -> EventTable:
@@ -87,7 +51,7 @@ def test_sections_have_the_notes_of_the_whole(
 ) -> None:
     """Also where a stretch ends together with a section."""
     monkeypatch.setattr(pipeline, "STRETCH_S", stretch_s)
-    source = Duet(15.5, late_s=late_s)
+    source = duet(15.5, late_s=late_s)
     whole = in_one_section(codec, source, monkeypatch)
     parts = list(codec.encode_parts(source, effort=0))
     assert len(parts) == 2 and all(len(part) > 15 and part.header == whole.header for part in parts)
@@ -106,14 +70,14 @@ def test_a_note_is_in_the_section_where_it_begins(
 ) -> None:
     """Though found in a stretch that begins where the section ends. On the file's grid, that is: half a unit counts."""
     monkeypatch.setattr(pipeline, "STRETCH_S", 10.0)
-    source = Duet(15.5)
+    source = duet(15.5)
     find = pipeline._notes_of
     n_found = []
 
-    def earlier(*args: Any) -> pipeline.Notes:
-        vector, time = find(*args)
+    def earlier(*args: Any) -> tuple[pipeline.Notes, pipeline.Notes]:
+        (vector, time), ahead = find(*args)
         n_found.append(len(time))
-        return vector, time - (time[0] - place if args[2].begin else 0)
+        return (vector, time - (time[0] - place if args[2].begin else 0)), ahead
 
     monkeypatch.setattr(pipeline, "_notes_of", earlier)
     parts = list(codec.encode_parts(source, effort=0))
@@ -125,12 +89,25 @@ def test_a_note_is_in_the_section_where_it_begins(
 
 def test_the_fit_goes_on_over_borders(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "STRETCH_S", 6.0)
-    source = Duet(15.5)
+    source = duet(15.5)
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "SECTION_S", 120)
         whole = codec.encode(source, effort=1)
     parts = list(codec.encode_parts(source, effort=1))
     assert len(parts) == 2 and joined(parts) == whole
+
+
+def test_a_note_longer_than_what_is_heard_of_it_goes_on(codec: Codec) -> None:
+    """As a note more for what is left of it; and it ends where it ends."""
+    time = np.arange(24 * 22_050) / 22_050
+    tone = sum(np.sin(2 * np.pi * 220 * k * time) / k**2 for k in range(1, 8)) * np.minimum(1, time / 0.05)
+    sound = (0.1 * tone * (time < 22.5)).astype(np.float32)
+    table = codec.encode(ArraySource(sound, 22_050), effort=0)
+    assert len(table) == 2
+    second = slice(21 * 22_050, 22 * 22_050)  # after all that is heard when the note begins
+    heard = np.concatenate(list(codec.decode(table)))[:, 0]
+    assert abs(20 * np.log10(np.std(heard[second]) / np.std(sound[second]))) < 2
+    assert np.std(heard[23 * 22_050 :]) < 0.01 * np.std(sound[second])
 
 
 # rates
@@ -140,7 +117,7 @@ def test_the_fit_goes_on_over_borders(codec: Codec, monkeypatch: pytest.MonkeyPa
 def test_a_bitrate_is_a_ceiling_for_all_sections_and_nearly_used(
     codec: Codec, kbps: float, late_s: tuple[float, ...]
 ) -> None:
-    source = Duet(26.0, late_s=late_s)
+    source = duet(26.0, late_s=late_s)
     parts = list(codec.encode_parts(source, bitrate_kbps=kbps, effort=0))
     assert len(parts) == 3 and len({part.header for part in parts}) == 1
     assert_in_their_sections(parts)
@@ -153,7 +130,7 @@ def test_a_bitrate_is_a_ceiling_for_all_sections_and_nearly_used(
 
 def test_what_is_heard_over_a_border_is_told_once(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """Notes and tones go on sounding: what follows is found beside them."""
-    source = Duet(16.0)
+    source = duet(16.0)
     whole = in_one_section(codec, source, monkeypatch, bitrate_kbps=2.0)
     table = codec.encode(source, bitrate_kbps=2.0, effort=0)
     for border_s in (10,):
@@ -169,8 +146,8 @@ def test_what_is_heard_over_a_border_is_told_once(codec: Codec, monkeypatch: pyt
 
 def test_a_pause_gives_its_bits_to_what_follows(codec: Codec) -> None:
     """And does not tell how fine the numbers should be."""
-    silent = list(codec.encode_parts(Duet(18.0, pause_s=11.5), bitrate_kbps=2.0, effort=0))
-    played = list(codec.encode_parts(Duet(18.0), bitrate_kbps=2.0, effort=0))
+    silent = list(codec.encode_parts(duet(18.0, pause_s=11.5), bitrate_kbps=2.0, effort=0))
+    played = list(codec.encode_parts(duet(18.0), bitrate_kbps=2.0, effort=0))
     assert len({part.header for part in silent}) == 1 and joined(silent).time[0] > 10
     assert 125 * 2.0 * 9 < len(written(silent)) <= 125 * 2.0 * 18
     after = [table.select(table.time >= 12) for table in (joined(silent), joined(played))]
@@ -178,12 +155,12 @@ def test_a_pause_gives_its_bits_to_what_follows(codec: Codec) -> None:
 
 
 def test_silence_is_a_table_of_none(codec: Codec) -> None:
-    parts = list(codec.encode_parts(Duet(15.5, pause_s=15.5), bitrate_kbps=2.0, effort=0))
+    parts = list(codec.encode_parts(duet(15.5, pause_s=15.5), bitrate_kbps=2.0, effort=0))
     assert [len(part) for part in parts] == [0]
 
 
 def test_so_many_events_a_second_hold_for_all_sections(codec: Codec) -> None:
-    parts = list(codec.encode_parts(Duet(15.5, late_s=(0.0, 3.1)), events_per_second=1.7, effort=0))
+    parts = list(codec.encode_parts(duet(15.5, late_s=(0.0, 3.1)), events_per_second=1.7, effort=0))
     assert len(parts) == 2 and len(joined(parts)) == int(1.7 * 15.5 * 2)
 
 
@@ -193,7 +170,7 @@ def test_so_many_events_a_second_hold_for_all_sections(codec: Codec) -> None:
 @pytest.mark.parametrize("options", [{}, {"bitrate_kbps": 1.0}])
 def test_a_recording_is_read_once_for_its_events(codec: Codec, options: dict[str, float]) -> None:
     """And once before, for what it holds below 20 Hz."""
-    source, told = Duet(15.5), list[float]()
+    source, told = duet(15.5), list[float]()
     for _ in codec.encode_parts(source, effort=0, progress=told.append, **options):
         pass
     assert source.n_rewound == 2
@@ -207,11 +184,11 @@ def test_what_waits_for_a_section_does_not_grow(codec: Codec, monkeypatch: pytes
     def watched(self: pipeline._Analysis, begin: int, end: int | None) -> EventTable | None:
         table = section(self, begin, end)
         samples = sum(map(len, self._samples._held))
-        held.append((samples, len(self._settled) + len(self._waiting), sum(len(v) for v, _ in self._latest[0])))
+        held.append((samples, len(self._settled) + len(self._waiting) + len(self._ahead), len(self._latest[0][0])))
         return table
 
     monkeypatch.setattr(pipeline._Analysis, "_section", watched)
-    for _ in codec.encode_parts(Duet(55.0), bitrate_kbps=0.8, effort=0):
+    for _ in codec.encode_parts(duet(55.0), bitrate_kbps=0.8, effort=0):
         pass
     samples, events, latest = np.array(held).T
     assert len(held) == 5 and samples.max() < 45 * codec.model_rate

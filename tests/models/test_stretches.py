@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import pytest
 import soxr
+from long_sounds import LongSound, joined, written
 from numpy.typing import NDArray
 from speech_support import CLIPS, recording
 
-from sparsecodec_formats import LAYOUTS, EventTable, SicError, Voices, Writer, dumps
+from sparsecodec_formats import LAYOUTS, EventTable, SicError, Voices, dumps
 from sparsecodec_models import ArraySource, load_codec
 from sparsecodec_models.live_audio import LiveAudio
 from sparsecodec_models.speech.analysis import pipeline
@@ -32,42 +32,13 @@ def talk() -> NDArray[np.float32]:
     return np.concatenate(sounds)
 
 
-class Talk:
-    """The recordings again and again, as an `AudioSource` of any length, which counts how often it is rewound."""
-
-    sample_rate, channels = RATE, 1
-
-    def __init__(self, duration_s: float, pause_s: float = 0.0) -> None:
-        self.n_samples, self._pause, self._at, self.n_rewound = round(duration_s * RATE), round(pause_s * RATE), 0, 0
-
-    def read(self, n: int) -> NDArray[np.float32]:
-        index = np.arange(self._at, min(self._at + n, self.n_samples))
-        self._at += len(index)
-        return np.where(index < self._pause, 0.0, talk()[index % len(talk())]).astype(np.float32)[:, None]
-
-    def rewind(self) -> None:
-        self._at, self.n_rewound = 0, self.n_rewound + 1
-
-    def blocks(self, n: int) -> Iterator[NDArray[np.float32]]:
-        while len(block := self.read(n)):
-            yield block
+def long_talk(duration_s: float, pause_s: float = 0.0) -> LongSound:
+    return LongSound(talk(), RATE, duration_s, pause_s)
 
 
 @pytest.fixture
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "STRETCH_S", 10)
-
-
-def joined(parts: list[EventTable]) -> EventTable:
-    return EventTable.joined(parts[-1].header, parts)
-
-
-def written(parts: list[EventTable]) -> bytes:
-    file = io.BytesIO()
-    with Writer(file, parts[0].header) as writer:
-        for part in parts:
-            writer.write(part)
-    return file.getvalue()
 
 
 # stretches
@@ -88,7 +59,7 @@ def test_a_stretch_takes_about_two_minutes(codec: SpeechCodec, duration_s: int, 
 def test_stretches_give_the_events_of_the_whole(
     codec: SpeechCodec, effort: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Talk(34.0)
+    source = long_talk(34.0)
     whole = codec.encode(source, effort=effort)
     monkeypatch.setattr(pipeline, "STRETCH_S", 10)
     parts = list(codec.encode_parts(source, effort=effort))
@@ -116,7 +87,7 @@ def test_a_voice_goes_on_from_one_stretch_to_the_next(codec: SpeechCodec) -> Non
 @pytest.mark.usefixtures("short_stretches")
 @pytest.mark.parametrize("effort", [0, 1])
 def test_a_bitrate_is_a_ceiling_for_all_stretches_and_nearly_used(codec: SpeechCodec, effort: int) -> None:
-    source = Talk(45.0)
+    source = long_talk(45.0)
     parts = list(codec.encode_parts(source, bitrate_kbps=1.2, effort=effort))
     assert len(parts) > 2
     most = 125 * 1.2 * 45
@@ -128,8 +99,8 @@ def test_a_bitrate_is_a_ceiling_for_all_stretches_and_nearly_used(codec: SpeechC
 
 @pytest.mark.usefixtures("short_stretches")
 def test_a_pause_gives_its_bits_to_what_follows(codec: SpeechCodec) -> None:
-    silent = list(codec.encode_parts(Talk(40.0, pause_s=20.0), bitrate_kbps=0.8, effort=0))
-    spoken = list(codec.encode_parts(Talk(40.0), bitrate_kbps=0.8, effort=0))
+    silent = list(codec.encode_parts(long_talk(40.0, pause_s=20.0), bitrate_kbps=0.8, effort=0))
+    spoken = list(codec.encode_parts(long_talk(40.0), bitrate_kbps=0.8, effort=0))
     assert len(joined(silent).select(joined(silent).time < 19)) == 0
     assert len(written(silent)) <= 100 * 40
     after = [table.select(table.time >= 20) for table in (joined(silent), joined(spoken))]
@@ -138,14 +109,14 @@ def test_a_pause_gives_its_bits_to_what_follows(codec: SpeechCodec) -> None:
 
 @pytest.mark.usefixtures("short_stretches")
 def test_so_many_events_a_second_hold_for_all_stretches(codec: SpeechCodec) -> None:
-    table = codec.encode(Talk(33.0), events_per_second=9.5, effort=0)
+    table = codec.encode(long_talk(33.0), events_per_second=9.5, effort=0)
     assert 0.97 * 9.5 * 33 <= len(table) <= 9.5 * 33
 
 
 @pytest.mark.usefixtures("short_stretches")
 def test_a_recording_is_read_once_for_its_events(codec: SpeechCodec) -> None:
     """And once before, for what it holds below 20 Hz."""
-    source = Talk(33.0)
+    source = long_talk(33.0)
     for _ in codec.encode_parts(source, effort=1):
         pass
     assert source.n_rewound == 2
@@ -154,7 +125,7 @@ def test_a_recording_is_read_once_for_its_events(codec: SpeechCodec) -> None:
 @pytest.mark.usefixtures("short_stretches")
 def test_progress_goes_from_nothing_to_all(codec: SpeechCodec) -> None:
     told: list[float] = []
-    codec.encode(Talk(33.0), effort=1, progress=told.append)
+    codec.encode(long_talk(33.0), effort=1, progress=told.append)
     assert told == sorted(told) and told[0] < 0.1 and told[-1] == 1
 
 
@@ -168,7 +139,7 @@ def test_what_waits_for_a_stretch_does_not_grow(codec: SpeechCodec, monkeypatch:
         held.append(sum(map(len, self._samples)) + 100 * len(self._found))
 
     monkeypatch.setattr(pipeline._Stream, "forget", watched)
-    for _ in codec.encode_parts(Talk(95.0), effort=0):
+    for _ in codec.encode_parts(long_talk(95.0), effort=0):
         pass
     assert len(held) > 6 and max(held) <= 20 * codec.model_rate
 
@@ -178,13 +149,13 @@ def test_what_waits_for_a_stretch_does_not_grow(codec: SpeechCodec, monkeypatch:
 
 @pytest.mark.parametrize("options", [{}, {"bitrate_kbps": 1.2}, {"events_per_second": 10.0}, {"snr_stop_db": 5.0}])
 def test_live_events_come_within_their_time(codec: SpeechCodec, options: dict[str, float]) -> None:
-    source = Talk(30.0)
+    source = long_talk(30.0)
     latest_s = 0.0
     parts = []
     for part in codec.encode_live(LiveAudio(source.blocks(160), RATE), effort=0, **options):
-        assert part.header.n_samples == source._at
+        assert part.header.n_samples == source.at
         if len(part):
-            latest_s = max(latest_s, source._at / RATE - part.time[0])
+            latest_s = max(latest_s, source.at / RATE - part.time[0])
         parts.append(part)
     assert 2.5 < latest_s < 5.6 < MOST_LATE_S
     assert len(parts) == 12 and parts[-1].header.n_samples == source.n_samples
@@ -192,7 +163,7 @@ def test_live_events_come_within_their_time(codec: SpeechCodec, options: dict[st
 
 def test_live_events_are_late_by_no_more_with_rumble(codec: SpeechCodec) -> None:
     """Of which filters take away what nobody hears."""
-    source = Talk(20.0)
+    source = long_talk(20.0)
     at = 0
 
     def blocks() -> Iterator[NDArray[np.float32]]:
@@ -206,7 +177,7 @@ def test_live_events_are_late_by_no_more_with_rumble(codec: SpeechCodec) -> None
 
 
 def test_live_is_nearly_what_the_whole_is(codec: SpeechCodec) -> None:
-    source = Talk(34.0)
+    source = long_talk(34.0)
     whole = codec.encode(source, effort=0)
     source.rewind()
     live = joined(list(codec.encode_live(LiveAudio(source.blocks(4000), RATE), effort=0)))
@@ -217,7 +188,7 @@ def test_live_is_nearly_what_the_whole_is(codec: SpeechCodec) -> None:
 def test_live_does_not_depend_on_the_blocks(codec: SpeechCodec) -> None:
     tables = []
     for n in (50, 7777, 10**6):
-        source = Talk(13.0)
+        source = long_talk(13.0)
         tables.append(list(codec.encode_live(LiveAudio(source.blocks(n), RATE), effort=0, bitrate_kbps=1.2)))
     for other in tables[1:]:
         assert joined(other) == joined(tables[0])
@@ -225,7 +196,7 @@ def test_live_does_not_depend_on_the_blocks(codec: SpeechCodec) -> None:
 
 def test_a_live_bitrate_holds_at_any_time(codec: SpeechCodec) -> None:
     """Over any time it is kept but for what 3 s are meant for, and from the start on it is kept to the byte."""
-    source = Talk(60.0, pause_s=13.0)
+    source = long_talk(60.0, pause_s=13.0)
     parts = list(codec.encode_live(LiveAudio(source.blocks(4000), RATE), effort=0, bitrate_kbps=1.0))
     empty = len(dumps(EventTable.empty(parts[0].header)))
     n_bytes = np.array([len(dumps(part)) - empty for part in parts])
@@ -239,7 +210,7 @@ def test_a_live_bitrate_holds_at_any_time(codec: SpeechCodec) -> None:
 
 
 def test_channels_are_streams_of_their_own_live(codec: SpeechCodec) -> None:
-    both = (np.concatenate([block, block], 1) for block in Talk(6.0).blocks(4000))
+    both = (np.concatenate([block, block], 1) for block in long_talk(6.0).blocks(4000))
     table = joined(list(codec.encode_live(LiveAudio(both, RATE), effort=0)))
     assert table.header.streams == table.header.channels == 2
     assert (table.channel == 0).sum() == (table.channel == 1).sum()

@@ -153,7 +153,7 @@ def _blended(one: EventTable, two: EventTable, amount: float) -> EventTable:
     a, b = one.amplitude.astype(np.float64), two.amplitude.astype(np.float64)
     amplitude = np.where((a > 0) & (b > 0), a ** (1 - amount) * b**amount, (1 - amount) * a + amount * b)
     time = (1 - amount) * one.time + amount * two.time
-    return EventTable(replace(one.header, channels=1, gains=(), noise=()), time, vector, None, amplitude)
+    return EventTable(one.header, time, vector, None, amplitude)
 
 
 def _places(events: EventTable) -> Floats:
@@ -162,7 +162,7 @@ def _places(events: EventTable) -> Floats:
 
 
 def _with_events_at(events: EventTable, places: Floats) -> EventTable:
-    """A thing of `speech` as events at these places, on a stream alone, that sounds nearly as it did: an event between
+    """A thing of `speech` as events at these places, of stream 0, that sounds nearly as it did: an event between
     two is what the sound has come to there."""
     layout, time = layout_of(events.header), events.time
     vector, amplitude = events.vector.astype(np.float64), events.amplitude.astype(np.float64)
@@ -183,5 +183,4 @@ def _with_events_at(events: EventTable, places: Floats) -> EventTable:
     blend[between, level.index] = ((level_db - level.offset) / level.scale)[between]
     blend[between, attack.index] = ((comes_log2_s - attack.offset) / attack.scale)[between]
     louds = amplitude[before] * (1 - share[:, 0]) + amplitude[after] * share[:, 0]
-    mono = replace(events.header, channels=1, gains=(), noise=())
-    return EventTable(mono, at_s, blend, None, louds)
+    return EventTable(events.header, at_s, blend, None, louds)

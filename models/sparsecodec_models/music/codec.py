@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
@@ -18,7 +19,7 @@ from sparsecodec_models import weights
 from sparsecodec_models.audio_source import ModelRateAudio
 from sparsecodec_models.codec import Codec, RateTarget
 from sparsecodec_models.dsp.arrays import Array
-from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse
+from sparsecodec_models.music.analysis.pipeline import DEFAULT_EIGHTH, analyse, analyse_live
 from sparsecodec_models.threads import Threads
 
 from .config import PRESET
@@ -34,6 +35,7 @@ class MusicCodec(Codec):
     name = PRESET
     model: MusicModel
     default_effort = 4
+    codes_live = True
     time_unit: Fraction = LAYOUTS[PRESET].time_unit
 
     def __init__(self, model: MusicModel, *, weights_hash: bytes = weights.NO_WEIGHTS, device: str = "cpu") -> None:
@@ -59,6 +61,16 @@ class MusicCodec(Codec):
     def _analyse(
         self, header: Header, audio: ModelRateAudio, effort: int, target: RateTarget, threads: Threads
     ) -> Iterator[EventTable]:
-        if target.snr_stop_db is not None:
-            raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")
+        _check(target)
         return analyse(self.model, header, audio, EFFORT_ITERATIONS[effort], target, threads)
+
+    def _analyse_live(
+        self, header: Header, blocks: Iterator[NDArray[np.float32]], effort: int, target: RateTarget, threads: Threads
+    ) -> Iterator[EventTable]:
+        _check(target)
+        return analyse_live(self.model, header, blocks, EFFORT_ITERATIONS[effort], target, threads)
+
+
+def _check(target: RateTarget) -> None:
+    if target.snr_stop_db is not None:
+        raise SicError("an SNR to stop at is not a measure of preset 'music'; give a bitrate or events per second")

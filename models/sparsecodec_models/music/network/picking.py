@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from .features import SAMPLE_RATE_HZ
 from .finder import DRUM_CLASSES, LOWEST_MIDI, OUTPUT_HOP_SAMPLES, Heads
 
 FRAME_S = OUTPUT_HOP_SAMPLES / SAMPLE_RATE_HZ
+CUT_S = 1.0  # before the end of what is heard, where it is not sure whether a note sounds on
+LEAST_REST_S = 0.2  # of a note, that is told as one more
 # General MIDI drum that stands for each class
 DRUM_MIDI = dict(zip(DRUM_CLASSES, (36, 38, 42, 45), strict=True))
 
@@ -65,12 +67,36 @@ def pick_notes(heads: Heads, rule: PickingRule | None = None) -> list[Note]:
     for row, onset_s, frame in reversed(found):
         limit = next_onset.get(row, total)
         next_onset[row] = frame
-        silent = np.flatnonzero(sounding[row, frame + 1 : limit] < rule.sounding)
-        end = frame + 1 + int(silent[0]) if len(silent) else limit
-        offset_s = max(onset_s + rule.shortest_s, end * FRAME_S)
+        offset_s = max(onset_s + rule.shortest_s, _end(sounding[row], frame, limit, rule) * FRAME_S)
         loud = float(np.clip(velocity[row, frame], 0, 1))
         notes.append(Note(onset_s, offset_s, LOWEST_MIDI + row, loud, False, float(onset[row, frame])))
     for row, onset_s, frame in peaks(drums, drum_shift, rule.drum, rule.apart_s):
         midi = DRUM_MIDI[DRUM_CLASSES[row]]
         notes.append(Note(onset_s, onset_s + rule.shortest_s, midi, 1.0, True, float(drums[row, frame])))
     return sorted(notes, key=lambda note: (note.onset_s, note.midi))
+
+
+def _end(sounding: np.ndarray, frame: int, limit: int, rule: PickingRule) -> int:
+    """The first frame after one, and before a limit, in which a pitch does not sound: of float [frames]."""
+    silent = np.flatnonzero(sounding[frame + 1 : limit] < rule.sounding)
+    return frame + 1 + int(silent[0]) if len(silent) else limit
+
+
+def carried_on(heads: Heads, found: list[Note], cut: list[Note], rule: PickingRule | None = None) -> list[Note]:
+    """What is left of notes that were told to end where no more was heard, and that sound on there: a note each.
+
+    found: all that `pick_notes` found in the heads; cut: those notes, times from the heads' first frame on.
+    """
+    rule = rule or PickingRule()
+    sounding = heads.sounding.float().cpu().numpy()
+    total = sounding.shape[1]
+    rest = []
+    for note in cut:
+        frame, sounds = round(note.offset_s / FRAME_S), sounding[round(note.midi) - LOWEST_MIDI]
+        begun = [round(n.onset_s / FRAME_S) for n in found if n.midi == note.midi and not n.drum]
+        if frame >= total or any(frame - CUT_S / FRAME_S < at <= frame for at in begun):
+            continue
+        end = _end(sounds, frame - 1, min((at for at in begun if at > frame), default=total), rule)
+        if (end - frame) * FRAME_S >= LEAST_REST_S:
+            rest.append(replace(note, onset_s=frame * FRAME_S, offset_s=end * FRAME_S))
+    return rest
