@@ -268,7 +268,7 @@ EDITS = (
 SELECT = "select"
 ENDS_SELECTION = (
     *("take", "drop", "keep", "keep_percent", "drop_below"),
-    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
+    *("repeat", "echo", "move_to", "shift", "quantise_times", "jitter"),
 )
 """Edits after which there are other events than those among which was selected, or they are in another order."""
 

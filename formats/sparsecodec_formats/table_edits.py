@@ -48,11 +48,11 @@ class TableEdits:
 
         return edit.stretch(cast("EventTable", self), factor, events=events)
 
-    def shift(self, seconds: float) -> EventTable:
+    def shift(self, seconds: float, *, where: Where = None) -> EventTable:
         """Later by so many seconds."""
         from . import edit
 
-        return edit.shift(cast("EventTable", self), seconds)
+        return edit.shift(cast("EventTable", self), seconds, where=where)
 
     def reverse(self) -> EventTable:
         """Backwards."""

@@ -321,7 +321,7 @@ def command(
 
     --select chooses among the events as the edits before it left them. The edits after it are of these events, until
     the next --select, or until an edit has changed which events there are, or moved them: --take, --drop, --keep,
-    --drop-below, --repeat, --echo, --move-to, --quantize-times, --jitter.
+    --drop-below, --repeat, --echo, --move-to, --shift, --quantize-times, --jitter.
     """
     edits = merge_crops(ctx.meta[EDITS_KEY])
     if every_s is not None and not given["repeat"]:

@@ -116,3 +116,11 @@ def test_what_is_chosen_of_a_voice_is_taken_out_of_it() -> None:
     alone = [([round(0.7 + 0.05 * i, 6)], [1]) for i in range(4)]
     assert voices_of(dense) == sorted([([0.5], [0]), ([1.5, 1.8], [2, 3]), *alone])
     assert voices_of(edit.move_to(TALK, 2.5, where=where))[-1] == ([2.5], [1])
+
+
+def test_some_events_are_shifted_among_the_others() -> None:
+    assert voices_of(edit.shift(TALK, 0.9, where=FIRST)) == [([1.4, 1.6], [0, 1]), ([1.5, 1.8], [2, 3])]
+    assert voices_of(edit.shift(TALK, -0.6, where=FIRST)) == [([0.1], [1]), ([1.5, 1.8], [2, 3])]
+    assert edit.shift(TALK, -0.6, where=FIRST).duration_s == TALK.duration_s
+    there = edit.shift(TALK, 0.9, where=~FIRST)
+    assert edit.shift(there, -0.9, where=there.time > 1).time == pytest.approx(TALK.time)

@@ -35,7 +35,7 @@ def repeat(table: EventTable, n: int, *, every_s: float | None = None, where: Wh
         if not mask.all() and mask.any():
             every_s = _end_s(take(table, mask)) - float(table.time[mask][0])
     within("every", every_s, 0)
-    return _copied(table, mask, [every_s * i for i in range(n)], [0.0] * n)
+    return copied(table, mask, [every_s * i for i in range(n)], [0.0] * n)
 
 
 def echo(table: EventTable, delay_s: float, db: float, n: int, *, where: Where = None) -> EventTable:
@@ -45,7 +45,7 @@ def echo(table: EventTable, delay_s: float, db: float, n: int, *, where: Where =
     within("delay of the echo", delay_s, 0)
     within("gain of the echo", db, -200, 200)
     mask = chosen(table, where)
-    return _copied(table, mask, [delay_s * i for i in range(n + 1)], [db * i for i in range(n + 1)])
+    return copied(table, mask, [delay_s * i for i in range(n + 1)], [db * i for i in range(n + 1)])
 
 
 def move_to(table: EventTable, seconds: float, *, where: Where = None) -> EventTable:
@@ -53,7 +53,7 @@ def move_to(table: EventTable, seconds: float, *, where: Where = None) -> EventT
     hold them. SicError as for `repeat`."""
     within("move to", seconds, 0)
     mask = chosen(table, where)
-    return _copied(table, mask, [seconds - float(table.time[mask][0])], [0.0]) if mask.any() else table
+    return copied(table, mask, [seconds - float(table.time[mask][0])], [0.0]) if mask.any() else table
 
 
 def quantise_times(table: EventTable, grid_s: float, *, where: Where = None) -> EventTable:
@@ -94,7 +94,7 @@ def _end_s(table: EventTable) -> float:
     return float(voices.end_s.max()) if voices.linked else table.duration_s
 
 
-def _copied(
+def copied(
     table: EventTable, mask: NDArray[np.bool_], delays_s: Sequence[float], gains_db: Sequence[float]
 ) -> EventTable:
     """The events that are not in the mask, and a copy of those in it for each delay."""

@@ -12,8 +12,10 @@ from sparsecodec_formats.presets import LAYOUTS, layout_of
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
-from .checks import within, without_tie
+from .checks import Where, chosen, within, without_tie
+from .moves import copied
 from .select import only
+from .take import drop
 
 
 def stretch(table: EventTable, factor: float, *, events: bool = True) -> EventTable:
@@ -35,10 +37,17 @@ def stretch(table: EventTable, factor: float, *, events: bool = True) -> EventTa
     return out
 
 
-def shift(table: EventTable, seconds: float) -> EventTable:
-    """Everything later (the source grows) or, below 0, earlier: it shrinks, and loses what falls before 0."""
+def shift(table: EventTable, seconds: float, *, where: Where = None) -> EventTable:
+    """Everything later (the source grows) or, below 0, earlier: it shrinks, and loses what falls before 0.
+
+    Of some events: these alone, as with `move_to`. They lose what falls before 0; the source grows to hold them, and
+    does not shrink.
+    """
     within("shift", seconds)
-    header = table.header
+    header, mask = table.header, chosen(table, where)
+    if not mask.all():
+        early = mask & (table.time + seconds < 0)
+        return copied(drop(table, early), mask[~early], [seconds], [0.0])
     n_samples = max(0, header.n_samples + round(seconds * header.sample_rate))
     kept = only(table, table.time + seconds >= 0)
     return kept.replace(header=replace(header, n_samples=n_samples), time=kept.time + seconds)
