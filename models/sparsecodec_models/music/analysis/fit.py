@@ -14,7 +14,7 @@ from sparsecodec_models.music.synthesis.notes import SILENT
 from sparsecodec_models.threads import end_if_unwanted
 
 from .played import PlayedNotes
-from .spectra import DEPTH_DB, RESOLUTIONS, SpectralDistance
+from .spectra import RESOLUTIONS, SpectralDistance
 
 LEARNING_RATE = 0.3  # units of the vector an iteration, times these for some dims: what is heard less moves faster
 FIRST_BETA = 0.3  # of Adam
@@ -64,8 +64,7 @@ def refine(
     rates = rate.expand_as(vector).clone()
     rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
     distance = SpectralDistance(target, decoder.config.sample_rate)
-    silent = max(SILENT, float(target.abs().max()) * 10 ** (-DEPTH_DB / 20))
-    played = PlayedNotes(decoder, vector, time, len(target), seed, silent=silent)
+    played = PlayedNotes(decoder, vector, time, len(target), seed, silent=SILENT)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)
