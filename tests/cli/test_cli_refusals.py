@@ -87,7 +87,7 @@ def output_of(command: str, folder: Path) -> Path:
         (["randomize", "a.sic", "b.ogg", "--times"], ["b.ogg", "b.sic"]),
         (["inspect"], ["IN"]),
         (["export", "a"], ["OUT"]),
-        *((["export", "a", out], [out, ".mid or .midi"]) for out in ("b.wav", "b", "b.json", "mid")),
+        *((["export", "a", out], [out, "must end in .mid, .midi, .json"]) for out in ("b.wav", "b", "mid")),
         *((["export", "a", "b.mid", "--tempo", bad], ["--tempo", bad]) for bad in ("0", "nan", "1001", "fast")),
         (["randomize", "a", "b"], ["--times", "--vectors"]),
         (["randomize", "a", "--times"], ["OUT"]),
