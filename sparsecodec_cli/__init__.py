@@ -8,18 +8,12 @@
 
 from __future__ import annotations
 
-from sparsecodec_formats import weights_source
-
 TYPE_CHECKING = False  # as typing has it, which takes time to import
 if TYPE_CHECKING:
     from typing import Any
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from sparsecodec_formats.errors import SicError
     from sparsecodec_formats.header import Header
-    from sparsecodec_formats.shape_maps import ShapeMap
     from sparsecodec_formats.table import EventTable
 
     from .api import (
@@ -121,22 +115,15 @@ _HOME = {
 }
 
 
-def _has_pitch(table: EventTable) -> NDArray[np.bool_]:
-    from .models import codec_for
+def let_tables_ask() -> None:
+    """Lets selections and edits of tables, which know no weights, ask for what those tell. Whoever makes tables calls
+    it; it is no part of importing this package, which `sic --help` and a Ctrl-C at the start wait for."""
+    from importlib import import_module
 
-    return codec_for(table).has_pitch(table)
+    from sparsecodec_formats import weights_source
 
-
-weights_source.find_has_pitch = _has_pitch  # for selections from tables, which know no weights
-
-
-def _shape_map(header: Header) -> ShapeMap:
-    from .models import shape_map_for
-
-    return shape_map_for(header)
-
-
-weights_source.find_shape_map = _shape_map  # for edits of tables, which know no weights
+    weights_source.find_has_pitch = lambda table: import_module("sparsecodec_cli.models").has_pitch_for(table)
+    weights_source.find_shape_map = lambda header: import_module("sparsecodec_cli.models").shape_map_for(header)
 
 
 def __getattr__(name: str) -> Any:
@@ -144,6 +131,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    let_tables_ask()
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

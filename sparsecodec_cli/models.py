@@ -8,6 +8,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sparsecodec_formats.container import Reader
     from sparsecodec_formats.header import Header
     from sparsecodec_formats.shape_maps import ShapeMap
@@ -60,6 +63,11 @@ def codec_for(
     if name is None:
         return cast("Codec", model).renderer if hasattr(model, "renderer") else cast("Renderer", model)
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
+
+
+def has_pitch_for(table: EventTable) -> NDArray[np.bool_]:
+    """bool [n]: which events have a pitch of their own; SicError where the table's weights are not there."""
+    return codec_for(table).has_pitch(table)
 
 
 def shape_map_for(header: Header, *, weights_beside: str | None = None) -> ShapeMap:

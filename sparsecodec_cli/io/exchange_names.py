@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from sparsecodec_cli.errors import CliError
-
 TABLES = ("json", "csv", "npz", "parquet")
 """Formats that lose nothing."""
 EXTENSIONS: Mapping[str, str] = {
@@ -26,6 +24,8 @@ def format_of(file: object, given: str | None) -> str | None:
     """The format of a file: as given, or by the extension of a path; None where neither tells."""
     if given is not None:
         if given not in FORMATS:
+            from sparsecodec_cli.errors import CliError  # not for the options' choices, which --help reads
+
             raise CliError(f"there is no format {given!r}; there are {', '.join(FORMATS)}")
         return given
     if not isinstance(file, str | os.PathLike):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from sparsecodec_cli import let_tables_ask
 from sparsecodec_cli.errors import CliError, about_os, shown
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # what reads recordings is imported where one is read
     from .sounds import InputSound
 
 AnyFile = str | os.PathLike[str] | BinaryIO
+
+let_tables_ask()
 
 
 def is_path(value: object) -> bool:

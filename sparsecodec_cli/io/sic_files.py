@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, TypeVar
 
+from sparsecodec_cli import let_tables_ask
 from sparsecodec_cli.errors import about, about_os
 from sparsecodec_formats import container
 from sparsecodec_formats.container.header_bytes import MAGIC
@@ -16,6 +17,8 @@ from .files import open_input, open_seekable_input
 from .warned import telling
 
 Item = TypeVar("Item")
+
+let_tables_ask()
 
 
 @contextmanager

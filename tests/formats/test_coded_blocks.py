@@ -15,6 +15,7 @@ import pytest
 from format_strategies import make_header, quick, tables
 from hypothesis import given
 from hypothesis import strategies as st
+from shape_support import plain_shape_map
 
 from sparsecodec_formats import (
     LAYOUTS,
@@ -319,8 +320,8 @@ def test_events_come_back_at_any_step(preset: str, step: int, n: int, seed: int,
 @pytest.mark.parametrize(
     "change",
     [
-        lambda table: edit.transpose(table, 5),
-        lambda table: edit.transpose(table, -0.3),
+        lambda table: edit.transpose(table, 5, shape_map=plain_shape_map()),
+        lambda table: edit.transpose(table, -0.3, shape_map=plain_shape_map()),
         lambda table: edit.stretch(table, 1.37),
         lambda table: edit.gain(table, -7.3),
         lambda table: edit.shift(table, 0.1),
