@@ -18,6 +18,7 @@ from .segmenting import segments_of
 
 if TYPE_CHECKING:
     from sparsecodec_formats.interchange.midi_notes import MidiNote
+    from sparsecodec_formats.interchange.notes import Note
 
 
 class FromFile(NamedTuple):
@@ -53,7 +54,7 @@ def write_events(events: FromFile, file: BinaryIO, kind: str, *, tempo_bpm: floa
     if kind == "midi":
         from sparsecodec_formats.interchange.midi import write_midi
 
-        return write_midi(events.table, file, tempo_bpm=tempo_bpm)
+        return write_midi(events.table, file, tempo_bpm=tempo_bpm, notes=_sung(events.table))
     if kind in ("labels", "textgrid"):
         from sparsecodec_formats.interchange.labels import write_labels, write_textgrid
 
@@ -64,6 +65,15 @@ def write_events(events: FromFile, file: BinaryIO, kind: str, *, tempo_bpm: floa
     check_format(kind)
     WRITERS[kind](events.table, file, events.form)
     return len(events.table)
+
+
+def _sung(table: EventTable) -> list[Note] | None:
+    """Of speech a note for each segment with a pitch: a voice goes on from syllable to syllable. None: notes are what
+    the events say."""
+    from sparsecodec_formats.interchange.notes import segment_notes
+    from sparsecodec_formats.presets import layout_of
+
+    return segment_notes(table, segments_of(table)) if layout_of(table.header).links == "channel" else None
 
 
 def read_events(file: BinaryIO, kind: str, *, like: Header | None, by_name: bool) -> FromFile:

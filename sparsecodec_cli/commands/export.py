@@ -37,9 +37,10 @@ def command(input_path: str, output_path: str, format: str | None, tempo_bpm: fl
 
     .json, .csv, .npz and .parquet hold all that the file says: 'sic import' makes the same file of them, byte by byte.
     .mid and .midi hold the notes: each coded channel of the recording is a track. Pitches between those of the
-    keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording of speech each voice
-    is a note. .txt is a label track of Audacity, .TextGrid a file of Praat: what each segment is and when, a note with
-    cents, unvoiced or drum. Parquet needs pip install 'sparsecodec[parquet]'.
+    keyboard are kept by pitch bend of up to 2 semitones, drums are on channel 10. Of a recording of speech each
+    syllable ('sic inspect --segments') is a note. .txt is a label track of Audacity, .TextGrid a file of Praat: what
+    each segment is and when, a note with cents, unvoiced or drum. Parquet needs pip install
+    'sparsecodec[parquet]'.
     """
     from sparsecodec_cli.errors import about, shown_output
     from sparsecodec_cli.io import exchange_names

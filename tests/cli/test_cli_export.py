@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 from pathlib import Path
 
 import mido
@@ -100,10 +102,13 @@ def test_each_channel_is_a_track(tmp_path: Path) -> None:
     assert kinds == [set(), {False}, {True}]
 
 
-def test_speech_has_its_voices(tmp_path: Path) -> None:
-    path = write_sic(tmp_path / "talk.sic")
+def test_syllables_of_speech_are_notes() -> None:
+    path = Path(__file__).parents[1] / "data" / "only-person-en.sic"
     notes = [message for message in midi_of(ok("export", path, "-")) if message.type == "note_on"]
-    assert len(notes) == len(api.inspect(io.BytesIO(path.read_bytes())).notes) > 3
+    segments = json.loads(ok("inspect", path, "--segments", "--json"))["segments"]
+    sung = [segment for segment in segments if segment["f0_hz"] is not None]
+    assert len(notes) == len(sung) > 5 and len(sung) < len(segments)
+    assert [note.note for note in notes] == [round(69 + 12 * math.log2(segment["f0_hz"] / 440)) for segment in sung]
 
 
 def test_it_goes_through_pipes(song_sic: Path) -> None:

@@ -9,7 +9,7 @@ than 15 bends sound at once, a note takes that which is nearest. Drums are on ch
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -65,11 +65,14 @@ class _Channel:
         return self.is_free(on, source) or (self.source == source and self.keys.get(key, -1) <= on)
 
 
-def write_midi(table: EventTable, file: BinaryIO, *, tempo_bpm: float = 120.0) -> int:
+def write_midi(
+    table: EventTable, file: BinaryIO, *, tempo_bpm: float = 120.0, notes: Sequence[Note] | None = None
+) -> int:
     """Write the notes of a table, and return how many these are.
 
-    tempo_bpm: beats of 480 ticks a minute, SLOWEST_BPM … FASTEST_BPM. SicError for another tempo, for a preset whose
-    vectors tell no pitch, and for a recording that is too long for MIDI.
+    notes: by their onsets, None: as `notes_of` tells them; tempo_bpm: beats of 480 ticks a minute, SLOWEST_BPM …
+    FASTEST_BPM. SicError for another tempo, for a preset whose vectors tell no pitch, and for a recording that is too
+    long for MIDI.
     """
     if not SLOWEST_BPM <= tempo_bpm <= FASTEST_BPM:
         raise SicError(f"the tempo is {tempo_bpm:g}; it must be {SLOWEST_BPM:g} to {FASTEST_BPM:g} beats a minute")
@@ -78,7 +81,7 @@ def write_midi(table: EventTable, file: BinaryIO, *, tempo_bpm: float = 120.0) -
     end = ticks(table.duration_s, beat_us)
     if end >= LAST_TICK:
         raise SicError(f"lasts {table.duration_s:.0f} s, which is too long for a MIDI file at this tempo")
-    notes = notes_of(table)
+    notes = notes_of(table) if notes is None else notes
     made = strokes(notes, beat_us)
     out = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
     out.tracks.append(_timed([(0, ON, mido.MetaMessage("set_tempo", tempo=beat_us))], end))

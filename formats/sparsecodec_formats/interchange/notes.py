@@ -77,7 +77,7 @@ def event_notes(table: EventTable) -> list[Note | None]:
 
 def segment_notes(table: EventTable, segments: Segments) -> list[Note]:
     """A note for each segment of a table that has a pitch or is a drum, with its times, its pitch and its level; drums
-    are told apart as in `notes_of`."""
+    are told apart as in `notes_of`. By their onsets; none begins or goes on after the recording's end."""
     drums = _drums(table, layout_of(table.header))
     midi = MIDI_OF_110_HZ + 12 * np.log2(segments.f0_hz / 110)
     velocity = np.clip(1 - segments.level_db / SOFTEST_DB, 0.0, 1.0)
@@ -87,9 +87,11 @@ def segment_notes(table: EventTable, segments: Segments) -> list[Note]:
         drum = of_segment[0] if segments.kind[i] == "drum" and of_segment else None
         if drum is not None or np.isfinite(midi[i]):
             pitch = float(midi[i]) if np.isfinite(midi[i]) else 0.0
-            times = float(segments.start_s[i]), float(segments.end_s[i])
+            times = float(segments.start_s[i]), min(float(segments.end_s[i]), table.duration_s)
+            if times[0] >= table.duration_s:
+                continue
             notes.append(Note(*times, pitch, float(velocity[i]), drum, int(segments.channel[i]), int(run[0])))
-    return notes
+    return sorted(notes, key=lambda note: (note.onset_s, note.event))
 
 
 def note_rows(notes: Sequence[Note]) -> list[dict[str, Any]]:
