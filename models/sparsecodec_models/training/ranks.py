@@ -3,6 +3,7 @@ take the same step with the mean of their gradients (DistributedDataParallel).""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,3 +113,6 @@ def joined(device: str) -> Iterator[Ranks]:
         yield Ranks(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
     finally:
         torch.distributed.destroy_process_group()
+        # DistributedDataParallel stands in cycles of references; as long as it is there so are the group's threads, and
+        # a thread that is still there when Python ends aborts the process
+        gc.collect()
