@@ -42,7 +42,7 @@ WITHOUT_TORCH = [
     ["test", "talk.sic"],
     ["tag", "talk.sic"],
     ["tag", "talk.sic", "title=x"],
-    ["export", "talk.sic", "talk.mid"],
+    ["export", "talk.sic", "talk.csv"],
 ]
 WITH_CLICK_ONLY = [args for args in WITHOUT_TORCH if args[-1].startswith("--")][:6]
 LIST_MODULES = """

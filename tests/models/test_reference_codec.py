@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference_small import TINY, decoded, sound, sounding, table_of
 from safetensors.torch import save
@@ -161,6 +161,7 @@ def test_part_is_the_same_as_in_the_whole(codec: ReferenceCodec, rate: int) -> N
 @settings(deadline=None, max_examples=15)
 @given(n=st.integers(0, 9000), rate=st.sampled_from([8000, 22050, 44100, 12345]), channels=st.integers(1, 2))
 def test_any_length_and_rate_comes_back_whole(codec: ReferenceCodec, n: int, rate: int, channels: int) -> None:
+    assume(n != 1 or channels == 1)  # [1, 2] is refused, as mono that lies on its side
     table = codec.encode(ArraySource(sound(n, channels), rate), events_per_second=20)
     out = decoded(codec, table)
     assert out.shape == (n, channels)
