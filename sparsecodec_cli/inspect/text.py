@@ -119,8 +119,9 @@ def segment_roll(inspection: Inspection) -> Iterator[Line]:
     screen, table = stdout_screen(), inspection.table
     ascii_only = not _can_encode(NEEDED)
     width = max(10, screen.width - LABEL_WIDTH)
-    notes = [note for note in segment_notes(table, inspection.segments) if note.onset_s < table.duration_s]
-    roll = piano_roll(notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
+    roll = piano_roll(
+        segment_notes(table, inspection.segments), table.duration_s, table.header.streams, width, ascii_only=ascii_only
+    )
     if roll is not None:
         yield from _title("segments over time")
         yield from roll_lines(roll, ascii_only=ascii_only, coloured=screen.depth is not None)
