@@ -101,8 +101,8 @@ def encode_parts(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[EventTable]:
-    """As `encode`, in parts of about two minutes, so that memory does not grow with the audio (of `speech`; other
-    presets give one part). All parts have the same header, and follow each other in time; there is one at least.
+    """As `encode`, in parts of about two minutes, so that memory does not grow with the audio (`reference`
+    gives one part). All parts have the same header, and follow each other in time; there is one at least.
 
     Raises its errors when the first part is asked for, and what is met on the way.
     """

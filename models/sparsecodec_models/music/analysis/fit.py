@@ -10,7 +10,6 @@ from sparsecodec_formats.presets import LAYOUTS
 from sparsecodec_models.dsp.adam import Adam
 from sparsecodec_models.music.config import PRESET
 from sparsecodec_models.music.synthesis.controls import MusicDecoder
-from sparsecodec_models.music.synthesis.notes import SILENT
 from sparsecodec_models.threads import end_if_unwanted
 
 from .played import PlayedNotes
@@ -64,7 +63,7 @@ def refine(
     rates = rate.expand_as(vector).clone()
     rates[:, layout["vibrato_semitones"].index] *= vector[:, layout["vibrato_semitones"].index] > 0
     distance = SpectralDistance(target, decoder.config.sample_rate)
-    played = PlayedNotes(decoder, vector, time, len(target), seed, silent=SILENT)
+    played = PlayedNotes(decoder, vector, time, len(target), seed)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.enable_grad():
         vector.requires_grad_(True)
@@ -96,7 +95,7 @@ def levelled(
     as far as that is a matter of the fit: else a recording that is coded again and again would fade, or grow."""
     if not len(vector):
         return vector
-    sound = PlayedNotes(decoder, vector, time, len(target), seed, silent=SILENT)(vector).double()
+    sound = PlayedNotes(decoder, vector, time, len(target), seed)(vector).double()
     other = torch.zeros_like(sound) if beside is None else beside.double()
     own, both = float(sound.square().sum()), float((sound * other).sum())
     missing = float(target.double().square().sum() - other.square().sum())

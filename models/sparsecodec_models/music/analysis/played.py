@@ -23,6 +23,7 @@ from sparsecodec_models.music.synthesis.controls import MusicControls, MusicDeco
 from sparsecodec_models.music.synthesis.noise import NoiseBlocks, band_power
 from sparsecodec_models.music.synthesis.notes import (
     NEPERS,
+    SILENT,
     Partials,
     band_gains,
     falls_silent,
@@ -42,7 +43,7 @@ class PlayedNotes:
     """Notes that begin at fixed times, to be played again and again with other numbers."""
 
     def __init__(
-        self, decoder: MusicDecoder, vector: Tensor, time: Tensor, length: int, seed: int, *, silent: float
+        self, decoder: MusicDecoder, vector: Tensor, time: Tensor, length: int, seed: int, *, silent: float = SILENT
     ) -> None:
         """vector: float32 [n, 32], what the notes are at first; time: int64 [n], samples; length: of the sound, which
         begins at sample 0; seed: of the noise; silent: amplitude from which on a partial that falls is left out."""
