@@ -63,6 +63,13 @@ class Preset:
         codec: type[Codec] = _imported(self.codec_class)
         return codec
 
+    def earlier_weights(self, weights_hash: bytes) -> Path | None:
+        """The decoder of weights that were shipped before those of today, a small file beside them; None: of no such."""
+        if self.weights is None or self.renderer_class is None:
+            return None
+        path = self.weights.with_name(f"{self.name}-{weights_hash.hex()}.safetensors")
+        return path if path.is_file() else None
+
     def renderer_of(self, data: bytes, device: str) -> Renderer:
         """Its decoder with the weights of a file's bytes; SicError when they are not this preset's."""
         if device != "cpu" or self.renderer_class is None:
@@ -217,12 +224,15 @@ def _made(name_or_path: str, make: Callable[[Preset, bytes], Made]) -> Made:
 
 
 def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> Renderer:
-    """The decoder that a file needs; `model`, a path, where its weights are not the shipped ones.
+    """The decoder that a file needs; `model`, a path, where its weights are none that were ever shipped.
 
-    SicError when it is not there.
+    A decoder of earlier weights runs on the CPU, whatever the device. SicError when it is not there.
     """
     if model is None and header.model not in PRESETS:
         raise UnknownModel(f"needs model {header.model!r}, which this version of sic does not have; update it")
+    earlier = None if model is not None else PRESETS[header.model].earlier_weights(header.weights_hash)
+    if earlier is not None:
+        return _earlier_renderer(header, earlier)
     renderer = load_renderer(model or header.model, device)
     from .weights import are_those_of
 
@@ -232,6 +242,15 @@ def codec_for(header: Header, device: str = "cpu", model: str | None = None) -> 
             f" {renderer.weights_hash.hex()}; give the weights file it was made with"
         )
     return renderer
+
+
+def _earlier_renderer(header: Header, path: Path) -> Renderer:
+    def load() -> Renderer:
+        renderer = _made(str(path), lambda row, data: row.renderer_of(data, "cpu"))
+        renderer.weights_hash = header.weights_hash  # of the whole file that it is the decoder of
+        return renderer
+
+    return _kept_or_made("renderer", str(path), "cpu", load)
 
 
 def list_models() -> list[ModelInfo]:

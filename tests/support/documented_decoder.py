@@ -304,7 +304,7 @@ def main() -> None:
     from sparsecodec_formats import loads
 
     models = Path(__file__).parents[2] / "models"
-    weights = read_weights((models / "sparsecodec_models/weights/speech.safetensors").read_bytes())
+    weights = read_weights((models / "sparsecodec_models/weights/speech-9264c4e1.safetensors").read_bytes())
     for path in sorted((models / "golden").glob("*.sic")):
         held, _ = soundfile.read(path.with_suffix(".flac"), always_2d=True)
         print(f"{path.stem:12} {np.abs(decode(loads(path.read_bytes()), weights) - held).max():.1e}")

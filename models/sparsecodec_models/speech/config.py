@@ -28,8 +28,8 @@ class SpeechConfig:
     hop: int = 256  # samples between frames of analysis
     window: int = 1024  # samples of a frame of analysis
     mels: int = 80
-    pitch_bins: int = 96  # candidates of f0
-    pitch_min_hz: float = 60.0
+    pitch_bins: int = 145  # candidates of f0
+    pitch_min_hz: float = 60.0 * 2.0 ** (-14 / 32)  # 44.3 Hz: 60 Hz, where it used to begin, stays a candidate
     pitch_bins_per_octave: int = 32
     channels: int = 192
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -37,7 +37,10 @@ class SpeechConfig:
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> SpeechConfig:
         """Of `dataclasses.asdict` of a config, through JSON or not; ValueError where it is none."""
-        return config_of(SpeechConfig, fields, free=("channels", "dilations"))
+        config = config_of(SpeechConfig, fields, free=("channels", "dilations", "pitch_bins", "pitch_min_hz"))
+        if config.sample_rate / config.pitch_min_hz > 0.75 * config.window or config.pitch_max_hz > 0.1 * config.sample_rate:
+            raise ValueError(f"pitches from {config.pitch_min_hz:g} to {config.pitch_max_hz:g} Hz cannot be told")
+        return config
 
     @property
     def coefficients(self) -> int:

@@ -155,7 +155,7 @@ def phases_at(decoder: SpeechDecoder, vector: Tensor, time: Tensor, rows: Sequen
 DECIMATION = 3  # the samples of a pitch measurement: nothing above 3 kHz is looked at
 HIGHEST_HZ = 3000.0
 SPECTRUM = 2048  # of a pitch measurement, padded with zeros: 3.6 Hz from bin to bin
-HALF = 701 // DECIMATION + 1  # decimated samples on either side of an event
+HALF = 1001 // DECIMATION + 1  # decimated samples on either side of an event
 TRIALS = 9
 NEAR_SHARE, NEAR_LOSS = 0.04, 0.04  # how far trials reach; share that one at the end must have more to be taken
 
@@ -179,7 +179,7 @@ def measure_pitch(decoder: SpeechDecoder, vector: Tensor, time: Tensor, samples:
         return vector
     rate = decoder.config.sample_rate
     f0, place = controls.f0_hz[voiced], time[voiced]
-    half_event = (2.0 * rate / f0).clamp(160.0, 700.0)
+    half_event = (2.0 * rate / f0).clamp(160.0, 1000.0)
     filter_ = _lowpass(str(samples.device))
     padded = torch.nn.functional.pad(samples, (HALF * DECIMATION + len(filter_) // 2,) * 2)
     low = torch.nn.functional.conv1d(padded[None, None], filter_[None, None], stride=DECIMATION)[0, 0]
@@ -192,12 +192,14 @@ def measure_pitch(decoder: SpeechDecoder, vector: Tensor, time: Tensor, samples:
     power = spectrum.real**2 + spectrum.imag**2
 
     steps = torch.linspace(-1.0, 1.0, TRIALS, device=f0.device)
-    hz = (f0[:, None] * (NEAR_SHARE * steps).exp())[..., None] * torch.arange(1, harmonics + 1, device=f0.device)
+    number = torch.arange(1, harmonics + 1, device=f0.device)
+    hz = (f0[:, None] * (NEAR_SHARE * steps).exp())[..., None] * number
     bins = (hz * (SPECTRUM * DECIMATION / rate)).clamp_max(SPECTRUM // 2 - 1)
     below = bins.floor()
     index, share = below.long().flatten(1), (bins - below).flatten(1)
     energy = power.gather(1, index) * (1 - share) + power.gather(1, index + 1) * share
-    found = (energy.view_as(hz) * (hz < HIGHEST_HZ)).sum(2)
+    is_heard = f0[:, None, None] * number < HIGHEST_HZ  # the same harmonics for all trials
+    found = (energy.view_as(hz) * is_heard).sum(2)
     # stay near the proposal unless the samples clearly say otherwise
     best = (found * (1.0 - NEAR_LOSS * steps.abs())).argmax(1)
     # the top of a parabola through the best and those beside it
