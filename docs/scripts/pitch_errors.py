@@ -2,11 +2,12 @@
 
     python docs/scripts/pitch_errors.py CLIPS [CLIPS ...] [--weights FILE ...] [--efforts 0 4] [--kbps 2.4] [--limit N]
 
-CLIPS are folders of recordings, looked through to the bottom. Needs PyPI's `pyworld` (harvest) and `swift-f0`, a neural
-tracker, beside sic. Every 10 ms where a tracker and sic both hear a voice, a pitch that is more than 20 % off is a gross
-error. Where both trackers agree that there is a voice (and on its pitch, within 5 %), or that there is none, sic's
-opposite is a voicing error. Prints a row for each weights file and effort: gross errors in percent against harvest,
-against swift-f0, and where both agree; of the last, an octave low and high; voices missed and voices that are none.
+CLIPS are folders of recordings, looked through to the bottom. Needs PyPI's `pyworld` (harvest) and `swift-f0`, a
+neural tracker, beside sic. Every 10 ms where a tracker and sic both hear a voice, a pitch that is more than 20 % off is
+a gross error. Where both trackers agree that there is a voice (and on its pitch, within 5 %), or that there is none,
+sic's opposite is a voicing error. Prints a row for each weights file and effort: gross errors in percent against
+harvest, against swift-f0, and where both agree; of the last, an octave low and high; voices missed and voices that are
+none.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def of_events(codec: Codec, table: sic.EventTable, at_s: NDArray[np.float64]) ->
     controls = tables.controls(table.vector)
     plan = plan_frames(controls, time, config)
     tracks = follow(controls, time, plan, config)
-    voicing = np.stack([np.asarray(controls.voicing)[np.maximum(row, 0), :LOW_BANDS].mean(1) for row in (plan.before, plan.after)])
+    voicing = np.stack(
+        [np.asarray(controls.voicing)[np.maximum(row, 0), :LOW_BANDS].mean(1) for row in (plan.before, plan.after)]
+    )
     voicing = np.where(plan.before < 0, voicing[1], np.where(plan.after < 0, voicing[0], voicing.mean(0)))
     heard = np.flatnonzero(plan.frame >= 0)
     f0_hz = np.zeros(int(plan.frame.max(initial=0)) + 1)
@@ -77,7 +80,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="clips of each folder that holds some")
     args = parser.parse_args()
     paths: list[Path] = []
-    for folder in sorted({p.parent for clips in args.clips for kind in ("flac", "wav") for p in clips.rglob(f"*.{kind}")}):
+    for folder in sorted(
+        {p.parent for clips in args.clips for kind in ("flac", "wav") for p in clips.rglob(f"*.{kind}")}
+    ):
         paths += sorted([*folder.glob("*.flac"), *folder.glob("*.wav")])[: args.limit]
     heard = []
     for path in paths:
@@ -87,7 +92,8 @@ def main() -> None:
         power = np.convolve(samples**2, np.ones(rate // 50), "same")
         level_db = 10 * np.log10(power[(at_s * rate).astype(int)] + 1e-12)
         loud = level_db > level_db.max() - QUIET_DB
-        heard.append((samples, rate, at_s, of_harvest(samples, rate, at_s) * loud, of_swift(samples, rate, at_s) * loud))
+        trackers = of_harvest(samples, rate, at_s) * loud, of_swift(samples, rate, at_s) * loud
+        heard.append((samples, rate, at_s, *trackers))
     harvest, swift = (np.concatenate([one[i] for one in heard]) for i in (3, 4))
     both = (harvest > 0) & (swift > 0)
     agree = both & (np.abs(np.log(np.maximum(harvest, 1) / np.maximum(swift, 1))) < AGREE)

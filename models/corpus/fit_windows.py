@@ -2,8 +2,9 @@
 
     python fit_windows.py OUT --data FOLDER [FOLDER ...] [--name t] [--count 1000] [--effort 4] [--vary]
 
-Writes OUT/NAME00000.npz …: x int16 [132300], 6 s at 22,050 Hz; vector float32 [n, 32]; time int64 [n], samples; kbps; effort. Those
-that are there are passed over, so it may be broken off; `--part 0 2` and `--part 1 2` share the work between two processes.
+Writes OUT/NAME00000.npz …: x int16 [132300], 6 s at 22,050 Hz; vector float32 [n, 32]; time int64 [n], samples; kbps;
+effort. Those that are there are passed over, so it may be broken off; `--part 0 2` and `--part 1 2` share the work
+between two processes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sparsecodec_models import presets
 from sparsecodec_models.audio_source import ArraySource
-from sparsecodec_models.presets import load_codec
 from sparsecodec_models.training.data import Windows, find_recordings
 
 WINDOW_S = 6
@@ -36,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    codec = load_codec("speech")
+    codec = presets.load_codec("speech")
     rate = codec.model_rate
     windows = Windows(find_recordings(args.data), WINDOW_S * rate, rate, SEEDS[args.name], vary=args.vary)
     first, of = args.part

@@ -2,8 +2,8 @@
 
     python models/corpus/keep_decoder.py models/sparsecodec_models/weights/speech.safetensors
 
-Writes PRESET-HASH.safetensors beside the file: its decoder's tensors and its config. HASH is that of the whole file, which its .sic
-files carry.
+Writes PRESET-HASH.safetensors beside the file: its decoder's tensors and its config. HASH is that of the whole file,
+which its .sic files carry.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ def main() -> None:
     path = parser.parse_args().weights
     data = path.read_bytes()
     with safe_open(path, "pt") as file:
-        names = [name for name in file.keys() if name.startswith("decoder.")]
-        tensors = {name: file.get_tensor(name) for name in names}
+        tensors = {name: file.get_tensor(name) for name in sorted(file.keys()) if name.startswith("decoder.")}
         about = file.metadata()
     kept = path.with_name(f"{preset_of(data)}-{hash_of(data).hex()}.safetensors")
     save_file(tensors, kept, about)

@@ -81,8 +81,17 @@ def main() -> None:
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda caught, frame: asked.append(caught))
-    print(len(files[0]), "windows,", len(files[1]), "to validate on", {k: round(v, 4) for k, v in task.validate().items()}, flush=True)
-    train(task, schedule, Folder(args.out), workers=0, checkpoint=checkpoint, watch=Watch(should_stop=lambda: bool(asked)))
+    print(
+        len(files[0]),
+        "windows,",
+        len(files[1]),
+        "to validate on",
+        {k: round(v, 4) for k, v in task.validate().items()},
+        flush=True,
+    )
+    train(
+        task, schedule, Folder(args.out), workers=0, checkpoint=checkpoint, watch=Watch(should_stop=lambda: bool(asked))
+    )
 
 
 if __name__ == "__main__":

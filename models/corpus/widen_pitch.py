@@ -2,9 +2,9 @@
 
     python models/corpus/widen_pitch.py OLD.safetensors NEW.safetensors
 
-Candidates that were there keep their inputs and outputs. The network knows nothing of new ones yet, neither whether their salience
-tells of pitch nor when to prefer them: their rows are 0, so their logits are the salience times its gain. All else stays,
-the decoder to the bit. Train the result (`tune_encoder.py`).
+Candidates that were there keep their inputs and outputs. The network knows nothing of new ones yet, neither what their
+salience tells nor when to prefer them: their rows are 0, so their logits are the salience times its gain. All else
+stays, the decoder to the bit. Train the result (`tune_encoder.py`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def widened(old: SpeechModel) -> SpeechModel:
         ("encoder.leave.weight", first_out, 0),
         ("encoder.leave.bias", first_out, 0),
     ):
-        before, own, after = state[name].split([first, given.pitch_bins, state[name].shape[axis] - first - given.pitch_bins], axis)
+        before, own, after = state[name].split(
+            [first, given.pitch_bins, state[name].shape[axis] - first - given.pitch_bins], axis
+        )
         shape = list(own.shape)
         shape[axis] = config.pitch_bins
         state[name] = torch.cat([before, own.new_zeros(shape).index_copy(axis, rows, own), after], axis)

@@ -2,9 +2,8 @@
 
     python models/golden/make_golden_sounds.py
 
-Run it when the format of files changes; then only the .sic may change. They are of the first weights that were shipped, and
-stay of those: later ones bring golden sounds of their own. When the decoder changes, so do the sounds, and every other
-decoder must follow.
+Run it when the format of files changes; then only the .sic may change. They are of the first weights that were
+shipped, and stay of those. When the decoder changes, so do the sounds, and every other decoder must follow.
 """
 
 from __future__ import annotations

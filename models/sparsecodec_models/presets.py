@@ -64,7 +64,7 @@ class Preset:
         return codec
 
     def earlier_weights(self, weights_hash: bytes) -> Path | None:
-        """The decoder of weights that were shipped before those of today, a small file beside them; None: of no such."""
+        """The decoder of weights that were shipped before today's, a small file beside these; None: of no such."""
         if self.weights is None or self.renderer_class is None:
             return None
         path = self.weights.with_name(f"{self.name}-{weights_hash.hex()}.safetensors")

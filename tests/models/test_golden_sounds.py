@@ -14,7 +14,6 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
-
 from safetensors.torch import load
 
 from sparsecodec_formats import LAYOUTS, EventTable, dumps, loads

@@ -38,7 +38,10 @@ class SpeechConfig:
     def of_fields(fields: Mapping[str, Any]) -> SpeechConfig:
         """Of `dataclasses.asdict` of a config, through JSON or not; ValueError where it is none."""
         config = config_of(SpeechConfig, fields, free=("channels", "dilations", "pitch_bins", "pitch_min_hz"))
-        if config.sample_rate / config.pitch_min_hz > 0.75 * config.window or config.pitch_max_hz > 0.1 * config.sample_rate:
+        if (
+            config.sample_rate / config.pitch_min_hz > 0.75 * config.window
+            or config.pitch_max_hz > 0.1 * config.sample_rate
+        ):
             raise ValueError(f"pitches from {config.pitch_min_hz:g} to {config.pitch_max_hz:g} Hz cannot be told")
         return config
 

@@ -1,12 +1,9 @@
-"""Training the `speech` encoder after what fits found: real windows with their fitted events, and voices whose pitch is known.
-
-The decoder and the prior stay as they are.
-"""
+"""Training the `speech` encoder after what fits found: real windows with fitted events, and voices of known pitch."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparsecodec_models.dsp.sound_distance import SoundDistance
 from sparsecodec_models.speech.analysis.operating_points import point, usual_eighth
 from sparsecodec_models.speech.analysis.proposals import (
     ATTACK,
@@ -27,7 +23,6 @@ from sparsecodec_models.speech.analysis.proposals import (
     PHASE,
     ROOM,
     assemble,
-    measure_pitch,
     track_pitch,
     unheard,
 )
@@ -38,18 +33,21 @@ from sparsecodec_models.speech.synthesis.samples import render
 
 from .data import colour
 from .made_voices import LOWEST_HZ, made_voice
+from .speech_task import BIT_WEIGHT, pitch_distance, sound_of_events
 
-GAP = 8192  # samples between rows that are rendered as one timeline: they do not touch
-BIT_WEIGHT = 0.0015  # what a bit of an event costs, in units of the distance
 BEGIN_WEIGHT = 2.0
+FRAMES_APART = 3, 16  # of a made voice's events
+MADE_KBPS = 1.4, 2.4, 4.0
 MOVED_TO_HZ = 550.0  # a spoken spectrum has formants below a higher pitch: there would be noise alone
-VALIDATION_VOICES = 16
 
 
 @dataclass(frozen=True)
 class FittedWindow:
-    """samples float32 [n]; vector float32 [m, 32]; time int64 [m], samples, frames of the encoder; kbps: the bitrate that the
-    events were chosen for; fitted: whether they were fitted to the samples, too, or are as an encoder proposed them."""
+    """A window of a recording and its events at some bitrate.
+
+    samples float32 [n]; vector float32 [m, 32]; time int64 [m], samples, at frames of the encoder; kbps: the bitrate;
+    fitted: whether the events were fitted to the samples, or are as an encoder proposed them.
+    """
 
     samples: NDArray[np.float32]
     vector: NDArray[np.float32]
@@ -71,9 +69,9 @@ class Batch:
     """b windows of n samples, t frames each; their events, m over all rows, ascending.
 
     windows float32 [b, n]; row, frame int64 [m]; vector float32 [m, 32]; step float32 [m], the quantiser's;
-    told bool [m]: whether this is what the event should say, not only where it should be; real bool [b]: the sound counts;
-    switch float32 [b, t]: probability that an event is there, begins [b, t]: whether it would begin a voice, both as the given
-    encoder says, NaN where nobody knows; pitch_hz float32 [b, t]: 0 where there is none or nobody knows.
+    told bool [m]: whether this is what the event should say, not only where it should be. Of frames, float32 [b, t]:
+    switch: probability that an event is there, begins: whether it would begin a voice, both as the given encoder says,
+    NaN where nobody knows; pitch_hz: 0 where there is none, or nobody knows.
     """
 
     windows: Tensor
@@ -82,7 +80,6 @@ class Batch:
     vector: Tensor
     step: Tensor
     told: Tensor
-    real: Tensor
     switch: Tensor
     begins: Tensor
     pitch_hz: Tensor
@@ -92,12 +89,21 @@ class Batch:
 
 
 class FittedTask:
-    """Holds the model under training and turns fitted windows into losses. Of every `size` windows of a batch the last is a made
-    voice: events of a window moved in pitch and rendered, or sung by formula."""
+    """Holds the model under training and turns fitted windows into losses. Of the `size` windows of a batch the last is
+    a made voice: events of a window moved in pitch and rendered, or sung by formula. Decoder and prior stay."""
 
     def __init__(
-        self, model: SpeechModel, windows: Sequence[Path], valid: Sequence[Path], *, size: int = 3, seed: int = 0
+        self,
+        model: SpeechModel,
+        windows: Sequence[Path],
+        valid: Sequence[Path],
+        *,
+        size: int = 3,
+        n_voices: int = 16,
+        seed: int = 0,
     ) -> None:
+        """windows, valid: files as for `FittedWindow.read`, to train and to validate on; n_voices: made voices to
+        validate on."""
         self.model, self.size, self.seed = model, size, seed
         self.unreadable: set[Path] = set()
         self._paths = list(windows)
@@ -108,7 +114,7 @@ class FittedTask:
             part.requires_grad_(False)
         self._valid = [self._gathered([self._real(path)]) for path in valid]
         rng = np.random.default_rng(2**20)
-        self._voices = [self._gathered([self._by_formula(rng)]) for _ in range(VALIDATION_VOICES)]
+        self._voices = [self._gathered([self._by_formula(rng)]) for _ in range(n_voices)]
 
     @property
     def windows(self) -> FittedTask:
@@ -133,7 +139,7 @@ class FittedTask:
         joined: dict[str, Any] = {}
         counts = [len(row["frame"]) for row in rows]
         joined["row"] = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor(counts))
-        for name in ("windows", "real", "switch", "begins", "pitch_hz"):
+        for name in ("windows", "switch", "begins", "pitch_hz"):
             joined[name] = torch.from_numpy(np.stack([np.asarray(row[name]) for row in rows]))
         for name in ("frame", "vector", "step", "told"):
             joined[name] = torch.from_numpy(np.concatenate([row[name] for row in rows]))
@@ -147,7 +153,7 @@ class FittedTask:
         frame = window.time // self.model.config.hop
         f0_hz = np.asarray(self._tables.controls(window.vector).f0_hz)
         pitch_hz[frame[voiced]] = f0_hz[voiced]
-        return self._row(window.samples, switch, begins, pitch_hz, True, window, window.fitted)
+        return self._row(window.samples, switch, begins, pitch_hz, window, window.fitted)
 
     def _row(
         self,
@@ -155,24 +161,18 @@ class FittedTask:
         switch: NDArray[np.float32],
         begins: NDArray[np.float32],
         pitch_hz: NDArray[np.float32],
-        real: bool,
-        window: FittedWindow | None,
-        told: bool = True,
+        window: FittedWindow,
+        told: bool,
     ) -> dict[str, Any]:
-        dims = self.model.config.vector_dims
-        vector = np.zeros((0, dims), np.float32) if window is None else window.vector
-        frame = np.zeros(0, np.int64) if window is None else window.time // self.model.config.hop
-        step = 1.0 if window is None else point(usual_eighth(window.kbps)).step
         return {
             "windows": samples,
-            "real": np.bool_(real),
             "switch": switch,
             "begins": begins,
             "pitch_hz": pitch_hz,
-            "frame": frame,
-            "vector": vector,
-            "step": np.full(len(frame), step, np.float32),
-            "told": np.full(len(frame), told),
+            "frame": window.time // self.model.config.hop,
+            "vector": window.vector,
+            "step": np.full(len(window.time), point(usual_eighth(window.kbps)).step, np.float32),
+            "told": np.full(len(window.time), told),
         }
 
     @torch.no_grad()
@@ -209,20 +209,26 @@ class FittedTask:
         coloured = rng.random() < 0.5
         samples = self._recorded(rng, samples, coloured)
         moved = FittedWindow(samples, vector, window.time, window.kbps, True)
-        return self._row(samples, switch, begins, pitch_hz.astype(np.float32), False, moved, not coloured)
+        return self._row(samples, switch, begins, pitch_hz.astype(np.float32), moved, not coloured)
 
     def _by_formula(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Notes and glides, with events at times as chance will have it."""
         config, n = self.model.config, len(FittedWindow.read(self._paths[0]).samples)
         samples, f0_hz = made_voice(rng, n, config.sample_rate)
         level_db = rng.uniform(-20.0, 0.0)
         samples = self._recorded(rng, samples * np.float32(10 ** (level_db / 20)), rng.random() < 0.5)
         pitch_hz = np.append(f0_hz, 0.0)[:: config.hop].astype(np.float32)
+        first = np.flatnonzero((pitch_hz > 0) & (np.append(0.0, pitch_hz[:-1]) == 0)) + 1
+        event = np.cumsum(rng.integers(*FRAMES_APART, len(pitch_hz)))
+        event = event[event < len(pitch_hz)]
+        frame = np.union1d(first, event[pitch_hz[event] > 0])
+        vector = np.zeros((len(frame), config.vector_dims), np.float32)
+        vector[:, BEGINS] = np.isin(frame, first)
         unknown = np.full(len(pitch_hz), np.nan, np.float32)
-        return self._row(samples, unknown, unknown, pitch_hz, False, None)
+        made = FittedWindow(samples, vector, frame * config.hop, float(rng.choice(MADE_KBPS)), False)
+        return self._row(samples, unknown, unknown, pitch_hz, made, False)
 
-    def _recorded(
-        self, rng: np.random.Generator, samples: NDArray[np.float32], coloured: bool
-    ) -> NDArray[np.float32]:
+    def _recorded(self, rng: np.random.Generator, samples: NDArray[np.float32], coloured: bool) -> NDArray[np.float32]:
         if coloured:
             samples = colour(samples, self.model.config.sample_rate, rng)
         noise = rng.normal(size=len(samples)) * np.sqrt(np.mean(samples**2))
@@ -274,54 +280,33 @@ class FittedTask:
         config = self.model.config
         row, frame = torch.nonzero(batch.pitch_hz > 0, as_tuple=True)
         logits = proposals.pitch_logits[row, :, frame]
-        place = torch.log2(batch.pitch_hz[row, frame] / config.pitch_min_hz) * config.pitch_bins_per_octave
-        candidates = torch.arange(config.pitch_bins, device=row.device)
-        soft = torch.softmax(-0.5 * ((candidates - place[:, None]) / 0.8) ** 2, -1)
-        pitch = -(torch.log_softmax(logits, -1) * soft).sum(-1)
+        pitch = pitch_distance(logits, batch.pitch_hz[row, frame], config)
         # each window counts alike, whether its pitch is known at all frames or at events only
         share = 1.0 / torch.bincount(row, minlength=len(batch.windows)).clamp_min(1)[row]
         return 0.5 * (pitch * share).sum() / len(batch.windows)
 
-    def _sound(self, proposals: Proposals, batch: Batch, noisy: bool = True) -> tuple[Tensor, Tensor]:
-        """Distance of the encoder's events, at the places of the fitted ones, to the real windows, and bits of one."""
-        decoder, config = self.model.decoder, self.model.config
-        real = batch.real[batch.row]
-        row, frame, step = batch.row[real], batch.frame[real], batch.step[real][:, None]
-        windows = batch.windows[batch.real]
-        n_rows, samples = windows.shape
-        number = (torch.cumsum(batch.real, 0) - 1)[row]
-        some = Proposals(*(getattr(proposals, f.name) for f in fields(Proposals)))
-        vector, time = assemble(some, row, frame, decoder, batch.vector[real][:, BEGINS] > 0.5)
-        place = time + number * (samples + GAP)
-        timeline = nn.functional.pad(windows, (0, GAP)).reshape(-1)
-        measured = measure_pitch(decoder, vector.detach(), place, timeline)
-        vector = torch.cat([vector[:, :F0], measured[:, F0 : F0 + 1], vector[:, F0 + 1 :]], 1)
-        jitter = (torch.rand_like(vector) - 0.5) * step if noisy else torch.round(vector / step) * step - vector
-        jitter[:, [PHASE, BEGINS, ROOM]] = 0.0
-        vector = vector + jitter.detach()
-        seed = int(torch.randint(2**31, ())) if noisy else 0
-        rendered = render(decoder.tables, vector, place, seed, n_rows * (samples + GAP))
-        distance = SoundDistance(windows, config.sample_rate)(rendered.view(n_rows, -1)[:, :samples])
-        heard = ~unheard(decoder, vector, place)
-        heard[:, BEGINS] = False
-        bits = self.model.prior.bits(vector, vector[:, BEGINS].detach() > 0.5, heard, step)
-        return distance, bits.sum(1).mean()
+    def _sound(self, proposals: Proposals, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Distance of the encoder's events, at the places of the batch's, to the windows, and bits of one."""
+        begins = batch.vector[:, BEGINS] > 0.5
+        vector, time = assemble(proposals, batch.row, batch.frame, self.model.decoder, begins)
+        return sound_of_events(self.model, batch.windows, vector, batch.row, time, batch.step[:, None])
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Losses of held-out windows, their sound with rounded numbers, and the share of frames of made voices that are more than
-        50 cents or half an octave off on the path."""
+        """Losses of held-out windows, and the share of frames of made voices whose pitch is off: by 50 cents, by that
+        on the path through all frames, and by half an octave there."""
+        torch.manual_seed(0)
         found: dict[str, list[float]] = {}
 
         def add(name: str, value: float) -> None:
             found.setdefault(name, []).append(value)
 
-        encoder, config = self.model.encoder, self.model.config
+        encoder = self.model.encoder
         for batch in self._valid:
             proposals = encoder(encoder.features.spectrogram(batch.windows))
             for name, value in self._imitation(proposals, batch).items():
                 add(name, float(value))
-            distance, bits = self._sound(proposals, batch, noisy=False)
+            distance, bits = self._sound(proposals, batch)
             add("sound", float(distance))
             add("bits", float(bits))
             add("pitch_wrong", self._off(proposals, batch)[0])

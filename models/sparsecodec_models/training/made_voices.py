@@ -30,9 +30,7 @@ def made_voice(
     return (audio / np.abs(audio).max()).astype(np.float32), f0_hz
 
 
-def _course(
-    rng: np.random.Generator, register: float, count: int, sample_rate: int
-) -> NDArray[np.float64]:
+def _course(rng: np.random.Generator, register: float, count: int, sample_rate: int) -> NDArray[np.float64]:
     """log2 of the fundamental, Hz: float64 [count]."""
     t = np.arange(count) / sample_rate
     ends = register + rng.normal(0.0, 0.25, 2)

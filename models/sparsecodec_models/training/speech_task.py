@@ -24,6 +24,7 @@ from sparsecodec_models.speech.analysis.proposals import (
     pick_frames,
     unheard,
 )
+from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.model import SpeechModel
 from sparsecodec_models.speech.network.decoder import SpeechDecoder
 from sparsecodec_models.speech.network.encoder import Proposals, pitch_semitones
@@ -104,6 +105,43 @@ def teach(windows: np.ndarray, klt: Klt, decoder: SpeechDecoder) -> Lesson:
         torch.tensor(np.concatenate(voiced), dtype=torch.float32),
         torch.tensor(placed),
     )
+
+
+def pitch_distance(logits: Tensor, f0_hz: Tensor, config: SpeechConfig) -> Tensor:
+    """Cross-entropy in nats, float32 [n], of candidates' logits [n, pitch_bins] and a true pitch [n], which counts for
+    those beside it as well."""
+    place = torch.log2(f0_hz / config.pitch_min_hz) * config.pitch_bins_per_octave
+    candidates = torch.arange(config.pitch_bins, device=logits.device)
+    soft = torch.softmax(-0.5 * ((candidates - place[:, None]) / 0.8) ** 2, -1)
+    return -(torch.log_softmax(logits, -1) * soft).sum(-1)
+
+
+def sound_of_events(
+    model: SpeechModel, windows: Tensor, vector: Tensor, row: Tensor, time: Tensor, step: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Distance of rendered events to windows [b, n], and bits that an event takes; the quantiser's noise is on all.
+
+    vector float32 [m, 32] with gradients; row, time int64 [m]: which window an event is of, and when, samples; step:
+    of the quantiser, one for all or [m, 1].
+    """
+    decoder = model.decoder
+    batch, samples = windows.shape
+    gap = 8192  # the rows are rendered as one long timeline, far enough apart not to touch
+    timeline = nn.functional.pad(windows, (0, gap)).reshape(-1)
+    place = time + row * (samples + gap)
+    # fine pitch is measured, not learned
+    measured = measure_pitch(decoder, vector.detach(), place, timeline)
+    vector = torch.cat([vector[:, :F0], measured[:, F0 : F0 + 1], vector[:, F0 + 1 :]], 1)
+    jitter = (torch.rand_like(vector) - 0.5) * step
+    jitter[:, [PHASE, BEGINS, ROOM]] = 0.0
+    vector = vector + jitter
+    rendered = render(decoder.tables, vector, place, int(torch.randint(2**31, ())), batch * (samples + gap))
+    distance = SoundDistance(windows, model.config.sample_rate)(rendered.view(batch, -1)[:, :samples])
+    begins = vector[:, BEGINS].detach() > 0.5
+    heard = ~unheard(decoder, vector, place)
+    heard[:, BEGINS] = False
+    bits = model.prior.bits(vector, begins, heard, step)
+    return distance, bits.sum(1).mean()
 
 
 class SpeechTask:
@@ -187,12 +225,7 @@ class SpeechTask:
         mask[BEGINS] = 4.0
         difference = huber(named, lesson.vector[:, :count], reduction="none", beta=1.0) * mask
         truth = lesson.vector[:, F0] * decoder.scale[F0] + decoder.offset[F0]
-        place = (
-            torch.log2(F0_REFERENCE_HZ * torch.exp2(truth / 12.0) / config.pitch_min_hz) * config.pitch_bins_per_octave
-        )
-        candidates = torch.arange(config.pitch_bins, device=named.device)
-        soft = torch.softmax(-0.5 * ((candidates - place[:, None]) / 0.8) ** 2, -1)
-        pitch = -(torch.log_softmax(logits, -1) * soft).sum(-1)
+        pitch = pitch_distance(logits, F0_REFERENCE_HZ * torch.exp2(truth / 12.0), config)
         return {
             "switch": 2.0 * switch,
             "named": difference.mean(),
@@ -203,26 +236,8 @@ class SpeechTask:
 
     def _sound(self, windows: Tensor, proposals: Proposals, lesson: Lesson) -> tuple[Tensor, Tensor]:
         """Distance of the rendered events (at the teacher's places) to the windows, and bits that an event takes."""
-        batch, samples = windows.shape
-        gap = 8192  # the rows are rendered as one long timeline, far enough apart not to touch
         vector, time = assemble(proposals, lesson.row, lesson.frame, self.model.decoder)
-        timeline = nn.functional.pad(windows, (0, gap)).reshape(-1)
-        place = time + lesson.row * (samples + gap)
-        # fine pitch is measured, not learned; in training the quantiser's noise is already there
-        measured = measure_pitch(self.model.decoder, vector.detach(), place, timeline)
-        vector = torch.cat([vector[:, :F0], measured[:, F0 : F0 + 1], vector[:, F0 + 1 :]], 1)
-        jitter = (torch.rand_like(vector) - 0.5) * NOISE_STEP
-        jitter[:, [PHASE, BEGINS, ROOM]] = 0.0
-        vector = vector + jitter
-        rendered = render(
-            self.model.decoder.tables, vector, place, int(torch.randint(2**31, ())), batch * (samples + gap)
-        )
-        distance = SoundDistance(windows, self.model.config.sample_rate)(rendered.view(batch, -1)[:, :samples])
-        begins = vector[:, BEGINS].detach() > 0.5
-        heard = ~unheard(self.model.decoder, vector, place)
-        heard[:, BEGINS] = False
-        bits = self.model.prior.bits(vector, begins, heard, NOISE_STEP)
-        return distance, bits.sum(1).mean()
+        return sound_of_events(self.model, windows, vector, lesson.row, time, NOISE_STEP)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
