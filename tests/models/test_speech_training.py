@@ -291,7 +291,7 @@ def test_imitation_asks_for_the_teachers_levels_whatever_the_map_became() -> Non
 def test_candidates_of_pitch_end_where_the_config_says() -> None:
     candidates = pitch_candidates_hz(CONFIG)
     assert len(candidates) == CONFIG.pitch_bins and candidates[0] == CONFIG.pitch_min_hz
-    assert candidates[-1] == pytest.approx(CONFIG.pitch_max_hz) == pytest.approx(1002.29, abs=0.01)
+    assert candidates[-1] == pytest.approx(CONFIG.pitch_max_hz) == pytest.approx(1002.50, abs=0.01)
     np.testing.assert_allclose(np.diff(np.log2(candidates)), 1 / CONFIG.pitch_bins_per_octave)
 
 

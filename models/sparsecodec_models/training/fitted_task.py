@@ -202,14 +202,15 @@ class FittedTask:
         starts = vector[:, BEGINS] > 0.5
         at = np.arange(len(switch)) * config.hop
         after = np.searchsorted(window.time, at)
-        inside = (after > 0) & (after < len(vector))
-        after = after.clip(1, max(1, len(vector) - 1))
-        both = inside & voiced[after - 1] & voiced[after] & ~starts[after]
-        pitch_hz = F0_REFERENCE_HZ * 2 ** (np.interp(at, window.time, semitones) / 12) * both
+        rows = np.flatnonzero((after > 0) & (after < len(vector)))
+        event = after[rows]
+        rows = rows[voiced[event - 1] & voiced[event] & ~starts[event]]
+        pitch_hz = np.zeros(len(at), np.float32)
+        pitch_hz[rows] = F0_REFERENCE_HZ * 2 ** (np.interp(at[rows], window.time, semitones) / 12)
         coloured = rng.random() < 0.5
         samples = self._recorded(rng, samples, coloured)
         moved = FittedWindow(samples, vector, window.time, window.kbps, True)
-        return self._row(samples, switch, begins, pitch_hz.astype(np.float32), moved, not coloured)
+        return self._row(samples, switch, begins, pitch_hz, moved, not coloured)
 
     def _by_formula(self, rng: np.random.Generator) -> dict[str, Any]:
         """Notes and glides, with events at times as chance will have it."""
@@ -218,7 +219,7 @@ class FittedTask:
         level_db = rng.uniform(-20.0, 0.0)
         samples = self._recorded(rng, samples * np.float32(10 ** (level_db / 20)), rng.random() < 0.5)
         pitch_hz = np.append(f0_hz, 0.0)[:: config.hop].astype(np.float32)
-        first = np.flatnonzero((pitch_hz > 0) & (np.append(0.0, pitch_hz[:-1]) == 0)) + 1
+        first = np.flatnonzero((pitch_hz > 0) & (np.append(0.0, pitch_hz[:-1]) == 0))
         event = np.cumsum(rng.integers(*FRAMES_APART, len(pitch_hz)))
         event = event[event < len(pitch_hz)]
         frame = np.union1d(first, event[pitch_hz[event] > 0])
