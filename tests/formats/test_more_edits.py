@@ -95,6 +95,8 @@ def test_an_edit_is_of_what_is_chosen() -> None:
     ):
         same = (edited.vector == VOICE.vector).all(1) & (edited.amplitude == VOICE.amplitude)
         assert same[[2, 4]].all() and not same.all()
+    slow = SONG.decay(0.5, where=(notes := np.ones(4, bool)))
+    assert notes.all() and not np.array_equal(slow.vector, SONG.vector)  # the tone stays; the caller's mask does, too
     slid = VOICE.glide(3, where=np.array([False, True, True, False, False]))
     assert (slid.vector == VOICE.vector).all(1).tolist() == [True, True, False, True, True]
     assert VOICE.drop_below(-21, where=where).time.tolist() == [0.5, 1.0, 2.0, 2.2]
