@@ -303,6 +303,7 @@ def transform(
     shape_map = partial(shape_map_for, weights_beside=weights_beside)
     options: Mapping[str, dict[str, Any]] = {
         "transpose": {"timbre": timbre, "shape_map": shape_map},
+        "contour": {"shape_map": shape_map},
         "stretch": {"events": stretch_events},
         "repeat": {"every_s": every_s},
         "jitter": {"seed": seed},
