@@ -13,6 +13,7 @@ from format_strategies import quick
 from hypothesis import given
 from hypothesis import strategies as st
 from note_tables import Event, little_song, music_table
+from shape_support import plain_note_map, plain_shape_map
 
 from sparsecodec_formats import EventTable, Header, Segments, SicError, Voices, layout_of
 from sparsecodec_formats.edit.playing import Stroke, played
@@ -62,7 +63,8 @@ SONG = music_table(Event(0.5, 60, 0.5), Event(1.5, 72, 0.25), seconds=3)
 
 
 def play(instrument: EventTable, *strokes: Stroke) -> EventTable:
-    return played(instrument, Segments.of(instrument), strokes)
+    shapes = plain_note_map() if instrument.header.model == "music" else plain_shape_map()
+    return played(instrument, Segments.of(instrument), strokes, shape_map=shapes)
 
 
 # what is refused
@@ -214,3 +216,15 @@ def test_a_segment_keeps_its_channel() -> None:
 def test_no_notes_are_silence() -> None:
     table = play(STEADY)
     assert len(table) == 0 and table.header.n_samples == 0 and table.header.model == "speech"
+
+
+def test_a_note_of_music_is_played_without_what_its_segment_holds_beside_it() -> None:
+    song = music_table(
+        Event(0.49, 95, 0.1, level_db=-60),  # an overtone that was found as a note
+        Event(0.5, 60, 0.5),
+        *(Event(0.5 + 0.01 * i, 124, 0.2, level_db=-40, tone=True) for i in range(20)),
+        seconds=3,
+    )
+    assert len(Segments.of(song)) == 1
+    (note,) = notes_of(play(song, Stroke(1.0, 0.25, 67.5, -26.0)))
+    assert (note.onset_s, note.offset_s, note.midi) == pytest.approx((1.0, 1.25, 67.5))
