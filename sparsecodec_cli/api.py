@@ -303,6 +303,7 @@ def transform(
     shape_map = partial(shape_map_for, weights_beside=weights_beside)
     options: Mapping[str, dict[str, Any]] = {
         "transpose": {"timbre": timbre, "shape_map": shape_map},
+        "contour": {"shape_map": shape_map},
         "stretch": {"events": stretch_events},
         "repeat": {"every_s": every_s},
         "jitter": {"seed": seed},
@@ -439,12 +440,12 @@ def import_(
     """
     from .errors import CliError
     from .exchange import named_format, notes_of_midi, play, read_events, write_sic
-    from .io.exchange_names import TABLES
+    from .io.exchange_names import READABLE
     from .io.python_files import as_table, open_to_read, open_to_write
 
     kind = named_format(file, format)
-    if kind not in (*TABLES, "midi"):
-        raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
+    if kind not in READABLE:
+        raise CliError(f"{kind} files have no events; {', '.join(READABLE)} do")
     if (kind == "midi") != (instrument is not None):
         raise CliError("MIDI needs an instrument, and nothing else takes one")
     with open_to_read(file) as opened:

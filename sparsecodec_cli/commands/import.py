@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sparsecodec_cli import api
+from sparsecodec_cli.io import exchange_names
 
 from .options import FILE, default_of, exchange_format_option, input_argument, output_options, sic_output_argument
 
@@ -12,7 +13,7 @@ from .options import FILE, default_of, exchange_format_option, input_argument, o
 @click.command(name="import")
 @input_argument
 @sic_output_argument(required=True)
-@exchange_format_option("Format of IN. [default: as IN ends]")
+@exchange_format_option("Format of IN. [default: as IN ends]", exchange_names.READABLE)
 @click.option(
     "--like",
     "like",
@@ -59,12 +60,10 @@ def command(
     transposed, as loud as its velocity says, held or cut to its length. Drums (channel 10) are left out.
     """
     from sparsecodec_cli.errors import about, shown
-    from sparsecodec_cli.io import exchange_names
 
     kind = exchange_names.format_of(input_path, format)
-    readable = (*exchange_names.TABLES, "midi")
-    if kind not in readable:
-        endings = ", ".join(end for end, kind in exchange_names.EXTENSIONS.items() if kind in readable)
+    if kind not in exchange_names.READABLE:
+        endings = ", ".join(end for end, kind in exchange_names.EXTENSIONS.items() if kind in exchange_names.READABLE)
         raise click.UsageError(f"{shown(input_path)}: IN must end in {endings}, or give --format.")
     if kind == "midi" and instrument is None:
         raise click.UsageError("MIDI needs --instrument, a .sic file that plays the notes.")

@@ -24,10 +24,10 @@ def within(what: str, value: float, low: float = -1e9, high: float = 1e9) -> flo
 
 
 def chosen(table: EventTable, where: Where) -> NDArray[np.bool_]:
-    """`where` as bool [n]; SicError for what is no mask of the table's events."""
+    """A copy of `where` as bool [n]; SicError for what is no mask of the table's events."""
     if where is None:
         return np.ones(len(table), bool)
-    mask = np.asarray(where)
+    mask = np.array(where)
     if mask.dtype != bool or mask.shape != (len(table),):
         raise SicError(
             f"the selection is {mask.dtype} {mask.shape}; it must be bool, one for each of {len(table)} events"
