@@ -132,7 +132,7 @@ def test_samples(cook: Cook) -> None:
         inside = (time > float(row["start_s"])) & (time < float(row["end_s"]))
         apart.append(abs(float(cents(np.nanmedian(pitch[inside]), f0_hz))))
     assert keys == set(range(128)) and len(regions) >= 6
-    assert np.median(apart) < 30 and max(apart) < 150  # of a syllable that falls by half an octave, a semitone is little
+    assert np.median(apart) < 30 and max(apart) < 150  # where a pitch falls fast
 
 
 def test_durations(cook: Cook) -> None:
