@@ -49,8 +49,9 @@ def played(
     to its length.
 
     A sound of `speech` is held where it is loudest: what comes after that comes later. A note of `music` has its key
-    released at the end, and dies away as it does by itself; tones and faint notes of its segment are left out. Each segment keeps its place among the channels. The table
-    lasts until all have died away. shape_map: as for `transpose`. SicError where the instrument has no segment with a pitch, where a pitch or a level
+    released at the end, and dies away as it does by itself; tones and faint notes of its segment are left out. Each
+    segment keeps its place among the channels. The table lasts until all have died away.
+    shape_map: as for `transpose`. SicError where the instrument has no segment with a pitch, where a pitch or a level
     is out of range, and where more sounds at once than 255 streams can hold.
     """
     layout = layout_of(instrument.header)
