@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from note_tables import Event, little_song, music_table
 
+from sparsecodec_cli import let_tables_ask
 from sparsecodec_formats import EventTable, Header, Segments, SicError, Voices, layout_of
 from sparsecodec_formats.edit.playing import Stroke, played
 from sparsecodec_formats.interchange.midi import write_midi
@@ -22,6 +23,12 @@ from sparsecodec_formats.interchange.notes import notes_of
 
 BEAT = 480  # ticks, which last half a second
 ON, OFF = "note_on", "note_off"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def weights_at_hand() -> None:
+    """The shipped ones, which tell how loud a transposed sound is."""
+    let_tables_ask()
 
 
 def midi_file(*messages: tuple[Any, ...], kind: int = 1, ticks: int = BEAT) -> bytes:
@@ -177,6 +184,19 @@ def test_a_note_has_its_onset_length_pitch_and_level(
     assert ends_s == pytest.approx(onset_s + duration_s, abs=0.05)  # its decay counts for 42 ms
     assert table.duration_s >= note.offset_s - 1e-3 and table.header.tags == {}
     assert len(Segments.of(table)) == 1 and Voices.of(table).begins.sum() == 1
+
+
+def test_pitches_go_as_far_from_the_note_as_asked() -> None:
+    falling = speech([(1.0, -20.0, 14.0), (1.1, -20.0, 13.0), (1.2, -20.0, 12.0), (1.5, -40.0, 8.0)])
+    segments = Segments.of(falling)
+    for factor in (0.0, 0.25, 1.0, -1.0):
+        table = played(falling, segments, [Stroke(0.5, 0.5, 60, -20)], contour=factor)
+        semitones = layout_of(table.header).physical(table, "f0_semitones")
+        assert np.diff(semitones) == pytest.approx(factor * np.array([-1, -1, 0]), abs=1e-4)  # cut before the last
+        times = np.linspace(table.time[0], table.time[-1], 501)
+        assert np.median(np.interp(times, table.time, semitones)) == pytest.approx(15, abs=0.02)
+    with pytest.raises(SicError, match="contour cannot be 11"):
+        played(falling, segments, [Stroke(0, 1, 60, -20)], contour=11)
 
 
 def test_the_nearest_segment_plays() -> None:

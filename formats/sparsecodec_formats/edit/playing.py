@@ -15,9 +15,9 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 
+from . import pitch
 from .lanes import Thing, arranged
 from .level import gain
-from .pitch import transpose
 
 LONGEST_STEP_S = 5.0
 """Between two events of a sound that is held: half as long as a link may be."""
@@ -41,14 +41,17 @@ class Stroke:
     level_db: float
 
 
-def played(instrument: EventTable, segments: Segments, strokes: Iterable[Stroke]) -> EventTable:
+def played(
+    instrument: EventTable, segments: Segments, strokes: Iterable[Stroke], *, contour: float = 1.0
+) -> EventTable:
     """Each note as the segment of the instrument that is nearest to it in pitch, transposed, at its level, held or cut
     to its length.
 
     A sound of `speech` is held where it is loudest: what comes after that comes later. A note of `music` has its key
     released at the end, and dies away as it does by itself. Each segment keeps its place among the channels. The table
-    lasts until all have died away. SicError where the instrument has no segment with a pitch, where a pitch or a level
-    is out of range, and where more sounds at once than 255 streams can hold.
+    lasts until all have died away. contour: how far pitches go from the note's, as for `pitch.contour`.
+    SicError where the instrument has no segment with a pitch, where a pitch or a level is out of range, and where more
+    sounds at once than 255 streams can hold.
     """
     layout = layout_of(instrument.header)
     midi = MIDI_OF_110_HZ + 12 * np.log2(np.where(segments.f0_hz > 0, segments.f0_hz, np.nan) / 110)
@@ -62,8 +65,10 @@ def played(instrument: EventTable, segments: Segments, strokes: Iterable[Stroke]
         sound = instrument.select(runs[i])
         lasting = _released if layout.events_are_notes else _lasting
         sound = lasting(layout, sound, float(segments.start_s[i]), float(segments.end_s[i]), stroke.duration_s)
+        if contour != 1:
+            sound = pitch.contour(sound, contour)
         # of a part of a segment, pitch and level may be others than its own
-        sound = transpose(sound, stroke.midi - _midi(layout, sound))
+        sound = pitch.transpose(sound, stroke.midi - _midi(layout, sound))
         sound = gain(sound, stroke.level_db - float(level_db(sound).max()))
         sound = sound.replace(time=np.maximum(sound.time - segments.start_s[i] + stroke.onset_s, 0))
         stream = int(segments.channel[i])
