@@ -107,6 +107,16 @@ def test_an_edit_is_of_what_is_chosen() -> None:
 # Pitch
 
 
+def test_tones_that_leave_the_range_are_silent() -> None:
+    song = music_table(Event(0.5, 60, 0.25), Event(0.6, 118, 0.1, tone=True), Event(0.7, 30, 0.1, tone=True))
+    higher = edit.transpose(song, 12, timbre="fixed")
+    assert higher.amplitude.tolist() == [1, 0, 1] and physical(higher, "f0_semitones").tolist() == [27, 73, -3]
+    lower = edit.transpose(song, -12, timbre="fixed")
+    assert lower.amplitude.tolist() == [1, 1, 0]
+    with pytest.raises(SicError, match="f0 of 1 events"):
+        edit.transpose(song, 70, timbre="fixed")
+
+
 def test_transposing_holds_what_is_heard() -> None:
     peaks = VOICE.vector.copy()
     peaks[:, 8 + 3] = 30  # a band that the harmonics of only some pitches meet

@@ -38,7 +38,8 @@ def transpose(
     so that harmonics keep their levels, as near as a vector's coefficients can tell. None: as `DEFAULT_TIMBRE` has it.
     shape_map: of the weights, as for `shape_map_of`, which is asked where it is needed.
     In `speech` what is heard depends on where the harmonics lie under the spectrum, so `level_db` is moved by what that
-    makes. SicError where a pitch leaves the decoder's range, or the preset's vectors tell no pitch.
+    makes. Tones of `music` that would leave the decoder's range are silent, as partials of notes are there.
+    SicError where another pitch leaves it, or the preset's vectors tell no pitch.
     """
     within("transpose", semitones, -120, 120)
     if timbre not in (None, "fixed", "follows"):
@@ -46,7 +47,11 @@ def transpose(
     layout = layout_of(table.header)
     timbre = timbre or DEFAULT_TIMBRE.get(layout.name, "fixed")
     pitch, mask = layout.dim("f0_semitones"), chosen(table, where)
+    wanted = pitch.physical(table.vector) + semitones
+    gone = mask & layout.tones(table.vector) & ((wanted < pitch.low) | (wanted > pitch.high))
+    mask &= ~gone
     out = _same_voices(table, moved(table, pitch, semitones, mask))
+    out = out.replace(amplitude=np.where(gone, 0, out.amplitude))
     if not mask.any() or semitones == 0 or (layout.events_are_notes and timbre == "fixed"):
         return out
     shapes = shape_map_of(table.header, shape_map)
