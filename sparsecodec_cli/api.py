@@ -360,17 +360,19 @@ def mix(
     *,
     offsets_s: Sequence[float] | None = None,
     gains_db: Sequence[float] | None = None,
+    pans: Sequence[float] | None = None,
 ) -> EventTable:
     """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
 
-    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
-    rates and tags as for `cat`. Raises SicError for tables of different models.
+    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. pans: where
+    each is in a stereo mix, from -1 (left) to 1 (right); None: channels as for `cat`. Rates and tags as for `cat`.
+    Raises SicError for tables of different models, and for pans of more than two channels.
     """
     from sparsecodec_formats import edit
 
     from .io.python_files import as_table
 
-    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
+    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db, pans=pans)
 
 
 def randomize(
@@ -429,6 +431,7 @@ def import_(
     like: EventTable | AnyFile | None = None,
     by_name: bool = False,
     instrument: EventTable | AnyFile | None = None,
+    contour: float = 1.0,
 ) -> EventTable:
     """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
     them as a .sic file to `target`, if there is one. Columns and rows may be in any order. Or play a MIDI file.
@@ -438,6 +441,7 @@ def import_(
     by_name: where a named quantity says something else than the vector beside it, it is what counts.
     instrument: of "midi", a table or .sic file whose segments play the notes: each that which is nearest in pitch,
         transposed, at the level that its velocity tells, held or cut to its length. Drums (channel 10) are left out.
+    contour: how far the pitch of a played segment goes from the note's, -10..10: 1 as in the instrument, 0 not at all.
     Raises SicError, which names the row, for what no event can be, and for an instrument without pitch.
     """
     from .errors import CliError
@@ -450,9 +454,11 @@ def import_(
         raise CliError(f"{kind} files have no events; {', '.join(READABLE)} do")
     if (kind == "midi") != (instrument is not None):
         raise CliError("MIDI needs an instrument, and nothing else takes one")
+    if kind != "midi" and contour != 1:
+        raise CliError("contour goes with MIDI")
     with open_to_read(file) as opened:
         if instrument is not None:
-            events = play(notes_of_midi(opened)[0], as_table(instrument))
+            events = play(notes_of_midi(opened)[0], as_table(instrument), contour=contour)
         else:
             header = None if like is None else as_table(like).header
             events = read_events(opened, kind, like=header, by_name=by_name)

@@ -181,6 +181,19 @@ def test_a_note_has_its_onset_length_pitch_and_level(
     assert len(Segments.of(table)) == 1 and Voices.of(table).begins.sum() == 1
 
 
+def test_pitches_go_as_far_from_the_note_as_asked() -> None:
+    falling = speech([(1.0, -20.0, 14.0), (1.1, -20.0, 13.0), (1.2, -20.0, 12.0), (1.5, -40.0, 8.0)])
+    segments = Segments.of(falling)
+    for factor in (0.0, 0.25, 1.0, -1.0):
+        table = played(falling, segments, [Stroke(0.5, 0.5, 60, -20)], contour=factor, shape_map=plain_shape_map())
+        semitones = layout_of(table.header).physical(table, "f0_semitones")
+        assert np.diff(semitones) == pytest.approx(factor * np.array([-1, -1, 0]), abs=1e-4)  # cut before the last
+        times = np.linspace(table.time[0], table.time[-1], 501)
+        assert np.median(np.interp(times, table.time, semitones)) == pytest.approx(15, abs=0.02)
+    with pytest.raises(SicError, match="contour cannot be 11"):
+        played(falling, segments, [Stroke(0, 1, 60, -20)], contour=11, shape_map=plain_shape_map())
+
+
 def test_the_nearest_segment_plays() -> None:
     table = play(SONG, Stroke(1, 1, 62, -20), Stroke(3, 1, 70, -20))
     shape = layout_of(SONG.header).dim("decay_low_log2_s").index

@@ -16,9 +16,9 @@ from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.shape_maps import Shapes
 from sparsecodec_formats.table import EventTable
 
+from . import pitch
 from .lanes import Thing, arranged
 from .level import gain
-from .pitch import transpose
 
 LONGEST_STEP_S = 5.0
 """Between two events of a sound that is held: half as long as a link may be."""
@@ -43,7 +43,12 @@ class Stroke:
 
 
 def played(
-    instrument: EventTable, segments: Segments, strokes: Iterable[Stroke], *, shape_map: Shapes = None
+    instrument: EventTable,
+    segments: Segments,
+    strokes: Iterable[Stroke],
+    *,
+    contour: float = 1.0,
+    shape_map: Shapes = None,
 ) -> EventTable:
     """Each note as the segment of the instrument that is nearest to it in pitch, transposed, at its level, held or cut
     to its length.
@@ -51,8 +56,9 @@ def played(
     A sound of `speech` is held where it is loudest: what comes after that comes later. A note of `music` has its key
     released at the end, and dies away as it does by itself; tones and faint notes of its segment are left out. Each
     segment keeps its place among the channels. The table lasts until all have died away.
-    shape_map: as for `transpose`. SicError where the instrument has no segment with a pitch, where a pitch or a level
-    is out of range, and where more sounds at once than 255 streams can hold.
+    contour: how far pitches go from the note's, as for `pitch.contour`. shape_map: as for `pitch.transpose`. SicError
+    where the instrument has no segment with a pitch, where a pitch or a level is out of range, and where more sounds at
+    once than 255 streams can hold.
     """
     layout = layout_of(instrument.header)
     midi = MIDI_OF_110_HZ + 12 * np.log2(np.where(segments.f0_hz > 0, segments.f0_hz, np.nan) / 110)
@@ -73,8 +79,10 @@ def played(
         else:
             length_s = float(segments.end_s[i]) - start_s
             sound = _lasting(layout, instrument.select(runs[i]), start_s, length_s, stroke.duration_s)
+        if contour != 1:
+            sound = pitch.contour(sound, contour, shape_map=shape_map)
         # of a part of a segment, pitch and level may be others than its own
-        sound = transpose(sound, stroke.midi - _midi(layout, sound), shape_map=shape_map)
+        sound = pitch.transpose(sound, stroke.midi - _midi(layout, sound), shape_map=shape_map)
         sound = gain(sound, stroke.level_db - float(level_db(sound).max()))
         sound = sound.replace(time=np.maximum(sound.time - start_s + stroke.onset_s, 0))
         stream = int(segments.channel[i])
