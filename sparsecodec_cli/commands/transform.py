@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from sparsecodec_cli import api
 
+from .edited import write_edited
 from .options import (
     FINITE,
     NOT_NEGATIVE,
@@ -350,12 +351,8 @@ def command(
     check_selections(edits)
 
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.files import open_output
-    from sparsecodec_cli.io.progress import note
-    from sparsecodec_cli.io.sic_files import read_table, write_table
+    from sparsecodec_cli.io.sic_files import read_table
     from sparsecodec_cli.io.weights_files import folder_of
-
-    from . import summary
 
     table = read_table(input_path)
     with about(input_path):
@@ -370,6 +367,4 @@ def command(
             gap=gap,
             weights_beside=beside,
         )
-    with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
-        n_bytes = write_table(table, out)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+    write_edited(table, output_path, input_paths=[input_path], about_path=input_path, force=force, quiet=quiet)
