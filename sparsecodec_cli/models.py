@@ -65,9 +65,12 @@ def codec_for(
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
 
 
-def has_pitch_for(table: EventTable) -> NDArray[np.bool_]:
-    """bool [n]: which events have a pitch of their own; SicError where the table's weights are not there."""
-    return codec_for(table).has_pitch(table)
+def has_pitch_for(
+    table: EventTable, model: Model | None = None, *, weights_beside: str | None = None
+) -> NDArray[np.bool_]:
+    """bool [n]: which events have a pitch of their own, as the weights tell that `codec_for` finds; SicError where they
+    are not there."""
+    return codec_for(table, model, weights_beside=weights_beside).has_pitch(table)
 
 
 def shape_map_for(header: Header, *, weights_beside: str | None = None) -> ShapeMap:

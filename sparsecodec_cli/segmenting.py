@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .models import codec_for
+from .models import has_pitch_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ def voiced_of(table: EventTable, model: Model | None = None) -> NDArray[np.bool_
     from sparsecodec_models.errors import OtherWeights
 
     try:
-        return codec_for(table, model).has_pitch(table)
+        return has_pitch_for(table, model)
     except OtherWeights:
         if model is not None:
             raise
