@@ -42,12 +42,3 @@ def voiced_of(table: EventTable, model: Model | None = None) -> NDArray[np.bool_
         if model is not None:
             raise
         return None
-
-
-def check_by(by: str) -> None:
-    """SicError for what is neither "event" nor "segment"."""
-    from sparsecodec_formats import SicError
-    from sparsecodec_formats.errors import shown_value
-
-    if by not in ("event", "segment"):
-        raise SicError(f"by is {shown_value(by)}; it must be 'event' or 'segment'")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ TABLE = "stems.csv"
 FILE = ("file", "start_sample", "n_samples")
 FIRST = (*FILE, *PLACE)  # columns of TABLE, before those of the preset
 OF_SEGMENTS = (*FILE, *KEYS)
-By = Literal["event", "segment"]
 NAME = re.compile(r"[0-9]{4,}-[0-9]+\.[0-9]{3}s\.wav")
 SILENCE = 1e-6  # softer samples at the ends of a stem are cut: a hundred of them add up to no more than 1e-4
 

@@ -41,7 +41,7 @@ EDITS: dict[str, tuple[tuple[str, tuple[Any, ...]], ...]] = {
     "--gain": (("gain", (-3.0,)),),
     "--shift": (("shift", (1.0,)),),
     "--reverse": (("reverse", ()),),
-    "--start, --end": (("crop", (10.0, 500.0)),),
+    "--start, --end": (("crop", (0.5, None)),),
     "--keep": (("keep", (1000,)),),
     "--keep, percent": (("keep_percent", (50.0,)),),
     "--drop-below": (("drop_below", (-40.0,)),),

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .edit import Gap, Timbre
+    from collections.abc import Sequence
+
+    from .edit import Gap, Similar, Timbre
+    from .edit.nearest import By
     from .table import EventTable
 
     Where = NDArray[np.bool_] | str | None
@@ -161,3 +164,23 @@ class TableEdits:
         from . import edit
 
         return edit.jitter(cast("EventTable", self), seconds, seed=seed, where=where)
+
+    def morph(self, other: EventTable, amount: float) -> EventTable:
+        """So far on the way to another table, 0..1."""
+        from . import edit
+
+        return edit.morph(cast("EventTable", self), other, amount)
+
+    def mosaic(self, other: EventTable, *, keep_pitch: bool = False, keep_level: bool = False) -> EventTable:
+        """Each segment by the most similar of another table: what `sic replace` does."""
+        from . import edit
+
+        return edit.mosaic(cast("EventTable", self), other, keep_pitch=keep_pitch, keep_level=keep_level)
+
+    def similar(
+        self, to: int, others: Sequence[EventTable] = (), *, by: By = "event", top: int = 10
+    ) -> tuple[Similar, list[Similar]]:
+        """Event `to`, and those of this table and of others that sound most like it."""
+        from . import edit
+
+        return edit.similar([cast("EventTable", self), *others], to, by=by, top=top)

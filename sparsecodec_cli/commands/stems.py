@@ -20,7 +20,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from sparsecodec_cli.stems import By
+    from sparsecodec_formats.edit.nearest import By
 
 
 @click.command(name="stems")

@@ -22,6 +22,7 @@ from .join import check_joinable, joint_header
 from .lanes import Things, arranged, noise_number, stretches
 from .likeness import distances, points_of_events, points_of_segments
 from .parting import parted_at
+from .told import segments_of
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -53,7 +54,8 @@ def morph(
     channels. The others fade by their amplitudes, at their place in the recording. A note of `music` goes with one of
     as many events only; tones fade.
 
-    amount: 0..1. segments, other_segments: of the two tables; None: `Segments.of` them.
+    amount: 0..1. segments, other_segments: of the two tables; None: as `told.segments_of`
+    has them.
     SicError when the tables are not of the same model, or have not as many channels.
     """
     within("amount", amount, 0, 1)
@@ -106,7 +108,7 @@ class _Side:
         if not Voices.of(table).linked:
             every, ones = np.arange(len(table)), np.ones(len(table), np.int64)
             return _Side(table.replace(header=header), noise, every, ones, points_of_events(table))
-        segments = Segments.of(table) if segments is None else segments
+        segments = segments_of(table) if segments is None else segments
         tone = layout_of(header).tones(table.vector)
         notes = np.bincount(segments.number[~tone], minlength=len(segments))
         points = points_of_segments(table, segments)[notes > 0]

@@ -18,6 +18,7 @@ from .join import check_joinable
 from .lanes import Things, arranged, stretches
 from .likeness import Heard, nearest, points_of_segments
 from .parting import parted_at
+from .told import segments_of
 
 Floats = NDArray[np.float64]
 
@@ -35,13 +36,14 @@ def mosaic(
     channels that that was heard in, and takes the time that it takes.
 
     keep_pitch, keep_level: what is replaced keeps its pitch, or its level; then these do not count in what is similar.
-    segments, other_segments: of the two tables; None: `Segments.of` them.
+    segments, other_segments: of the two tables; None: as `told.segments_of`
+    has them.
     SicError when the tables are not of the same model, when the other has no segments, or when a pitch would leave the
     decoder's range.
     """
     check_joinable(table.header, other.header)
-    segments = Segments.of(table) if segments is None else segments
-    other_segments = Segments.of(other) if other_segments is None else other_segments
+    segments = segments_of(table) if segments is None else segments
+    other_segments = segments_of(other) if other_segments is None else other_segments
     if not len(segments):
         return table
     if not len(other_segments):
