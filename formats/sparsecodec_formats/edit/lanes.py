@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import MAX_STREAMS, Header
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import BEGINS_ABOVE, Voices
+from sparsecodec_formats.presets.voices import BEGINS_ABOVE, Voices, begins_by_itself
 from sparsecodec_formats.table import EventTable
 
 from .checks import on_grid_above
@@ -34,7 +34,7 @@ class Thing:
     """Events that sound by themselves.
 
     Attributes:
-        events: in order of time. Which stream they are of, and their header but for the preset, do not matter.
+        events: in order of time. Which stream they are of, and their header but for preset and steps, do not matter.
         gains: of its stream in each channel, as in `Header.gains`: [channels].
         noise: number that its noise is drawn by, 0..2**32-1, with the seed of the file that it goes to.
     """
@@ -54,14 +54,17 @@ def arranged(header: Header, things: Sequence[Thing], *, carry_on: bool = False)
     """All things in one table, on no more streams than needed: things of the same gains and noise share one where none
     of their events would carry on another's.
 
-    header: of the table; its gains and noise give way to those of the things, but tell the order of streams. Streams
-    that it does not have come after those, the one that is loudest in the first channels first. A thing without
-    events keeps its stream. carry_on: a thing whose first event does not begin by itself carries on what ends on its
-    stream; else it is made to begin.
+    header: of the table; its gains and noise give way to those of the things, but tell the order of streams, and its
+    steps to finer ones of the things. Streams that it does not have come after those, the one that is loudest in the
+    first channels first. A thing without events keeps its stream. carry_on: a thing whose first event does not begin by
+    itself carries on what ends on its stream; else it is made to begin, and voices of one thing may be on several
+    streams.
 
     SicError when more than 255 streams are needed, or a preset is not known.
     """
     layout = layout_of(header)
+    steps = {header.step, *(thing.events.header.step for thing in things)}
+    header = replace(header, step=tuple(map(min, zip(*steps, strict=True))))
     groups: dict[tuple[tuple[float, ...], int], list[Thing]] = {}
     for thing in things:
         groups.setdefault((thing.gains, thing.noise), []).append(thing)
@@ -104,6 +107,16 @@ class _Rows:
             np.repeat(np.arange(len(things)), sizes),
         )
 
+    def cut(self, begins: NDArray[np.bool_]) -> _Rows:
+        """With things cut into those that begin at these rows, bool [n], in order of when they begin and end."""
+        firsts = np.flatnonzero(begins)
+        sizes = np.diff(np.append(firsts, len(self.of)))
+        order = np.lexsort((self.time[firsts + sizes - 1], self.time[firsts]))
+        starts = np.cumsum(sizes[order]) - sizes[order]
+        of = np.repeat(np.arange(len(order)), sizes[order])
+        rows = firsts[order][of] + np.arange(len(of)) - starts[of]
+        return _Rows(self.header, self.time[rows], self.vector[rows], self.amplitude[rows], starts, of)
+
     def in_order(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
         """These rows, bool [n], by time; of equals, as things come."""
         picked = np.flatnonzero(rows)
@@ -121,13 +134,17 @@ def _lanes(layout: Layout, things: list[Thing], carry_on: bool) -> list[EventTab
     rows = _Rows.of_things(sounding)
     if layout.links == "pitch":
         return list(_note_lanes(layout, rows, carry_on))
+    if not (carry_on or layout.links is None):
+        rows = rows.cut(_begins(layout, rows))
     lanes: list[tuple[float, int]] = []  # a heap of when each ends, and its number
-    lane_of = np.empty(len(sounding), np.int64)
-    follows = np.zeros(len(sounding), bool)
-    for i, thing in enumerate(sounding):
-        follows[i] = bool(lanes) and lanes[0][0] <= thing.events.time[0]
+    lane_of = np.empty(len(rows.firsts), np.int64)
+    follows = np.zeros(len(rows.firsts), bool)
+    lasts = np.append(rows.firsts[1:], len(rows.of)) - 1
+    spans = zip(rows.time[rows.firsts].tolist(), rows.time[lasts].tolist(), strict=True)
+    for i, (first_s, last_s) in enumerate(spans):
+        follows[i] = bool(lanes) and lanes[0][0] <= first_s
         lane_of[i] = heapq.heappop(lanes)[1] if follows[i] else len(lanes)
-        heapq.heappush(lanes, (float(thing.events.time[-1]), int(lane_of[i])))
+        heapq.heappush(lanes, (last_s, int(lane_of[i])))
     tables = []
     for lane in range(len(lanes)):
         here = rows.in_order(lane_of[rows.of] == lane)
@@ -136,6 +153,14 @@ def _lanes(layout: Layout, things: list[Thing], carry_on: bool) -> list[EventTab
             table = _begun(layout, table, np.flatnonzero(np.isin(here, rows.firsts[follows])))
         tables.append(table)
     return tables
+
+
+def _begins(layout: Layout, rows: _Rows) -> NDArray[np.bool_]:
+    """bool [n]: rows that begin a thing, or a voice within one."""
+    begins = np.zeros(len(rows.of), bool)
+    begins[rows.firsts] = True
+    gap_s = np.diff(rows.time, prepend=0.0)
+    return begins | begins_by_itself(layout.dim("begins").physical(rows.vector), gap_s)
 
 
 def _canonical(thing: Thing) -> tuple[float, float, bytes, bytes]:
