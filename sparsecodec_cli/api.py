@@ -99,8 +99,10 @@ def render_stems(
     from sparsecodec_formats import edit
 
     from .io.python_files import as_table
+    from .segmenting import check_by
     from .stems import stems
 
+    check_by(by)
     table = as_table(table)
     codec = codec_for(table, model, device=device)
     segments = segments_of(table, model=codec) if by == "segment" else None
@@ -303,6 +305,7 @@ def transform(
     shape_map = partial(shape_map_for, weights_beside=weights_beside)
     options: Mapping[str, dict[str, Any]] = {
         "transpose": {"timbre": timbre, "shape_map": shape_map},
+        "contour": {"shape_map": shape_map},
         "stretch": {"events": stretch_events},
         "repeat": {"every_s": every_s},
         "jitter": {"seed": seed},
@@ -357,17 +360,19 @@ def mix(
     *,
     offsets_s: Sequence[float] | None = None,
     gains_db: Sequence[float] | None = None,
+    pans: Sequence[float] | None = None,
 ) -> EventTable:
     """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
 
-    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
-    rates and tags as for `cat`. Raises SicError for tables of different models.
+    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. pans: where
+    each is in a stereo mix, from -1 (left) to 1 (right); None: channels as for `cat`. Rates and tags as for `cat`.
+    Raises SicError for tables of different models, and for pans of more than two channels.
     """
     from sparsecodec_formats import edit
 
     from .io.python_files import as_table
 
-    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
+    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db, pans=pans)
 
 
 def randomize(
@@ -426,6 +431,7 @@ def import_(
     like: EventTable | AnyFile | None = None,
     by_name: bool = False,
     instrument: EventTable | AnyFile | None = None,
+    contour: float = 1.0,
 ) -> EventTable:
     """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
     them as a .sic file to `target`, if there is one. Columns and rows may be in any order. Or play a MIDI file.
@@ -435,21 +441,24 @@ def import_(
     by_name: where a named quantity says something else than the vector beside it, it is what counts.
     instrument: of "midi", a table or .sic file whose segments play the notes: each that which is nearest in pitch,
         transposed, at the level that its velocity tells, held or cut to its length. Drums (channel 10) are left out.
+    contour: how far the pitch of a played segment goes from the note's, -10..10: 1 as in the instrument, 0 not at all.
     Raises SicError, which names the row, for what no event can be, and for an instrument without pitch.
     """
     from .errors import CliError
     from .exchange import named_format, notes_of_midi, play, read_events, write_sic
-    from .io.exchange_names import TABLES
+    from .io.exchange_names import READABLE
     from .io.python_files import as_table, open_to_read, open_to_write
 
     kind = named_format(file, format)
-    if kind not in (*TABLES, "midi"):
-        raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
+    if kind not in READABLE:
+        raise CliError(f"{kind} files have no events; {', '.join(READABLE)} do")
     if (kind == "midi") != (instrument is not None):
         raise CliError("MIDI needs an instrument, and nothing else takes one")
+    if kind != "midi" and contour != 1:
+        raise CliError("contour goes with MIDI")
     with open_to_read(file) as opened:
         if instrument is not None:
-            events = play(notes_of_midi(opened)[0], as_table(instrument))
+            events = play(notes_of_midi(opened)[0], as_table(instrument), contour=contour)
         else:
             header = None if like is None else as_table(like).header
             events = read_events(opened, kind, like=header, by_name=by_name)
@@ -510,11 +519,13 @@ def similar(
 
     from .io.python_files import as_table, is_file
     from .nearest import similar
+    from .segmenting import check_by, voiced_of
 
+    check_by(by)
     one = isinstance(tables, EventTable) or is_file(tables)
     opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
     segments = [segments_of(table) for table in opened] if by == "segment" else None
-    return similar(opened, to, top=top, segments=segments)
+    return similar(opened, to, top=top, segments=segments, voiced=[voiced_of(table) for table in opened])
 
 
 def coded_share(

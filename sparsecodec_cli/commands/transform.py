@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from sparsecodec_cli import api
 
@@ -36,6 +37,14 @@ EDITS_KEY = "sic.edits"
 PERCENT = FiniteFloat(min=0, max=100)
 COUNT = click.IntRange(min=0)
 AT_LEAST_ONE: click.ParamType = click.IntRange(min=1)
+OPTIONS_OF = {
+    "timbre": ("transpose",),
+    "stretch_events": ("stretch",),
+    "every_s": ("repeat",),
+    "seed": ("jitter",),
+    "gap": ("take", "drop"),
+}
+"""Options that say how edits are done, and which edits these are."""
 
 
 class Keep(click.ParamType):
@@ -132,6 +141,17 @@ def calls(edits: Iterable[Edit]) -> Iterator[tuple[str, tuple[Any, ...]]]:
 def edit_flag(option: str, help_text: str) -> Callable[[F], F]:
     """An edit without a value, which may be given several times."""
     return click.option(option, flag_value=True, is_flag=True, type=bool, multiple=True, help=help_text)
+
+
+def check_options(ctx: click.Context) -> None:
+    """UsageError for an option of an edit that is not asked for."""
+    for param in ctx.command.params:
+        edits = OPTIONS_OF.get(param.name or "")
+        if edits is None or ctx.get_parameter_source(param.name or "") is ParameterSource.DEFAULT:
+            continue
+        if not any(ctx.params[edit] for edit in edits):
+            options = "/".join([*param.opts, *param.secondary_opts])
+            raise click.UsageError(f"{options} needs {' or '.join(f'--{edit}' for edit in edits)}.")
 
 
 def check_selections(edits: Iterable[Edit]) -> None:
@@ -324,10 +344,9 @@ def command(
     --drop-below, --repeat, --echo, --move-to, --shift, --quantize-times, --jitter.
     """
     edits = merge_crops(ctx.meta[EDITS_KEY])
-    if every_s is not None and not given["repeat"]:
-        raise click.UsageError("--every needs --repeat.")
     if not edits:
         raise click.UsageError("Give at least one edit, such as --stretch 1.5.")
+    check_options(ctx)
     check_selections(edits)
 
     from sparsecodec_cli.errors import about

@@ -37,6 +37,7 @@ def test_an_export_of_no_known_format_is_wrong_use(tmp_path: Path) -> None:
     [
         (["a.mid"], "MIDI needs --instrument"),
         (["a.csv", "--instrument", "a.sic"], "--instrument goes with MIDI"),
+        (["a.csv", "--contour", "1"], "--contour goes with MIDI"),
         (["a.mid", "--instrument", "a.sic", "--by-name"], "--like and --by-name go with tables"),
         (["a.mid", "--instrument", "a.sic", "--like", "a.sic"], "--like and --by-name go with tables"),
     ],
@@ -155,6 +156,7 @@ def test_formats_and_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         (lambda: sparsecodec_cli.import_(path, format="labels"), "labels files have no events"),
         (lambda: sparsecodec_cli.import_(path, format="midi"), "needs an instrument"),
         (lambda: sparsecodec_cli.import_(path, format="csv", instrument=path), "nothing else takes one"),
+        (lambda: sparsecodec_cli.import_(path, format="csv", contour=0.5), "contour goes with MIDI"),
         (lambda: sparsecodec_cli.import_(path, format="midi", instrument=path), "is no MIDI file"),
         (lambda: sparsecodec_cli.import_(path, format="csv"), "is no CSV"),
     ):

@@ -57,6 +57,8 @@ def test_mix_joins_as_the_library_does(other: Path) -> None:
     assert joined("mix", SPEECH, other) == written(edit.mix(tables)) == joined("mix", other, SPEECH)
     mixed = edit.mix(tables, offsets_s=[0, 1.5], gains_db=[0, -6])
     assert joined("mix", SPEECH, other, "--at", "0", "--at", "1.5", "--gain", "0", "--gain", "-6") == written(mixed)
+    panned = edit.mix(tables, pans=[-1, 0.5])
+    assert joined("mix", SPEECH, other, "--pan", "-1", "--pan", "0.5") == written(panned)
     assert b"mono from 2 streams" in ok("inspect", "-", stdin=container.dumps(mixed))
 
 
@@ -88,6 +90,8 @@ def test_what_does_not_go_together_is_refused_by_its_name(command: str, tmp_path
         (["cat", SPEECH], "Missing argument 'IN...'"),
         (["mix", SPEECH, SPEECH, "out.sic", "--at", "1"], "--at is given 1 time for 2 inputs"),
         (["mix", SPEECH, "out.sic", "--gain", "1", "--gain", "2"], "--gain is given 2 times for 1 input;"),
+        (["mix", SPEECH, SPEECH, "out.sic", "--pan", "1"], "--pan is given 1 time for 2 inputs"),
+        (["mix", SPEECH, "out.sic", "--pan", "-1.1"], "--pan"),
         (["cat", SPEECH, SPEECH, "out.sic", "--gap", "-1"], "--gap"),
         (["cat", SPEECH, SPEECH, "out.wav"], "OUT is a .sic file, not audio"),
     ],

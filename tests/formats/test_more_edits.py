@@ -59,7 +59,7 @@ def test_what_vectors_do_not_tell_is_refused(name: str, arguments: tuple[float, 
         lambda: edit.transpose(VOICE, 1, timbre="other", shape_map=SHAPES),  # type: ignore[arg-type]
         lambda: edit.glide(VOICE, 49),
         lambda: edit.glide(SONG, 1),
-        lambda: edit.contour(VOICE, 11),
+        lambda: edit.contour(VOICE, 11, shape_map=SHAPES),
         lambda: edit.attack(VOICE, 0),
         lambda: edit.attack(VOICE, 500),
         lambda: edit.decay(VOICE, 900),
@@ -95,6 +95,10 @@ def test_an_edit_is_of_what_is_chosen() -> None:
     ):
         same = (edited.vector == VOICE.vector).all(1) & (edited.amplitude == VOICE.amplitude)
         assert same[[2, 4]].all() and not same.all()
+    assert VOICE.gain(6, where="level < -21") == VOICE.gain(6, where=level_db(VOICE) < -21) != VOICE
+    assert VOICE.take("time < 1") == VOICE.take(VOICE.time < 1) == VOICE.drop("time >= 1")
+    slow = SONG.decay(0.5, where=(notes := np.ones(4, bool)))
+    assert notes.all() and not np.array_equal(slow.vector, SONG.vector)  # the tone stays; the caller's mask does, too
     slid = VOICE.glide(3, where=np.array([False, True, True, False, False]))
     assert (slid.vector == VOICE.vector).all(1).tolist() == [True, True, False, True, True]
     assert VOICE.drop_below(-21, where=where).time.tolist() == [0.5, 1.0, 2.0, 2.2]
@@ -103,6 +107,16 @@ def test_an_edit_is_of_what_is_chosen() -> None:
 
 
 # Pitch
+
+
+def test_tones_that_leave_the_range_are_silent() -> None:
+    song = music_table(Event(0.5, 60, 0.25), Event(0.6, 118, 0.1, tone=True), Event(0.7, 30, 0.1, tone=True))
+    higher = edit.transpose(song, 12, timbre="fixed")
+    assert higher.amplitude.tolist() == [1, 0, 1] and physical(higher, "f0_semitones").tolist() == [27, 73, -3]
+    lower = edit.transpose(song, -12, timbre="fixed")
+    assert lower.amplitude.tolist() == [1, 1, 0]
+    with pytest.raises(SicError, match="f0 of 1 events"):
+        edit.transpose(song, 70, timbre="fixed")
 
 
 def test_transposing_holds_what_is_heard() -> None:
@@ -148,16 +162,28 @@ def test_a_glide_runs_over_the_whole_voice() -> None:
 
 
 def test_contours() -> None:
-    flat = physical(edit.contour(VOICE, 0), "f0_semitones")
+    flat = physical(edit.contour(VOICE, 0, shape_map=SHAPES), "f0_semitones")
     assert np.ptp(flat[:3]) < 1e-4 and np.ptp(flat[3:]) < 1e-4
     assert 0 < flat[0] < 4 and 5 < flat[3] < 7
-    assert (edit.contour(VOICE, 0).vector[:, 4] == 0).all()  # glides
-    assert edit.contour(edit.contour(VOICE, 2), 0.5).vector == pytest.approx(VOICE.vector, abs=1e-4)
-    mirrored = physical(edit.contour(VOICE, -1), "f0_semitones")
+    assert (edit.contour(VOICE, 0, shape_map=SHAPES).vector[:, 4] == 0).all()  # glides
+    there = edit.contour(VOICE, 2, shape_map=SHAPES)
+    assert edit.contour(there, 0.5, shape_map=SHAPES).vector == pytest.approx(VOICE.vector, abs=1e-4)
+    mirrored = physical(edit.contour(VOICE, -1, shape_map=SHAPES), "f0_semitones")
     assert mirrored + physical(VOICE, "f0_semitones") == pytest.approx(2 * flat, abs=1e-4)
     vibrato = SONG.vector.copy()
     vibrato[:, 8] = 2
     assert edit.contour(SONG.replace(vector=vibrato), 0.5).vector[:3, 8] == pytest.approx(1)
+
+
+def test_a_monotone_has_the_pitch_of_what_is_voiced() -> None:
+    vector = VOICE.vector.copy()
+    vector[[0, 3, 4], 8 + BANDS :] = -100  # voicing: noise, at the pitch that an encoder writes where there is none
+    hissing = VOICE.replace(vector=vector)
+    flat = physical(edit.contour(hissing, 0, shape_map=SHAPES), "f0_semitones")
+    gaps_s = np.diff(VOICE.time)
+    sounding_s = np.array([gaps_s[0] + gaps_s[1], gaps_s[1] + 2 * 2**-3 / 3]) / 2
+    assert flat[:3] == pytest.approx(np.average([4, 2], weights=sounding_s), abs=1e-4)
+    assert 5 < flat[3] < 7  # nothing of it is voiced
 
 
 # Spectra

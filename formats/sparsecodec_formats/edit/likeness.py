@@ -40,6 +40,8 @@ LEAST = {"noise_db": -45.0, "room_db": -60.0, "attack_log2_s": -8.0}
 """Below that nothing more is heard of them."""
 SPECTRUM = {"speech": 5.0, "music": 2.2}
 """Length of the difference of two spectra as vectors tell them that is about 6 dB in the mean of bands, by preset."""
+PITCHED, UNPITCHED, TONE = range(3)
+"""Kinds of events."""
 KIND = 8.0
 """A note, a drum and a tone are so far apart, and so are what has a pitch and what has none."""
 REFERENCE = 32**0.5
@@ -49,8 +51,10 @@ _PLACES = (0.0, 0.5, 1.0)
 _BLOCK = 512
 
 
-def points_of_events(table: EventTable, without: Collection[Heard] = ()) -> Floats:
-    """float64 [n, k]: a point for each event. without: what does not count.
+def points_of_events(
+    table: EventTable, without: Collection[Heard] = (), voiced: NDArray[np.bool_] | None = None
+) -> Floats:
+    """float64 [n, k]: a point for each event. without: what does not count; voiced: as for `kinds_of_events`.
 
     SicError for a preset that is not known here.
     """
@@ -58,16 +62,30 @@ def points_of_events(table: EventTable, without: Collection[Heard] = ()) -> Floa
     level = _level(table)
     if not voices.linked:
         return _columns(without, level=level, rest=table.vector.astype(np.float64) / REFERENCE)
-    tone = layout.tones(table.vector)
-    kind = np.zeros(len(table), np.int64)
-    if "kind" in layout.dims:
-        kind = np.where(tone, 2, np.where(layout.physical(table, "kind") > NOTE_ABOVE, 0, 1))
+    kind = kinds_of_events(table, voiced)
+    tone = kind == TONE
+    pitch = 12 * np.log2(voices.f0_hz / 110) / PITCH_SEMITONES
+    if "kind" not in layout.dims:  # a drum has modes, what is unvoiced has nothing
+        pitch = np.where(kind == UNPITCHED, 0.0, pitch)
     length = np.log2(np.maximum(voices.sounding_s, SHORTEST_S)) / LENGTH_OCTAVES
     heard = ~tone[:, None]  # a tone has no more than level, pitch and length
     rest = np.hstack(
         [_kinds(kind, 3), length[:, None], _named(table, layout, voices) * heard, _spectrum(table) * heard]
     )
-    return _columns(without, level=level, pitch=12 * np.log2(voices.f0_hz / 110) / PITCH_SEMITONES, rest=rest)
+    return _columns(without, level=level, pitch=pitch, rest=rest)
+
+
+def kinds_of_events(table: EventTable, voiced: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """int64 [n], of a preset with links: PITCHED, UNPITCHED (unvoiced, or a drum) or TONE.
+
+    voiced: bool [n], which events of `speech` have a pitch, as its weights tell; None: all are taken to have one.
+    """
+    layout = layout_of(table.header)
+    if "kind" in layout.dims:
+        pitched = layout.physical(table, "kind") > NOTE_ABOVE
+    else:
+        pitched = np.ones(len(table), bool) if voiced is None else voiced
+    return np.where(layout.tones(table.vector), TONE, np.where(pitched, PITCHED, UNPITCHED))
 
 
 def points_of_segments(table: EventTable, segments: Segments, without: Collection[Heard] = ()) -> Floats:

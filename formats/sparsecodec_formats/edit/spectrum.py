@@ -120,7 +120,7 @@ def loudness_db(table: EventTable, shape_map: ShapeMap, where: NDArray[np.bool_]
         power = np.exp2(
             np.clip(outputs[:, :levels], -120, 60) @ (shape_map.level_to_bin * np.float32(np.log2(10) / 10))
         )
-        voicing = 1 / (1 + np.exp(-outputs[:, levels:]))
+        voicing = _voicing(outputs, levels)
         voicing[voicing.mean(1) < UNVOICED] = 0
         harmonic = power * (voicing @ shape_map.voicing_to_bin)
         whole = power.sum(1)
@@ -128,6 +128,17 @@ def loudness_db(table: EventTable, shape_map: ShapeMap, where: NDArray[np.bool_]
         heard = whole - harmonic.sum(1) + at_low + (at_high - at_low) * share[rows]
         out[rows] = 10 * np.log10(np.maximum(heard, 1e-12 * whole) / (whole + 1e-20) + 1e-20)
     return out
+
+
+def has_harmonics(table: EventTable, shape_map: ShapeMap) -> NDArray[np.bool_]:
+    """bool [n]: which events have a pitch that is heard. For vectors that tell voicing."""
+    return _voicing(shape_map.outputs(_coefficients(table)), len(shape_map.level_hz)).mean(1) >= UNVOICED
+
+
+def _voicing(outputs: Floats, levels: int) -> Floats:
+    """Degrees of voicing, 0..1, [n, bands], of a map's outputs, the first of which are so many levels."""
+    shares: Floats = 1 / (1 + np.exp(-np.clip(outputs[:, levels:], -80, 80)))
+    return shares
 
 
 def _combs(f0_hz: Floats, shape_map: ShapeMap) -> NDArray[np.float32]:

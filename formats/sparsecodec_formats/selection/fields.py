@@ -9,7 +9,7 @@ pitch     Hz; an event without a pitch has none, and compares with nothing
 voiced    whether it has a pitch
 channel   the stream that it is in, from 0
 index     place in the table, from 0
-segment   number of its segment (`segments.py`), from 0
+segment   number of its segment (`segments/`), from 0
 """
 
 from __future__ import annotations
