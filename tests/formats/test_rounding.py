@@ -42,7 +42,7 @@ EDITS: list[tuple[str, Callable[..., EventTable], dict[str, float]]] = [
         {"f0_semitones": 0.05, "level_db": 0.5},
     ),
     ("glide", lambda t, **k: edit.glide(t, 1.7, **k), {"f0_semitones": 0.05, "glide_semitones": 0.1}),
-    ("contour", lambda t, **k: edit.contour(t, 0, **k), {"f0_semitones": 0.05}),
+    ("contour", lambda t, **k: edit.contour(t, 0, shape_map=SHAPES, **k), {"f0_semitones": 0.05}),
     ("tilt", lambda t, **k: edit.tilt(t, 3, shape_map=SHAPES, **k), {}),
     ("whisper", lambda t, **k: edit.whisper(t, shape_map=SHAPES, **k), {}),
     ("attack", lambda t, **k: edit.attack(t, 1.3, **k), {"attack_log2_s": 0.125}),
@@ -88,7 +88,7 @@ def test_a_grid_that_is_fine_enough_stays(name: str, call: Callable[..., EventTa
 
 def test_a_move_by_whole_steps_needs_no_finer_grid() -> None:
     semitones = 4 * STEP * layout_of(talk().header).dim("f0_semitones").scale
-    assert edit.glide(talk(), 0).header == edit.contour(talk(), 1).header == talk().header
+    assert edit.glide(talk(), 0).header == edit.contour(talk(), 1, shape_map=SHAPES).header == talk().header
     moved = edit.transpose(talk(), semitones, shape_map=SHAPES)
     pitch = layout_of(moved.header).dim("f0_semitones").index
     assert moved.header.step[pitch] == STEP
