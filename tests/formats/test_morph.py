@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from format_strategies import make_header
 from note_tables import Event, music_table
 
 from sparsecodec_formats import LAYOUTS, EventTable, Segments, SicError, edit, layout_of
+from sparsecodec_formats.edit.likeness import distances
 from sparsecodec_formats.presets.voices import Voices
 
 SPEECH = LAYOUTS["speech"]
+morph_module = import_module("sparsecodec_formats.edit.morph")  # its name is that of the function
 
 
 def speech(time: list[float], seconds: float = 3.0, **physical: list[float]) -> EventTable:
@@ -250,3 +253,15 @@ def test_refused_mosaics() -> None:
     with pytest.raises(SicError, match="no segments"):
         edit.mosaic(reference, reference)
     assert edit.mosaic(EventTable.empty(TUNE.header), TUNE) == EventTable.empty(TUNE.header)
+
+
+def test_many_at_once_find_their_like_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1200 notes in 12 s, more than are matched at once, and a semitone higher: every note finds its own."""
+    sizes = []
+    monkeypatch.setattr(morph_module, "distances", lambda a, b: sizes.append(len(a)) or distances(a, b))
+    notes = [Event(0.01 * i, 40 + i * 7 % 50, level_db=-20 - i * 3 % 20) for i in range(1200)]
+    higher = [replace(note, midi=note.midi + 1) for note in notes]
+    between = edit.morph(music_table(*notes, seconds=13), music_table(*higher, seconds=13), 0.5)
+    assert len(between) == 1200 and max(sizes) <= morph_module.MOST_AT_ONCE and sum(sizes) == 1200
+    assert between.time == pytest.approx([note.time_s for note in notes])
+    assert pitches(between) == pytest.approx(sorted(note.midi + 0.5 for note in notes), abs=1e-4)
