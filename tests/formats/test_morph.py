@@ -255,13 +255,14 @@ def test_refused_mosaics() -> None:
     assert edit.mosaic(EventTable.empty(TUNE.header), TUNE) == EventTable.empty(TUNE.header)
 
 
-def test_many_at_once_find_their_like_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1200 notes in 12 s, more than are matched at once, and a semitone higher: every note finds its own."""
+@pytest.mark.parametrize("apart_s", [0.01, 0.0])
+def test_many_at_once_find_their_like_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch, apart_s: float) -> None:
+    """1200 drums in 12 s or at one time, more than are matched at once: each finds the other that is most like it."""
     sizes = []
-    monkeypatch.setattr(morph_module, "distances", lambda a, b: sizes.append(len(a)) or distances(a, b))
-    notes = [Event(0.01 * i, 40 + i * 7 % 50, level_db=-20 - i * 3 % 20) for i in range(1200)]
-    higher = [replace(note, midi=note.midi + 1) for note in notes]
-    between = edit.morph(music_table(*notes, seconds=13), music_table(*higher, seconds=13), 0.5)
-    assert len(between) == 1200 and max(sizes) <= morph_module.MOST_AT_ONCE and sum(sizes) == 1200
-    assert between.time == pytest.approx([note.time_s for note in notes])
-    assert pitches(between) == pytest.approx(sorted(note.midi + 0.5 for note in notes), abs=1e-4)
+    monkeypatch.setattr(morph_module, "distances", lambda a, b: sizes.append(len(a) + len(b)) or distances(a, b))
+    strokes = [Event(0.5 + apart_s * i, 40, level_db=-20 - 2 * (i % 10), drum=True) for i in range(1200)]
+    louder = [replace(stroke, level_db=stroke.level_db + 0.5) for stroke in strokes]
+    between = edit.morph(music_table(*strokes, seconds=13), music_table(*louder, seconds=13), 0.5)
+    assert len(between) == 1200 and max(sizes) <= 2 * morph_module.MOST_AT_ONCE and sum(sizes) == 2400
+    assert between.time == pytest.approx([stroke.time_s for stroke in strokes])
+    assert sorted(physical(between, "level_db")) == pytest.approx(sorted(s.level_db + 0.25 for s in strokes), abs=1e-4)

@@ -33,7 +33,7 @@ TIME_S = 0.2
 WINDOW_S = 20.0
 """Matches lie within windows of about this length,"""
 MOST_AT_ONCE = 400
-"""and of about so many things of each side, so that time and memory do not grow as a square."""
+"""and of no more than so many things of each side in the mean, so that time and memory do not grow as a square."""
 PLACES = 1_000_001
 """Events of two things that are matched are at the same place in both if they are so by this many steps."""
 
@@ -170,11 +170,14 @@ def _windows(place: Floats, other_place: Floats, n_windows: int) -> Iterator[tup
         if n_parts == 1:
             yield rows, others
             continue
-        begins = np.sort(np.concatenate([place[rows], other_place[others]]))
-        ends = begins[np.arange(1, n_parts) * len(begins) // n_parts]
-        part, other_part = np.searchsorted(ends, place[rows]), np.searchsorted(ends, other_place[others])
-        for number in np.intersect1d(part, other_part).tolist():
-            yield rows[part == number], others[other_part == number]
+        # of what begins at once, the same share of both sides each
+        share = np.concatenate([np.arange(len(side)) / len(side) for side in (rows, others)])
+        in_turn = np.lexsort((share, np.concatenate([place[rows], other_place[others]])))
+        part = np.empty(len(in_turn), np.int64)
+        part[in_turn] = np.arange(len(in_turn)) * n_parts // len(in_turn)
+        for number in range(n_parts):
+            here = part == number
+            yield rows[here[: len(rows)]], others[here[len(rows) :]]
 
 
 def _blended(like: EventTable, one: Things, two: Things, amount: float) -> Things:
