@@ -20,6 +20,7 @@ from sparsecodec_formats.segments import KINDS, Segments
 from sparsecodec_formats.table import EventTable
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 Heard = Literal["level", "pitch"]
 
 LEVEL_DB, SOFTEST_DB = 6.0, -90.0
@@ -98,20 +99,9 @@ def points_of_segments(table: EventTable, segments: Segments, without: Collectio
     pitch = np.where(pitched, 12 * np.log2(np.where(pitched, segments.f0_hz, 110.0) / 110), 0.0) / PITCH_SEMITONES
     course = np.nan_to_num(segments.f0_course_semitones) / PITCH_SEMITONES
     named, spectrum, tone = _named(table, layout, voices), _spectrum(table), layout.tones(table.vector)
-    begins, moves = [], []
-    for rows in segments.runs:
-        rows = rows if tone[rows].all() else rows[~tone[rows]]
-        begins.append(named[rows[0]])
-        moves.append(_at_places(table.time[rows], spectrum[rows], _PLACES).ravel() / len(_PLACES) ** 0.5)
-    m = len(segments)
-    rest = np.hstack(
-        [
-            _kinds(kind, len(KINDS)),
-            length[:, None],
-            np.reshape(begins, (m, named.shape[1])),
-            np.reshape(moves, (m, len(_PLACES) * spectrum.shape[1])),
-        ]
-    )
+    order, firsts, sizes = _sounding(segments, tone)
+    moves = _at_places(table.time[order], spectrum[order], firsts, sizes) / len(_PLACES) ** 0.5
+    rest = np.hstack([_kinds(kind, len(KINDS)), length[:, None], named[order[firsts]], moves])
     level = np.maximum(segments.level_db, SOFTEST_DB) / LEVEL_DB
     return _columns(without, level=level, pitch=pitch, course=course, rest=rest)
 
@@ -128,14 +118,35 @@ def nearest(points: Floats, others: Floats) -> NDArray[np.int64]:
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def _at_places(time_s: Floats, values: Floats, places: Collection[float]) -> Floats:
-    """Values [n, k] at times that ascend, on lines between them, at places from 0 (the first) to 1 (the last)."""
-    at_s = time_s[0] + np.array(list(places)) * (time_s[-1] - time_s[0])
-    after = np.clip(np.searchsorted(time_s, at_s), min(1, len(time_s) - 1), len(time_s) - 1)
-    before = np.maximum(after - 1, 0)
-    gap_s = np.maximum(time_s[after] - time_s[before], 1e-9)
-    share = np.clip((at_s - time_s[before]) / gap_s, 0.0, 1.0)[:, None]
-    return values[before] * (1 - share) + values[after] * share
+def _sounding(segments: Segments, tone: NDArray[np.bool_]) -> tuple[Rows, Rows, Rows]:
+    """Rows of the events that tell of each segment, one segment after the other and in order of time in each: all but
+    tones, or all where there are no others; where each one's begin among them, and how many they are."""
+    m = len(segments)
+    counts = ~tone | (np.bincount(segments.number[~tone], minlength=m) == 0)[segments.number]
+    order = np.argsort(segments.number, kind="stable")
+    order = order[counts[order]]
+    sizes = np.bincount(segments.number[order], minlength=m)
+    return order, np.cumsum(sizes) - sizes, sizes
+
+
+def _at_places(time_s: Floats, values: Floats, firsts: Rows, sizes: Rows) -> Floats:
+    """float64 [m, places * k]: values [n, k] of m runs of times that ascend, at _PLACES of each run, on lines between.
+
+    firsts, sizes: int64 [m], where each run begins, and how many are in it, at least 1.
+    """
+    if not len(firsts):
+        return np.zeros((0, len(_PLACES) * values.shape[1]))
+    lasts = firsts + sizes - 1
+    out = []
+    for place in _PLACES:
+        at_s = time_s[firsts] + place * (time_s[lasts] - time_s[firsts])
+        n_before = np.add.reduceat(time_s < np.repeat(at_s, sizes), firsts, dtype=np.int64)
+        after = firsts + np.clip(n_before, np.minimum(1, sizes - 1), sizes - 1)
+        before = np.maximum(after - 1, firsts)
+        gap_s = np.maximum(time_s[after] - time_s[before], 1e-9)
+        share = np.clip((at_s - time_s[before]) / gap_s, 0.0, 1.0)[:, None]
+        out.append(values[before] * (1 - share) + values[after] * share)
+    return np.hstack(out)
 
 
 def _blocks(points: Floats) -> Iterator[Floats]:
