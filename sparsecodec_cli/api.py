@@ -99,8 +99,10 @@ def render_stems(
     from sparsecodec_formats import edit
 
     from .io.python_files import as_table
+    from .segmenting import check_by
     from .stems import stems
 
+    check_by(by)
     table = as_table(table)
     codec = codec_for(table, model, device=device)
     segments = segments_of(table, model=codec) if by == "segment" else None
@@ -517,11 +519,13 @@ def similar(
 
     from .io.python_files import as_table, is_file
     from .nearest import similar
+    from .segmenting import check_by, voiced_of
 
+    check_by(by)
     one = isinstance(tables, EventTable) or is_file(tables)
     opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
     segments = [segments_of(table) for table in opened] if by == "segment" else None
-    return similar(opened, to, top=top, segments=segments)
+    return similar(opened, to, top=top, segments=segments, voiced=[voiced_of(table) for table in opened])
 
 
 def coded_share(

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats import EventTable, Segments, Voices
 from sparsecodec_formats.edit.join import check_joinable
-from sparsecodec_formats.edit.likeness import distances, points_of_events, points_of_segments
+from sparsecodec_formats.edit.likeness import (
+    UNPITCHED,
+    distances,
+    kinds_of_events,
+    points_of_events,
+    points_of_segments,
+)
 from sparsecodec_formats.errors import SicError, UnknownEvent
 from sparsecodec_formats.presets import level_db
 
@@ -40,10 +46,16 @@ class Similar:
 
 
 def similar(
-    tables: Sequence[EventTable], to: int, *, top: int, segments: Sequence[Segments] | None
+    tables: Sequence[EventTable],
+    to: int,
+    *,
+    top: int,
+    segments: Sequence[Segments] | None,
+    voiced: Sequence[NDArray[np.bool_] | None],
 ) -> tuple[Similar, list[Similar]]:
     """The event or segment `to` of the first table, and the `top` ones of all tables that are most similar to it, the
-    nearest first, of equals the first. segments: of each table; None: events are compared.
+    nearest first, of equals the first. segments: of each table; None: events are compared. voiced: of each table, which
+    events have a pitch, bool [n], None: what the vectors tell.
 
     SicError where the first table does not have it (of an event UnknownEvent), or when the tables are not of one model.
     """
@@ -55,8 +67,8 @@ def similar(
         points = [points_of_segments(table, found) for table, found in zip(tables, segments, strict=True)]
         facts = [(found.start_s, found.end_s, found.f0_hz, found.level_db) for found in segments]
     else:
-        points = [points_of_events(table) for table in tables]
-        facts = [_of_events(table) for table in tables]
+        points = [points_of_events(table, voiced=mask) for table, mask in zip(tables, voiced, strict=True)]
+        facts = [_of_events(table, mask) for table, mask in zip(tables, voiced, strict=True)]
     if not 0 <= to < len(points[0]):
         there = f"there are 0 to {len(points[0]) - 1}" if len(points[0]) else "there is none"
         if segments is None:
@@ -76,10 +88,11 @@ def similar(
     return told(to), [told(row) for row in nearest.tolist()]
 
 
-def _of_events(table: EventTable) -> _Facts:
+def _of_events(table: EventTable, voiced: NDArray[np.bool_] | None) -> _Facts:
     """start_s, end_s, f0_hz, level_db."""
     voices = Voices.of(table)
     level = level_db(table)
     if not voices.linked:
         return table.time, table.time, np.full(len(table), np.nan), level
-    return np.maximum(voices.start_s, 0.0), voices.end_s, voices.f0_hz, level
+    f0_hz = np.where(kinds_of_events(table, voiced) == UNPITCHED, np.nan, voices.f0_hz)
+    return np.maximum(voices.start_s, 0.0), voices.end_s, f0_hz, level

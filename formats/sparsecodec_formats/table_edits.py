@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from .edit import Gap, Timbre
     from .table import EventTable
 
-    Where = NDArray[np.bool_] | None
+    Where = NDArray[np.bool_] | str | None
 
 
 class TableEdits:
     """Each is the function of its name in `sparsecodec_formats.edit`, which tells of its arguments, ranges and errors.
-    where: bool [n], which events it is of; None: all."""
+    where: which events it is of: bool [n], or an expression such as "pitch > 200"; None: all."""
 
     def gain(self, db: float, *, where: Where = None) -> EventTable:
         """Louder by so many dB."""
@@ -114,14 +114,14 @@ class TableEdits:
 
         return edit.drop_below(cast("EventTable", self), db, where=where)
 
-    def take(self, where: NDArray[np.bool_], gap: Gap = "keep") -> EventTable:
-        """The events of a mask, bool [n], as things by themselves."""
+    def take(self, where: NDArray[np.bool_] | str, gap: Gap = "keep") -> EventTable:
+        """Some events, as things by themselves."""
         from . import edit
 
         return edit.take(cast("EventTable", self), where, gap)
 
-    def drop(self, where: NDArray[np.bool_], gap: Gap = "keep") -> EventTable:
-        """Without the events of a mask, bool [n]."""
+    def drop(self, where: NDArray[np.bool_] | str, gap: Gap = "keep") -> EventTable:
+        """Without some events."""
         from . import edit
 
         return edit.drop(cast("EventTable", self), where, gap)

@@ -95,6 +95,8 @@ def test_an_edit_is_of_what_is_chosen() -> None:
     ):
         same = (edited.vector == VOICE.vector).all(1) & (edited.amplitude == VOICE.amplitude)
         assert same[[2, 4]].all() and not same.all()
+    assert VOICE.gain(6, where="level < -21") == VOICE.gain(6, where=level_db(VOICE) < -21) != VOICE
+    assert VOICE.take("time < 1") == VOICE.take(VOICE.time < 1) == VOICE.drop("time >= 1")
     slow = SONG.decay(0.5, where=(notes := np.ones(4, bool)))
     assert notes.all() and not np.array_equal(slow.vector, SONG.vector)  # the tone stays; the caller's mask does, too
     slid = VOICE.glide(3, where=np.array([False, True, True, False, False]))

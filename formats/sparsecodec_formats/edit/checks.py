@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import Dim
+from sparsecodec_formats.selection import selected
 from sparsecodec_formats.table import EventTable
 
-Where = NDArray[np.bool_] | None
-"""Which events an edit is of, bool [n]; None: all."""
+Where = NDArray[np.bool_] | str | None
+"""Which events an edit is of: bool [n], or an expression that selects them (`selection`); None: all."""
 
 
 def within(what: str, value: float, low: float = -1e9, high: float = 1e9) -> float:
@@ -24,9 +25,11 @@ def within(what: str, value: float, low: float = -1e9, high: float = 1e9) -> flo
 
 
 def chosen(table: EventTable, where: Where) -> NDArray[np.bool_]:
-    """A copy of `where` as bool [n]; SicError for what is no mask of the table's events."""
+    """`where` as bool [n], an array of its own; SicError for what is no mask of the table's events."""
     if where is None:
         return np.ones(len(table), bool)
+    if isinstance(where, str):
+        return selected(table, where)
     mask = np.array(where)
     if mask.dtype != bool or mask.shape != (len(table),):
         raise SicError(

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import layout_of
 from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 
 from .checks import moved
 from .join import check_joinable
-from .lanes import Thing, arranged
+from .lanes import Things, arranged, stretches
 from .likeness import Heard, nearest, points_of_segments
 from .parting import parted_at
+
+Floats = NDArray[np.float64]
 
 
 def mosaic(
@@ -44,21 +48,39 @@ def mosaic(
         raise SicError("there are no events to take sounds from; give a recording that is not silent")
     kept: dict[Heard, bool] = {"pitch": keep_pitch, "level": keep_level}
     without = [name for name, is_kept in kept.items() if is_kept]
-    taken = nearest(
-        points_of_segments(table, segments, without), points_of_segments(other, other_segments, without)
-    ).tolist()
+    points, others = points_of_segments(table, segments, without), points_of_segments(other, other_segments, without)
+    taken = nearest(points, others)
     header = replace(table.header, step=other.header.step, statistics=other.header.statistics)
-    runs, pitch = other_segments.runs, layout_of(header).dim("f0_semitones")
-    other = parted_at(other, runs)
-    things = []
-    for i, j in enumerate(taken):
-        events = other.select(runs[j])
-        delay_s = max(segments.start_s[i] - other_segments.start_s[j], -events.time[0])
-        if keep_pitch and np.isfinite(interval := 12 * np.log2(segments.f0_hz[i] / other_segments.f0_hz[j])):
-            events = moved(events, pitch, interval, np.ones(len(events), bool))
-        if keep_level and np.isfinite(louder_db := segments.level_db[i] - other_segments.level_db[j]):
-            events = events.replace(amplitude=events.amplitude * np.float32(10 ** (louder_db / 20)))
-        stream = segments.channel[i]
-        gains = tuple(row[stream] for row in header.stream_gains)
-        things.append(Thing(events.replace(time=events.time + delay_s), gains, header.noise_numbers[stream]))
-    return arranged(header, things)
+    order = np.argsort(other_segments.number, kind="stable")
+    sizes = np.bincount(other_segments.number, minlength=len(other_segments))
+    firsts = np.cumsum(sizes) - sizes
+    other = parted_at(other, order[firsts])
+    rows, sizes = order[stretches(firsts[taken], sizes[taken])], sizes[taken]
+    number = np.repeat(np.arange(len(taken)), sizes)
+    delay_s = np.maximum(segments.start_s - other_segments.start_s[taken], -other.time[order[firsts[taken]]])
+    time = other.time[rows] + delay_s[number]
+    vector, amplitude = other.vector[rows], other.amplitude[rows]
+    if keep_pitch:
+        interval = 12 * np.log2(segments.f0_hz / other_segments.f0_hz[taken])
+        vector = _raised(header, time, vector, np.nan_to_num(interval)[number])
+    if keep_level:
+        with np.errstate(invalid="ignore"):  # of silence by silence
+            louder_db = segments.level_db - other_segments.level_db[taken]
+        amplitude = (
+            amplitude * (10 ** (np.where(np.isfinite(louder_db), louder_db, 0.0) / 20)).astype(np.float32)[number]
+        )
+    columns = list(zip(*header.stream_gains, strict=True))
+    streams = segments.channel.tolist()
+    gains, noise = [columns[i] for i in streams], [header.noise_numbers[i] for i in streams]
+    return arranged(header, Things(time, vector, amplitude, sizes, gains, noise))
+
+
+def _raised(header: Header, time: Floats, vector: NDArray[np.float32], semitones: Floats) -> NDArray[np.float32]:
+    """Vectors, float32 [n, dims], of events in any order, at other pitches."""
+    order = np.argsort(time, kind="stable")
+    events = EventTable(replace(header, channels=1, gains=(), noise=()), time[order], vector[order])
+    pitch = layout_of(header).dim("f0_semitones")
+    events = moved(events, pitch, semitones[order], semitones[order] != 0)
+    out = np.empty_like(vector)
+    out[order] = events.vector
+    return out

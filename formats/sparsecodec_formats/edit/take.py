@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
-from .checks import on_grid_above
+from .checks import chosen, on_grid_above
 from .select import only
 
 Gap = Literal["keep", "close"]
@@ -21,8 +21,8 @@ GAPS: tuple[Gap, ...] = ("keep", "close")
 Floats = NDArray[np.float64]
 
 
-def take(table: EventTable, where: ArrayLike, gap: Gap = "keep") -> EventTable:
-    """The events of a mask, bool [n], alone, at their times.
+def take(table: EventTable, where: NDArray[np.bool_] | str, gap: Gap = "keep") -> EventTable:
+    """Some events alone, at their times. where: bool [n], or an expression that selects them.
 
     gap: "keep": where a voice loses events, there is silence. What is left of it on either side is a thing by itself,
     which comes in and goes as it did in the whole; but the phase of what is voiced begins anew.
@@ -33,9 +33,7 @@ def take(table: EventTable, where: ArrayLike, gap: Gap = "keep") -> EventTable:
     that no numbers of its own can tell: there the neighbours of what is taken stay, at amplitude 0.
     SicError for what is no such mask, or no such gap.
     """
-    mask = np.asarray(where)
-    if mask.dtype != bool or mask.shape != (len(table),):
-        raise SicError(f"what is taken is {mask.dtype} {mask.shape}; it must be bool [{len(table)}]")
+    mask = chosen(table, where)
     if gap not in GAPS:
         raise SicError(f"gap is {gap!r}; it must be one of {', '.join(GAPS)}")
     if gap == "close" or mask.all():
@@ -46,10 +44,9 @@ def take(table: EventTable, where: ArrayLike, gap: Gap = "keep") -> EventTable:
     return _notes(table, layout, voices, mask) if layout.events_are_notes else _things(table, layout, voices, mask)
 
 
-def drop(table: EventTable, where: ArrayLike, gap: Gap = "keep") -> EventTable:
-    """All events but those of a mask, bool [n]; otherwise as `take`."""
-    mask = np.asarray(where)
-    return take(table, ~mask if mask.dtype == bool else mask, gap)
+def drop(table: EventTable, where: NDArray[np.bool_] | str, gap: Gap = "keep") -> EventTable:
+    """All events but those; otherwise as `take`."""
+    return take(table, ~chosen(table, where), gap)
 
 
 def _things(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.bool_]) -> EventTable:
