@@ -129,7 +129,8 @@ def test_segments_are_found_without_the_weights_that_a_file_names(tmp_path: Path
 
 def test_one_table_is_asked_for(talk_sic: Path) -> None:
     assert_refused(sic("inspect", talk_sic, "--events", "--segments"), "--segments", exit_code=2)
-    assert_refused(sic("inspect", talk_sic, "--segments", "--plot", "x.png"), "--plot", exit_code=2)
+    options = ("--segments", "--select", "level > -30", "--plot", talk_sic.parent / "x.png")
+    assert_refused(sic("inspect", talk_sic, *options), "--plot", "--select", exit_code=2)
 
 
 def test_inspect_tells_the_header_and_draws(talk_sic: Path) -> None:
