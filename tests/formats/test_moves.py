@@ -161,3 +161,21 @@ def test_silence_without_pauses_is_short() -> None:
     nothing = EventTable.empty(Header(16_000, 1, 32_000))
     assert edit.shorten_pauses(nothing, 0.5).duration_s == pytest.approx(0.5, abs=3e-3)
     assert edit.shorten_pauses(EventTable.empty(Header(16_000, 1, 0)), 0.5).header.n_samples == 0
+
+
+def test_a_voice_that_went_across_others_comes_back_to_its_stream() -> None:
+    there = loads(dumps(edit.shift(TALK, 1.1, where=FIRST)))
+    assert there.header.streams == 2 and len(Voices.of(there).runs) == 2
+    moved = np.isin(np.rint(there.vector[:, NUMBER] / there.header.step[NUMBER]), [0, 1])
+    back = loads(dumps(edit.shift(there, -1.1, where=moved)))
+    assert back.header.streams == 1 and voices_of(back) == voices_of(loads(dumps(TALK)))
+
+
+def test_what_a_file_has_rounded_is_not_lost_before_the_start() -> None:
+    unit_s = float(TALK.header.time_unit)
+    table = loads(dumps(speech([0, 100 * unit_s, 101 * unit_s], [1, 1, 1])))
+    for seconds in (0.4 * unit_s, 0.5 * unit_s, 3.5 * unit_s, 7.3 * unit_s):
+        for where in (None, np.ones(3, bool), np.array([True, False, False])):
+            there = loads(dumps(edit.shift(table, seconds, where=where)))
+            back = loads(dumps(edit.shift(there, -seconds, where=where)))
+            assert back.time.tolist() == table.time.tolist()

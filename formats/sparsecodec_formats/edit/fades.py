@@ -11,6 +11,7 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, moved, on_grid_above, within
+from .rounding import told_finely
 
 
 def attack(table: EventTable, factor: float, *, where: Where = None) -> EventTable:
@@ -60,4 +61,5 @@ def unlink(table: EventTable, *, where: Where = None) -> EventTable:
     dim = layout.dim(fade)
     fade_log2_s = np.clip(np.log2(np.maximum(factor * voices.next_s[left], 2.0**dim.low)), dim.low, dim.high)
     vector[left, dim.index] = (fade_log2_s - dim.offset) / dim.scale
-    return table.replace(vector=vector)
+    out = told_finely(table.replace(vector=vector), [attack_dim], loose)
+    return told_finely(out, [dim], left)

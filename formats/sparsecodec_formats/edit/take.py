@@ -13,6 +13,7 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import chosen, on_grid_above
+from .rounding import told_finely
 from .select import only
 
 Gap = Literal["keep", "close"]
@@ -75,7 +76,10 @@ def _things(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.
     decay_s = np.maximum(decay_s, 2.0 ** layout.dim("decay_log2_s").low)
     glide = (semitones[following] - semitones[last]) * decay_s / np.maximum(gap_s, decay_s / 100)
     put("glide_semitones", last, glide)
-    return table.replace(vector=vector).select(kept)
+    out = table.replace(vector=vector)
+    for rows, names in ((first, ["attack_log2_s"]), (last, ["decay_log2_s", "glide_semitones"])):
+        out = told_finely(out, map(layout.dim, names), np.isin(np.arange(len(table)), rows))
+    return out.select(kept)
 
 
 def _decay_like(holds_s: Floats, falls_s: Floats) -> Floats:
