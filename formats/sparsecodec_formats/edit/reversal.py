@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import on_grid_above, without_tie
 from .rounding import told_finely
 
-_OF_FIRST = ("attack_log2_s", "inharmonicity_log2", "vibrato_hz")  # of a note's events, whose number all of it has
+_OF_FIRST = ("attack_log2_s", *SAID_BY_FIRST)  # of a note's events, whose number all of it has
 _OF_LAST = ("duration_log2_s", "release_log2_s", "decay_low_log2_s", "decay_high_log2_s", "noise_decay_log2_s")
 
 

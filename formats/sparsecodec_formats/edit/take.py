@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import chosen, on_grid_above
@@ -105,10 +105,9 @@ def _notes(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.b
     # a neighbour that begins a thing says what the note's first event said of all of it
     leads = np.flatnonzero(stays & ~voices.begins)
     leads = np.setdiff1d(leads, after[stays[before]])
-    firsts = order[voices.begins[order]][voices.number[leads]]
     vector = table.vector.copy()
-    for name in ("inharmonicity_log2", "vibrato_hz", "kind"):
-        vector[leads, layout.dim(name).index] = table.vector[firsts, layout.dim(name).index]
+    for name in SAID_BY_FIRST:
+        vector[leads, layout.dim(name).index] = table.vector[voices.first[leads], layout.dim(name).index]
     attack = layout.dim("attack_log2_s")
     vector[leads, attack.index] = on_grid_above(table, attack, attack.low)  # it has come in long ago
     return only(table.replace(vector=vector, amplitude=np.where(kept, table.amplitude, 0)), stays)

@@ -27,6 +27,8 @@ LONGEST_NOTE_LINK_S = 2.0
 """Nor over a longer gap."""
 NOTE_WINDOW_S = 60
 """Nor from one window of so many seconds into the next, so that what is heard never depends on all that was before."""
+SAID_BY_FIRST = ("inharmonicity_log2", "vibrato_hz", "kind")
+"""Of a note of several events, what its first event says of all of it, beside the attack."""
 TONE_SOUNDS = 3 / 8
 """Area under the square of a Hann window, of its length."""
 WHOLE_SHARE = 0.9
@@ -95,6 +97,11 @@ class Voices:
         out = np.empty(len(self.order), np.int64)
         out[self.order] = np.cumsum(self.begins[self.order]) - 1
         return out
+
+    @property
+    def first(self) -> Rows:
+        """int64 [n]: the row that begins each event's voice."""
+        return self.order[self.begins[self.order]][self.number]
 
     @property
     def runs(self) -> list[Rows]:

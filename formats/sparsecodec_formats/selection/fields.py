@@ -94,5 +94,5 @@ class _Facts:
             if self._voiced is not None:
                 return self._voiced
             return pitched_by_numbers(self._table)
-        kind = self._layout.physical(self._table, "kind")
+        kind = self._layout.physical(self._table, "kind")[self._voices.first]
         return (kind > NOTE_ABOVE) | (kind < TONE_BELOW)
