@@ -208,6 +208,16 @@ def links_by_pitch(
     return before
 
 
+def pitched_by_numbers(table: EventTable) -> NDArray[np.bool_]:
+    """bool [n]: which events of `speech` may have a pitch of their own, as far as vectors tell without weights: all of
+    a stream from the first on whose number of the pitch is not 0. Encoders give what has no pitch the one before it,
+    and 0, which else is 110 Hz, before there has been any."""
+    told = table.vector[:, layout_of(table.header).dim("f0_semitones").index] != 0
+    since = np.full(table.header.streams, len(told))
+    np.minimum.at(since, table.channel[told], np.flatnonzero(told))
+    return np.arange(len(told)) >= since[table.channel]
+
+
 def _heard(table: EventTable, layout: Layout, *names: str) -> list[Floats]:
     """Named quantities within the decoder's range, logarithms undone: seconds, Hz, or as they are."""
     out = []
