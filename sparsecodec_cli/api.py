@@ -265,7 +265,7 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
 EDITS = (
     *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
     *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below", "take", "drop"),
-    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter", "shorten_pauses"),
 )
 SELECT = "select"
 ENDS_SELECTION = (

@@ -65,13 +65,14 @@ class Inspection:
         from sparsecodec_cli.segmenting import voiced_of
         from sparsecodec_formats.presets import layout_of
         from sparsecodec_formats.presets.layout import NOTE_ABOVE
+        from sparsecodec_formats.presets.voices import pitched_by_numbers
 
         layout, voiced = layout_of(self.table.header), voiced_of(self.table)
         if voiced is not None:
             return voiced
         if layout.events_are_notes:
             return layout.physical(self.table, "kind") > NOTE_ABOVE
-        return self.table.vector[:, layout.dim("f0_semitones").index] != 0
+        return pitched_by_numbers(self.table)
 
     @property
     def n_bytes(self) -> int:
