@@ -96,8 +96,8 @@ def piano_roll(
 ) -> Roll | None:
     """Notes, `width` characters wide; None when there are none.
 
-    A note is a line from onset to offset, one whose pitch is nan in a row at the bottom; a drum, whose end is not heard as such, a stroke at its onset. Two channels
-    get a panel each, more share one.
+    A note is a line from onset to offset, one whose pitch is nan in a row at the bottom; a drum, whose end is not heard
+    as such, a stroke at its onset. Two channels get a panel each, more share one.
     """
     if not notes:
         return None
