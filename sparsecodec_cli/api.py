@@ -330,11 +330,12 @@ def import_(
         raise CliError("MIDI needs an instrument, and nothing else takes one")
     if kind != "midi" and contour != 1:
         raise CliError("contour goes with MIDI")
+    played_by = None if instrument is None else as_table(instrument)
+    header = None if like is None else as_table(like).header
     with open_to_read(file) as opened:
-        if instrument is not None:
-            events = play(notes_of_midi(opened)[0], as_table(instrument), contour=contour)
+        if played_by is not None:
+            events = play(notes_of_midi(opened)[0], played_by, contour=contour)
         else:
-            header = None if like is None else as_table(like).header
             events = read_events(opened, kind, like=header, by_name=by_name)
     if target is not None:
         with open_to_write(target) as out:

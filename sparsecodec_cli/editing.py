@@ -6,7 +6,7 @@ The defaults here are the commands' defaults.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .segmenting import segments_of
 from .selecting import selected
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EDITS = (
     *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
     *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below", "take", "drop"),
-    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
+    *("repeat", "echo", "move_to", "quantise_times", "jitter", "shorten_pauses"),
 )
 SELECT = "select"
 ENDS_SELECTION = (
@@ -107,9 +107,9 @@ def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on:
     """
     from sparsecodec_formats import edit
 
-    from .io.python_files import as_table
+    from .io.python_files import as_tables
 
-    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
+    return edit.cat(as_tables(tables), gap_s=gap_s, carry_on=carry_on)
 
 
 def mix(
@@ -127,9 +127,9 @@ def mix(
     """
     from sparsecodec_formats import edit
 
-    from .io.python_files import as_table
+    from .io.python_files import as_tables
 
-    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db, pans=pans)
+    return edit.mix(as_tables(tables), offsets_s=offsets_s, gains_db=gains_db, pans=pans)
 
 
 def randomize(
@@ -207,11 +207,9 @@ def similar(
     such an event.
     """
     from sparsecodec_formats import edit
-    from sparsecodec_formats.table import EventTable
 
-    from .io.python_files import as_table, is_file
+    from .io.python_files import as_tables
     from .segmenting import voiced_of
 
-    one = isinstance(tables, EventTable) or is_file(tables)
-    opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
+    opened = as_tables(tables)
     return edit.similar(opened, to, by=by, top=top, voiced=[voiced_of(table) for table in opened])

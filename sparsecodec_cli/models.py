@@ -107,7 +107,7 @@ def _codec_that_is_there(header: Header, device: str, weights_beside: str | None
     if path is None:
         raise OtherWeights(
             f"needs weights {header.weights_hash.hex()} of {header.model!r}, which sic does not bring along; looked for"
-            f" *.safetensors {places_looked_in(weights_beside)}; put the file it was made with there, or give it"
+            f" *.safetensors {places_looked_in(weights_beside)}; put the file it was made with there"
         )
     return sparsecodec_models.codec_for(header, device, path)
 

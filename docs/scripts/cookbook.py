@@ -30,6 +30,7 @@ from PIL import Image
 
 import sparsecodec_cli as sic
 from sparsecodec_cli.main import cli
+from sparsecodec_formats.interchange.midi_notes import read_midi
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +66,9 @@ def recipes(page: Path = PAGE) -> list[Recipe]:
     return found
 
 
-def cook(recipe: Recipe, folder: Path) -> None:
-    """Run a recipe's blocks in a folder, in order. RuntimeError for a command that fails."""
+def cook(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Run a recipe's blocks in a folder, in order; gives Python's names after it. RuntimeError for a command that
+    fails."""
     for recording in RECORDINGS:
         shutil.copy(recording, folder)
     names: dict[str, Any] = {}
@@ -77,6 +79,7 @@ def cook(recipe: Recipe, folder: Path) -> None:
             else:
                 for line in code.replace("\\\n", " ").splitlines():
                     _command(shlex.split(line, comments=True))
+    return names
 
 
 def _command(words: list[str]) -> None:
@@ -135,12 +138,15 @@ def draw_spectrogram(ax: Axes, sound: Floats, rate: int, highest_hz: float, titl
     ax.set_ylabel("kHz")
 
 
-def two_spectrograms(folder: Path, before: str, after: str, titles: tuple[str, str], highest_hz: float) -> None:
+def two_spectrograms(
+    folder: Path, before: str, after: str, titles: tuple[str, str], highest_hz: float, until_s: float = np.inf
+) -> None:
     """Before above after, on one axis of time."""
     _, axes = plt.subplots(2, 1, figsize=(7.2, 3.6), sharex=True, layout="constrained")
     ends = []
     for ax, file, title in zip(axes, (before, after), titles, strict=True):
         sound, rate = heard(folder / file)
+        sound = sound[: int(min(until_s, 1e6) * rate)]
         draw_spectrogram(ax, sound.mean(1), rate, highest_hz, title)
         ends.append(len(sound) / rate)
     axes[1].set_xlim(0, max(ends))
@@ -159,10 +165,114 @@ def whisper(folder: Path) -> None:
     two_spectrograms(folder, "talk.sic", "whisper.wav", ("talk.sic", "whisper.wav: no harmonics"), 4000)
 
 
+def drums(folder: Path) -> None:
+    sound, rate = heard(folder / "beat.wav")
+    _, ax = plt.subplots(figsize=(7.2, 2.8), layout="constrained")
+    draw_spectrogram(ax, sound[: 4 * rate, 0], rate, 8000, "beat.wav, the first two bars")
+    ax.set_xticks(0.02 + 0.5 * np.arange(8), [f"{bar}.{beat}" for bar in (1, 2) for beat in (1, 2, 3, 4)])
+    ax.set_xlabel("bar.beat")
+
+
+def draw_pitch(ax: Axes, sound: Floats, rate: int, highest_hz: float) -> None:
+    """As MIDI keys over time."""
+    time, hz = pitch_track(sound, rate, highest_hz=highest_hz)
+    ax.plot(time, midi_of(hz), ".", ms=2.5, color="C1")
+
+
+def midi_of(hz: Floats) -> Floats:
+    return 69 + 12 * np.log2(hz / 440)
+
+
+def draw_notes(ax: Axes, file: Path) -> None:
+    """The notes of a MIDI file, as bars over time."""
+    with open(file, "rb") as opened:
+        notes, _ = read_midi(opened)
+    for note in notes:
+        ax.barh(note.midi, note.offset_s - note.onset_s, 0.8, note.onset_s, color="C0", alpha=0.35)
+    ax.set(xlabel="s", ylabel="MIDI key")
+
+
+def sung(folder: Path) -> None:
+    sound, rate = heard(folder / "sung.wav")
+    _, ax = plt.subplots(figsize=(7.2, 2.8), layout="constrained")
+    draw_notes(ax, folder / "tune.mid")
+    draw_pitch(ax, sound[:, 0], rate, 500)
+    ax.set_ylim(55, 66)
+    ax.set_title("notes of tune.mid, and the pitch of sung.wav", loc="left", fontsize=9)
+
+
+def mosaic(folder: Path) -> None:
+    two_spectrograms(folder, "english.sic", "mosaic.wav", ("english.sic", "mosaic.wav: out of Russian syllables"), 2000)
+
+
+def choir(folder: Path) -> None:
+    with contextlib.chdir(folder):
+        one = sic.import_(
+            "chords.mid", instrument=sic.encode("only-person-en.flac", effort=0, bitrate_kbps=6), contour=0.1
+        )
+        sic.write(one, "one.sic")
+    two_spectrograms(folder, "one.sic", "choir.wav", ("one singer", "choir.wav"), 1000, until_s=2.5)
+
+
+def tight(folder: Path) -> None:
+    _, axes = plt.subplots(2, 1, figsize=(7.2, 3), sharex=True, layout="constrained")
+    for ax, file in zip(axes, ("talk.sic", "tight.wav"), strict=True):
+        sound, rate = heard(folder / file)
+        ax.plot(np.arange(len(sound)) / rate, sound[:, 0], lw=0.4)
+        ax.set_title(f"{file}: {len(sound) / rate:.1f} s", loc="left", fontsize=9)
+        ax.set_yticks([])
+    axes[1].set_xlabel("s")
+
+
+def mean_spectrum_db(sound: Floats, rate: int) -> tuple[Floats, Floats]:
+    """Hz, dB: the mean level of windows of 64 ms that are within 17 dB of the loudest."""
+    n = round(0.064 * rate)
+    frames = np.lib.stride_tricks.sliding_window_view(sound, n)[:: n // 4] * np.hanning(n)
+    power = np.sum(frames**2, 1)
+    spectra = np.abs(np.fft.rfft(frames[power > 0.02 * power.max()])) ** 2
+    return np.fft.rfftfreq(n, 1 / rate), 10 * np.log10(spectra + 1e-9).mean(0)
+
+
+def formants_moved_semitones(before: Floats, after: Floats, rate: int) -> float:
+    """By how much the spectrum of one sound lies higher than that of another: where both fit best, without their tilt
+    and their harmonics."""
+    semitones = np.arange(0, 54, 0.25)  # above 300 Hz
+    steps = []
+    for sound in (before, after):
+        hz, level_db = mean_spectrum_db(sound, rate)
+        cepstrum = np.fft.irfft(level_db)
+        cepstrum[30:-30] = 0
+        steps.append(np.diff(np.interp(300 * 2 ** (semitones / 12), hz, np.fft.rfft(cepstrum).real)))
+    likeness = []
+    for shift in range(-40, 41):
+        n = len(steps[0]) - abs(shift)
+        first, second = (step[max(at, 0) :][:n] for step, at in zip(steps, (-shift, shift), strict=True))
+        likeness.append(np.corrcoef(first, second)[0, 1])
+    return (int(np.argmax(likeness)) - 40) / 4
+
+
+def anonymous(folder: Path) -> None:
+    _, ax = plt.subplots(figsize=(7.2, 3), layout="constrained")
+    for file in ("talk.sic", "anonymous.wav"):
+        sound, rate = heard(folder / file)
+        hz, level_db = mean_spectrum_db(sound[:, 0], rate)
+        ax.plot(hz / 1000, level_db, lw=1, label=file)
+    ax.set(xlabel="kHz", ylabel="dB", xlim=(0, 4), ylim=(-30, 25))
+    ax.legend(frameon=False)
+
+
+def score(folder: Path) -> None:
+    sound, rate = heard(folder / "whistle.wav")
+    _, ax = plt.subplots(figsize=(7.2, 2.8), layout="constrained")
+    draw_notes(ax, folder / "tune.mid")
+    draw_pitch(ax, sound[:, 0], rate, 3000)
+    ax.set_title("the pitch that was whistled, and the notes of tune.mid", loc="left", fontsize=9)
+
+
 def samples(folder: Path) -> None:
     """Where the samples were cut out."""
     sound, rate = heard(folder / "talk.sic")
-    fig, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+    _, ax = plt.subplots(figsize=(8, 3), layout="constrained")
     time = np.arange(len(sound)) / rate
     ax.plot(time, sound[:, 0], color="0.8", lw=0.5)
     for number, path in enumerate(sorted((folder / "samples").glob("*.wav"))):
@@ -172,11 +282,11 @@ def samples(folder: Path) -> None:
         ax.text(start_s, 1.32, path.stem.partition("-")[0].lstrip("0") or "0", color=f"C{number}", fontsize=8)
     ax.set(xlabel="s", xlim=(0, time[-1]), ylim=(-1.2, 1.5))
     ax.set_title("samples/, each where it was; numbers are those of the segments", loc="left", fontsize=9)
-    del fig
 
 
 DRAWN: dict[str, Callable[[Path], None]] = {
-    function.__name__: function for function in (slow, monotone, whisper, samples)
+    function.__name__: function
+    for function in (slow, monotone, whisper, drums, sung, mosaic, choir, samples, tight, anonymous, score)
 }
 """Of each recipe, by the name of its picture; one that is not here draws its picture itself, as NAME.png."""
 

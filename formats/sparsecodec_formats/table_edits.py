@@ -57,6 +57,12 @@ class TableEdits:
 
         return edit.shift(cast("EventTable", self), seconds, where=where)
 
+    def shorten_pauses(self, longest_s: float) -> EventTable:
+        """With no pause longer than so many seconds."""
+        from . import edit
+
+        return edit.shorten_pauses(cast("EventTable", self), longest_s)
+
     def reverse(self) -> EventTable:
         """Backwards."""
         from . import edit

@@ -243,6 +243,13 @@ def check_selections(edits: Iterable[Edit]) -> None:
     metavar=SECONDS,
     help="Delay all events, which makes the sound longer. A negative number cuts off as much at the start.",
 )
+@click.option(
+    "--shorten-pauses",
+    type=NOT_NEGATIVE,
+    multiple=True,
+    metavar=SECONDS,
+    help="Let no pause be longer than this. What is to count as silence goes first, by --drop-below.",
+)
 @edit_flag("--reverse", "Play backwards. In music notes change places, and each keeps its attack and decay.")
 @click.option("--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Cut off everything before this time.")
 @click.option("--end", type=POSITIVE, multiple=True, metavar=SECONDS, help="Cut off everything from this time on.")

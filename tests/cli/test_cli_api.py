@@ -130,6 +130,7 @@ def test_the_edits_of_a_table_are_those_of_the_command() -> None:
     table, methods = make_table(), {name: getattr(sic.EventTable, name) for name in api.EDITS}
     given = {"stretch": (2,), "crop": (0.5,), "keep": (3,), "keep_percent": (50,), "decay": (0.5,), "tilt": (3,)}
     given |= {"repeat": (2,), "echo": (0.1, -3, 2), "move_to": (1,), "quantise_times": (0.5,), "jitter": (0.2,)}
+    given |= {"shorten_pauses": (0.1,)}
     for name, method in methods.items():
         values = given.get(
             name, () if name in ("reverse", "whisper", "unlink") else (-1,) if name != "attack" else (2,)

@@ -336,6 +336,13 @@ def test_frames_of_many_recordings_come_back() -> None:
         EventTable.from_rows(tables["a"].header, bad)
 
 
+def test_what_is_no_archive_is_refused_without_what_numpy_advises() -> None:
+    whole = exported(make_table([0.5]), "npz")
+    for data in (b"", b"\x89SIC" * 9, whole[:-30]):
+        with pytest.raises(SicError, match=r"\Ais no NPZ file, or is cut short\Z"):
+            imported(data, "npz", like=make_header())
+
+
 def test_a_list_of_events_alone_is_read() -> None:
     like = make_header()
     assert imported(b'[{"time_s": 1, "level_db": -30}]', "json", like=like)[0].time.tolist() == [1]

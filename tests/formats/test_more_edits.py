@@ -14,6 +14,7 @@ from test_edit import physical, reference_table, speech
 
 from sparsecodec_formats import EventTable, SicError, Voices, dumps, edit, layout_of, loads
 from sparsecodec_formats.presets import level_db
+from sparsecodec_formats.selection import selected
 
 SHAPES = plain_shape_map()
 VOICE = speech(
@@ -247,6 +248,20 @@ def test_events_that_are_unlinked_begin_and_end_by_themselves() -> None:
     assert np.array_equal(apart.vector[~linked][:, 1], VOICE.vector[~linked][:, 1])
     assert physical(edit.unlink(SONG), "duration_log2_s")[0] == pytest.approx(np.log2(0.2), abs=1e-4)
     assert edit.unlink(apart) == apart
+
+
+NOTE = music_table(Event(0.5, 60, 0.25), Event(0.7, 60.5, 0.5, begins=False, drum=True, decay_s=1))
+"""A note whose second event says of a kind, which its first says of both, that it is a drum's."""
+
+
+def test_what_the_first_event_of_a_note_says_goes_with_all_of_it() -> None:
+    loose = edit.unlink(NOTE)
+    assert physical(loose, "kind").tolist() == [1, 1] and Voices.of(loose).begins.all()
+    assert physical(loose, "decay_low_log2_s") == pytest.approx([6, 0], abs=1e-5)  # it held until the second came
+    back = NOTE.reverse()
+    assert physical(back, "kind")[Voices.of(back).begins].tolist() == [1]
+    assert back.reverse().vector == pytest.approx(NOTE.vector)
+    assert selected(NOTE, "voiced and pitch > 200").all()
 
 
 def test_drop_below() -> None:

@@ -243,6 +243,18 @@ def test_a_sound_that_would_begin_before_the_recording_is_moved_to_its_start() -
     assert (made.time >= 0).all()
 
 
+def test_a_mosaic_names_the_weights_that_one_of_the_two_names() -> None:
+    named = replace(TUNE.header, weights_hash=b"some")
+    for pair in ((TUNE.replace(header=named), TUNE), (TUNE, TUNE.replace(header=named))):
+        assert edit.mosaic(*pair).header.weights_hash == b"some"
+
+
+def test_tones_at_pitches_that_decoders_do_not_take_are_silent_in_a_mosaic() -> None:
+    other = music_table(Event(1.0, 60), Event(1.05, 120, 0.1, tone=True))
+    made = edit.mosaic(music_table(Event(0.5, 72)), other, keep_pitch=True)
+    assert pitches(made)[0] == pytest.approx(72, abs=1e-4) and made.amplitude.tolist() == [1, 0]
+
+
 def test_refused_mosaics() -> None:
     with pytest.raises(SicError, match="preset"):
         edit.mosaic(TUNE, speech([0.5]))

@@ -13,6 +13,8 @@ from sparsecodec_formats.presets import Dim
 from sparsecodec_formats.selection import selected
 from sparsecodec_formats.table import EventTable
 
+from .rounding import told_finely
+
 Where = NDArray[np.bool_] | str | None
 """Which events an edit is of: bool [n], or an expression that selects them (`selection`); None: all."""
 
@@ -41,13 +43,14 @@ def chosen(table: EventTable, where: Where) -> NDArray[np.bool_]:
 def moved(table: EventTable, dim: Dim, amount: ArrayLike, where: NDArray[np.bool_]) -> EventTable:
     """A named quantity of the events at `where`, bool [n], raised by `amount` (a number, or [n]), in its unit.
 
-    SicError where the decoder would not take what comes out, and so another sound than is asked for would be heard.
+    Its step becomes finer where a file would round that off by too much (`rounding`). SicError where the decoder would
+    not take what comes out, and so another sound than is asked for would be heard.
     """
     raised = dim.physical(table.vector) + np.where(where, amount, 0.0)
     check_held(table, dim, raised, where)
     vector = table.vector.astype(np.float64)
     vector[where, dim.index] = (raised[where] - dim.offset) / dim.scale
-    return table.replace(vector=vector)
+    return told_finely(table.replace(vector=vector), [dim], where)
 
 
 def check_held(table: EventTable, dim: Dim, values: NDArray[np.float64], where: NDArray[np.bool_]) -> None:

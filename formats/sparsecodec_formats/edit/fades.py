@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from sparsecodec_formats.presets import layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, moved, on_grid_above, within
+from .rounding import told_finely
 
 
 def attack(table: EventTable, factor: float, *, where: Where = None) -> EventTable:
@@ -56,8 +57,15 @@ def unlink(table: EventTable, *, where: Where = None) -> EventTable:
     vector[loose, begins.index] = on_grid_above(table, begins, 0.51)
     attack_log2_s = np.log2(np.maximum(voices.attack_s[loose], 2.0**attack_dim.low))
     vector[loose, attack_dim.index] = (attack_log2_s - attack_dim.offset) / attack_dim.scale
+    if layout.events_are_notes:  # what their note's first event said, and that they do not decay, was not theirs to say
+        for name in SAID_BY_FIRST:
+            vector[loose, layout.dim(name).index] = table.vector[voices.first[loose], layout.dim(name).index]
+        for name in ("decay_low_log2_s", "decay_high_log2_s", "noise_decay_log2_s"):
+            held = layout.dim(name)
+            vector[left, held.index] = (held.high - held.offset) / held.scale
     fade, factor = ("duration_log2_s", 1.0) if layout.events_are_notes else ("decay_log2_s", 2.0)
     dim = layout.dim(fade)
     fade_log2_s = np.clip(np.log2(np.maximum(factor * voices.next_s[left], 2.0**dim.low)), dim.low, dim.high)
     vector[left, dim.index] = (fade_log2_s - dim.offset) / dim.scale
-    return table.replace(vector=vector)
+    out = told_finely(table.replace(vector=vector), [attack_dim], loose)
+    return told_finely(out, [dim], left)

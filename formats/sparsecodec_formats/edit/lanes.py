@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import MAX_STREAMS, Header
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import BEGINS_ABOVE, links_by_pitch
+from sparsecodec_formats.presets.voices import BEGINS_ABOVE, begins_by_itself, links_by_pitch
 from sparsecodec_formats.table import EventTable
 
 from .checks import on_grid_above
@@ -35,7 +35,7 @@ class Thing:
     """Events that sound by themselves.
 
     Attributes:
-        events: in order of time. Which stream they are of, and their header but for the preset, do not matter.
+        events: in order of time. Which stream they are of, and their header but for preset and steps, do not matter.
         gains: of its stream in each channel, as in `Header.gains`: [channels].
         noise: number that its noise is drawn by, 0..2**32-1, with the seed of the file that it goes to.
     """
@@ -118,17 +118,21 @@ def arranged(header: Header, things: Things | Sequence[Thing], *, carry_on: bool
     """All things in one table, on no more streams than needed: things of the same gains and noise share one where none
     of their events would carry on another's.
 
-    header: of the table; its gains and noise give way to those of the things, but tell the order of streams. Streams
-    that it does not have come after those, the one that is loudest in the first channels first. A thing without
-    events keeps its stream. carry_on: a thing whose first event does not begin by itself carries on what ends on its
-    stream; else it is made to begin.
+    header: of the table; its gains and noise give way to those of the things, but tell the order of streams, and its
+    steps to finer ones of the things. Streams that it does not have come after those, the one that is loudest in the
+    first channels first. A thing without events keeps its stream. carry_on: a thing whose first event does not begin by
+    itself carries on what ends on its stream; else it is made to begin, and voices of one thing may be on several
+    streams.
 
     SicError when more than 255 streams are needed, or a preset is not known.
     """
     layout = layout_of(header)
     if not len(things):
         return EventTable.empty(replace(header, gains=(), noise=()))
-    things = things if isinstance(things, Things) else Things.of(things)
+    if not isinstance(things, Things):
+        steps = {header.step, *(thing.events.header.step for thing in things)}
+        header = replace(header, step=tuple(map(min, zip(*steps, strict=True))))
+        things = Things.of(things)
     groups: dict[tuple[tuple[float, ...], int], list[int]] = {}
     for i, key in enumerate(zip(things.gains, things.noise, strict=True)):
         groups.setdefault(key, []).append(i)
@@ -138,7 +142,8 @@ def arranged(header: Header, things: Things | Sequence[Thing], *, carry_on: bool
     one = replace(header, channels=1, gains=(), noise=())
     lanes = []
     for key in order:
-        rows = _Rows.of_things(one, things.those(np.array(groups[key])))
+        those = things.those(np.array(groups[key]))
+        rows = _Rows.of_things(one, those if carry_on or layout.links != "channel" else _voices(layout, those))
         lanes += [(*key, lane) for lane in _lanes(layout, rows, carry_on)]
     if len(lanes) > MAX_STREAMS:
         raise SicError(f"{len(lanes)} streams would be needed, as so much sounds at once; at most {MAX_STREAMS} fit")
@@ -146,6 +151,14 @@ def arranged(header: Header, things: Things | Sequence[Thing], *, carry_on: bool
     header = replace(header, gains=tuple(zip(*columns_of, strict=True)), noise=numbers)
     parts = [table.replace(header=header, channel=np.full(len(table), i)) for i, table in enumerate(tables)]
     return EventTable.joined(header, parts)
+
+
+def _voices(layout: Layout, things: Things) -> Things:
+    """Things of the same gains and noise, each voice of them a thing by itself."""
+    begins = begins_by_itself(layout.dim("begins").physical(things.vector), np.diff(things.time, prepend=0.0))
+    begins[things.firsts[things.sizes > 0]] = True
+    sizes = np.diff(np.append(np.flatnonzero(begins), len(begins)))
+    return replace(things, sizes=sizes, gains=[things.gains[0]] * len(sizes), noise=[things.noise[0]] * len(sizes))
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,30 @@ def jitter(table: EventTable, seconds: float, *, seed: int = 0, where: Where = N
     )
 
 
+def shorten_pauses(table: EventTable, longest_s: float) -> EventTable:
+    """Pauses that are longer than so many seconds, 0..60, made as long as that, to a step of time; also those before
+    the first sound and after the last. The source shrinks.
+
+    A pause is where no event of any stream sounds, however softly: drop what is to count as silence (`drop_below`).
+    SicError where vectors do not tell when events end (`reference`), or more than 255 streams are needed.
+    """
+    within("longest pause", longest_s, 0, 60)
+    voices, header = Voices.of(table), table.header
+    if not voices.linked:
+        raise SicError(f"preset {header.model!r} does not tell when its events end, so its pauses are not known")
+    order = np.argsort(voices.start_s, kind="stable")
+    ends_s = np.maximum.accumulate(np.append(0.0, voices.end_s[order]))
+    pauses_s = np.append(voices.start_s[order], table.duration_s) - ends_s  # before each event, and at the end
+    step_s = float(header.time_unit)
+    cut_s = np.floor(np.maximum(pauses_s - longest_s, 0.0) / step_s) * step_s
+    earlier_s = np.empty(len(table))
+    earlier_s[order] = np.cumsum(cut_s[:-1])
+    firsts = voices.order[voices.begins[voices.order]]
+    out = _moved_apart(table, None, lambda first_s: -earlier_s[firsts])
+    shorter = min(round(float(cut_s.sum()) * header.sample_rate), max(header.n_samples - 1, 0))
+    return out.replace(header=replace(out.header, n_samples=header.n_samples - shorter))
+
+
 def _whole_voices(table: EventTable, where: Where) -> NDArray[np.bool_]:
     mask = chosen(table, where)
     number = Voices.of(table).number

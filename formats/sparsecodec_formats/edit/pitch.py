@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import layout_of
@@ -46,23 +46,40 @@ def transpose(
         raise SicError(f"the timbre cannot be {timbre!r}; it is fixed or follows")
     layout = layout_of(table.header)
     timbre = timbre or DEFAULT_TIMBRE.get(layout.name, "fixed")
-    pitch, mask = layout.dim("f0_semitones"), chosen(table, where)
-    wanted = pitch.physical(table.vector) + semitones
-    gone = mask & layout.tones(table.vector) & ((wanted < pitch.low) | (wanted > pitch.high))
-    mask &= ~gone
-    out = _same_voices(table, moved(table, pitch, semitones, mask))
-    out = out.replace(amplitude=np.where(gone, 0, out.amplitude))
+    layout.dim("f0_semitones")
+    mask = chosen(table, where)
+    out = _same_voices(table, at_other_pitches(table, semitones, mask))
     if not mask.any() or semitones == 0 or (layout.events_are_notes and timbre == "fixed"):
         return out
     shapes = shape_map_of(table.header, shape_map)
     if timbre == "follows":
         out = follow_pitch(out, semitones, mask, shapes)
-    if layout.events_are_notes:  # their levels are those of their partials, wherever these lie
-        return out
-    before, after = (loudness_db(t, shapes, mask) for t in (table, out))
-    change = np.zeros(len(table))
-    change[mask] = before - after
-    return moved(out, layout.dim("level_db"), change, mask)
+    return level_held(table, out, mask, shapes)
+
+
+def at_other_pitches(table: EventTable, semitones: ArrayLike, where: NDArray[np.bool_]) -> EventTable:
+    """Events at `where`, bool [n], higher by so many semitones (a number, or [n]); tones that would leave the decoder's
+    range are silent. SicError where another pitch leaves it."""
+    layout = layout_of(table.header)
+    pitch = layout.dim("f0_semitones")
+    wanted = pitch.physical(table.vector) + np.asarray(semitones, np.float64)
+    gone = where & layout.tones(table.vector) & ((wanted < pitch.low) | (wanted > pitch.high))
+    out = moved(table, pitch, semitones, where & ~gone)
+    return out.replace(amplitude=np.where(gone, 0, out.amplitude))
+
+
+def level_held(before: EventTable, after: EventTable, where: NDArray[np.bool_], shape_map: Shapes) -> EventTable:
+    """`after`, whose events at `where`, bool [n], have other pitches or spectra than `before`, as loud as that.
+
+    Levels of notes of `music` are those of their partials, wherever these lie, and stay. SicError as for `transpose`.
+    """
+    layout = layout_of(before.header)
+    if layout.events_are_notes:
+        return after
+    shapes = shape_map_of(before.header, shape_map)
+    change = np.zeros(len(before))
+    change[where] = loudness_db(before, shapes, where) - loudness_db(after, shapes, where)
+    return moved(after, layout.dim("level_db"), change, where)
 
 
 def glide(table: EventTable, semitones: float, *, where: Where = None) -> EventTable:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import chosen, on_grid_above
+from .rounding import told_finely
 from .select import only
 
 Gap = Literal["keep", "close"]
@@ -75,7 +76,10 @@ def _things(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.
     decay_s = np.maximum(decay_s, 2.0 ** layout.dim("decay_log2_s").low)
     glide = (semitones[following] - semitones[last]) * decay_s / np.maximum(gap_s, decay_s / 100)
     put("glide_semitones", last, glide)
-    return table.replace(vector=vector).select(kept)
+    out = table.replace(vector=vector)
+    for rows, names in ((first, ["attack_log2_s"]), (last, ["decay_log2_s", "glide_semitones"])):
+        out = told_finely(out, map(layout.dim, names), np.isin(np.arange(len(table)), rows))
+    return out.select(kept)
 
 
 def _decay_like(holds_s: Floats, falls_s: Floats) -> Floats:
@@ -101,10 +105,9 @@ def _notes(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.b
     # a neighbour that begins a thing says what the note's first event said of all of it
     leads = np.flatnonzero(stays & ~voices.begins)
     leads = np.setdiff1d(leads, after[stays[before]])
-    firsts = order[voices.begins[order]][voices.number[leads]]
     vector = table.vector.copy()
-    for name in ("inharmonicity_log2", "vibrato_hz", "kind"):
-        vector[leads, layout.dim(name).index] = table.vector[firsts, layout.dim(name).index]
+    for name in SAID_BY_FIRST:
+        vector[leads, layout.dim(name).index] = table.vector[voices.first[leads], layout.dim(name).index]
     attack = layout.dim("attack_log2_s")
     vector[leads, attack.index] = on_grid_above(table, attack, attack.low)  # it has come in long ago
     return only(table.replace(vector=vector, amplitude=np.where(kept, table.amplitude, 0)), stays)

@@ -150,6 +150,9 @@ def write_npz(table: EventTable, file: BinaryIO, form: Form | None = None) -> No
 
 def read_npz(file: BinaryIO) -> TableFile:
     """SicError for what is no such archive, or has arrays of objects, which are never read."""
+    if not zipfile.is_zipfile(file):
+        raise SicError("is no NPZ file, or is cut short")
+    file.seek(0)
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

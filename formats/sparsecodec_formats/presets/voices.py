@@ -27,6 +27,8 @@ LONGEST_NOTE_LINK_S = 2.0
 """Nor over a longer gap."""
 NOTE_WINDOW_S = 60
 """Nor from one window of so many seconds into the next, so that what is heard never depends on all that was before."""
+SAID_BY_FIRST = ("inharmonicity_log2", "vibrato_hz", "kind")
+"""Of a note of several events, what its first event says of all of it, beside the attack."""
 TONE_SOUNDS = 3 / 8
 """Area under the square of a Hann window, of its length."""
 WHOLE_SHARE = 0.9
@@ -95,6 +97,11 @@ class Voices:
         out = np.empty(len(self.order), np.int64)
         out[self.order] = np.cumsum(self.begins[self.order]) - 1
         return out
+
+    @property
+    def first(self) -> Rows:
+        """int64 [n]: the row that begins each event's voice."""
+        return self.order[self.begins[self.order]][self.number]
 
     @property
     def runs(self) -> list[Rows]:
@@ -199,6 +206,16 @@ def links_by_pitch(
         notes.append((row, at, pitch))
         latest[here] = notes
     return before
+
+
+def pitched_by_numbers(table: EventTable) -> NDArray[np.bool_]:
+    """bool [n]: which events of `speech` may have a pitch of their own, as far as vectors tell without weights: all of
+    a stream from the first on whose number of the pitch is not 0. Encoders give what has no pitch the one before it,
+    and 0, which else is 110 Hz, before there has been any."""
+    told = table.vector[:, layout_of(table.header).dim("f0_semitones").index] != 0
+    since = np.full(table.header.streams, len(told))
+    np.minimum.at(since, table.channel[told], np.flatnonzero(told))
+    return np.arange(len(told)) >= since[table.channel]
 
 
 def _heard(table: EventTable, layout: Layout, *names: str) -> list[Floats]:
