@@ -7,7 +7,7 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .encoding import encode, encode_live, encode_parts, samples_of
@@ -350,9 +350,9 @@ def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on:
     """
     from sparsecodec_formats import edit
 
-    from .io.python_files import as_table
+    from .io.python_files import as_tables
 
-    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
+    return edit.cat(as_tables(tables), gap_s=gap_s, carry_on=carry_on)
 
 
 def mix(
@@ -370,9 +370,9 @@ def mix(
     """
     from sparsecodec_formats import edit
 
-    from .io.python_files import as_table
+    from .io.python_files import as_tables
 
-    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db, pans=pans)
+    return edit.mix(as_tables(tables), offsets_s=offsets_s, gains_db=gains_db, pans=pans)
 
 
 def randomize(
@@ -456,11 +456,12 @@ def import_(
         raise CliError("MIDI needs an instrument, and nothing else takes one")
     if kind != "midi" and contour != 1:
         raise CliError("contour goes with MIDI")
+    played_by = None if instrument is None else as_table(instrument)
+    header = None if like is None else as_table(like).header
     with open_to_read(file) as opened:
-        if instrument is not None:
-            events = play(notes_of_midi(opened)[0], as_table(instrument), contour=contour)
+        if played_by is not None:
+            events = play(notes_of_midi(opened)[0], played_by, contour=contour)
         else:
-            header = None if like is None else as_table(like).header
             events = read_events(opened, kind, like=header, by_name=by_name)
     if target is not None:
         with open_to_write(target) as out:
@@ -515,15 +516,12 @@ def similar(
     by: "segment" for segments in place of events. SicError unless all tables are of the same model, and the first has
     such an event.
     """
-    from sparsecodec_formats.table import EventTable
-
-    from .io.python_files import as_table, is_file
+    from .io.python_files import as_tables
     from .nearest import similar
     from .segmenting import check_by, voiced_of
 
     check_by(by)
-    one = isinstance(tables, EventTable) or is_file(tables)
-    opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
+    opened = as_tables(tables)
     segments = [segments_of(table) for table in opened] if by == "segment" else None
     return similar(opened, to, top=top, segments=segments, voiced=[voiced_of(table) for table in opened])
 

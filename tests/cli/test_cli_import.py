@@ -12,7 +12,7 @@ from note_tables import Event, little_song, music_table
 
 import sparsecodec_cli
 from sparsecodec_cli.io.exchange_names import TABLES
-from sparsecodec_formats import loads
+from sparsecodec_formats import SicError, loads
 from sparsecodec_formats.interchange.notes import notes_of
 
 LIVE = ROOT / "formats" / "golden" / "live.sic"
@@ -162,3 +162,10 @@ def test_formats_and_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(sparsecodec_cli.SicError, match=words):
             call()
+
+
+def test_in_python_too_the_file_that_is_wrong_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time_s,level_db\n1,-30\n")
+    (tmp_path / "b.sic").write_bytes(b"none")
+    with pytest.raises(SicError, match=r"\A[^:]*b\.sic: not a \.sic file"):
+        sparsecodec_cli.import_(tmp_path / "a.csv", like=tmp_path / "b.sic")

@@ -114,3 +114,10 @@ def test_no_input_is_overwritten(command: str, tmp_path: Path) -> None:
 def test_streams_that_do_not_fit_are_told_of_a_file(tmp_path: Path) -> None:
     result = sic("mix", *[SPEECH] * 256, tmp_path / "out.sic")
     assert result.exit_code == 1 and f"{SPEECH}: 256 streams would be needed" in result.stderr
+
+
+def test_one_table_alone_is_joined_with_nothing() -> None:
+    table = read_sic(SPEECH)
+    for join in (sparsecodec_cli.cat, sparsecodec_cli.mix):
+        for given in (table, [table], iter([table]), SPEECH, str(SPEECH)):
+            assert join(given) == table  # type: ignore[operator]
