@@ -114,6 +114,7 @@ def test_inspect_prints_segments(tmp_path: Path) -> None:
         assert cells[4] == ("-" if row["f0_hz"] is None else f"{row['f0_hz']:.2f}")
         assert cells[-2:] == [str(row["event"]), str(row["n_events"])]
     assert roll.startswith("  segments over time\n") and "C4" in roll and roll.count("\n") > 8
+    assert ("unvoiced" in roll) == any(row["kind"] == "unvoiced" for row in rows)
     stereo = ok("inspect", write_sic(tmp_path / "two.sic", make_table(channels=2)), "--segments").decode()
     assert stereo.split()[:2] == ["segment", "channel"]
     assert ok("inspect", write_sic(tmp_path / "none.sic", make_table(0)), "--segments").decode().count("\n") == 2

@@ -111,6 +111,9 @@ def test_a_sound_without_a_pitch_is_a_segment_of_its_own() -> None:
     assert found.kind.tolist() == ["pitched", "unvoiced", "pitched"]
     assert found.number.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert np.isnan(found.f0_hz[1]) and np.isnan(found.f0_course_semitones[1])
+    notes, sounds = segment_notes(table, found), segment_notes(table, found, with_unvoiced=True)
+    assert [note.onset_s for note in sounds] == sorted(found.start_s) and len(notes) == 2
+    assert np.isnan([note.midi for note in sounds]).tolist() == [False, True, False]
     shorter = voiced | (np.arange(12) != 5)  # one event between others that have a pitch
     assert Segments.of(table, shorter).kind.tolist() == ["pitched", "pitched"]  # cut by the level alone
 
