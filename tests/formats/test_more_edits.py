@@ -235,6 +235,15 @@ def test_room_is_set() -> None:
     assert edit.room(edit.room(VOICE, 0), -60) == edit.room(VOICE, -60)
 
 
+def test_a_note_that_is_held_is_held_still() -> None:
+    notes = music_table(Event(0.5, 60, decay_s=64), Event(1.0, 62, decay_s=8), Event(1.5, 64, decay_s=40))
+    longer = edit.decay(notes, 1.5, where=np.array([True, True, False]))
+    assert physical(longer, "decay_low_log2_s") == pytest.approx(np.log2([64, 12, 40]), abs=1e-5)
+    assert physical(edit.decay(notes, 0.5), "decay_low_log2_s") == pytest.approx(np.log2([32, 4, 20]), abs=1e-5)
+    with pytest.raises(SicError, match="decay low of 1 events"):
+        edit.decay(notes, 4, where=notes.time == 1.5)
+
+
 def test_events_that_are_unlinked_begin_and_end_by_themselves() -> None:
     for table in (VOICE, SONG):
         before, loose = Voices.of(table), loads(dumps(edit.unlink(table)))

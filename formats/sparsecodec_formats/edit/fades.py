@@ -29,14 +29,18 @@ def decay(table: EventTable, factor: float, *, where: Where = None) -> EventTabl
     """Things die away over 0.001..1000 times as long.
 
     In `speech` that is the decay of the event that ends a voice; in `music` partials, noise and the release of a note
-    fall by 60 dB in a time that is longer by this factor. Tones, which have no decay, stay. SicError as for `attack`.
+    fall by 60 dB in a time that is longer by this factor. Tones, which have no decay, stay, and so does what is longer
+    already than vectors can tell: a note that is held. SicError as for `attack`.
     """
     octaves = math.log2(within("decay", factor, 0.001, 1000))
     layout, mask = layout_of(table.header), chosen(table, where)
     if layout.events_are_notes:
         mask &= ~layout.tones(table.vector)
         for name in ("decay_low", "decay_high", "noise_decay", "release"):
-            table = moved(table, layout.dim(f"{name}_log2_s"), octaves, mask)
+            dim = layout.dim(f"{name}_log2_s")
+            longest = dim.high - dim.scale * table.header.step[dim.index] / 2  # of a file
+            held = (octaves > 0) & (dim.physical(table.vector) >= longest)
+            table = moved(table, dim, octaves, mask & ~held)
         return table
     return moved(table, layout.dim("decay_log2_s"), octaves, mask & Voices.of(table).ends)
 
