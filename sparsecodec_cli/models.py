@@ -70,6 +70,11 @@ def has_pitch_for(table: EventTable) -> NDArray[np.bool_]:
     return codec_for(table).has_pitch(table)
 
 
+def phase_cycles_for(table: EventTable) -> NDArray[np.float64]:
+    """float64 [n]: as `Renderer.phase_cycles`; SicError where the table's weights are not there."""
+    return codec_for(table).phase_cycles(table)
+
+
 def shape_map_for(header: Header, *, weights_beside: str | None = None) -> ShapeMap:
     """What the spectra of a header's events stand for, by its weights, which are looked for as in `codec_for`.
 

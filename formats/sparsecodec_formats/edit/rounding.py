@@ -31,12 +31,17 @@ N_JUDGED = 1000  # events, of which it is worked out how fine spectra have to be
 Floats = NDArray[np.float64]
 
 
-def told_finely(table: EventTable, dims: Iterable[Dim], where: NDArray[np.bool_]) -> EventTable:
-    """The table with steps of these numbers that are fine enough for the values at `where`, bool [n]."""
+def told_finely(
+    table: EventTable, dims: Iterable[Dim], where: NDArray[np.bool_], largest_error: float | None = None
+) -> EventTable:
+    """The table with steps of these numbers that are fine enough for the values at `where`, bool [n].
+
+    largest_error: in the unit of the numbers; None: as LARGEST_ERROR has it.
+    """
     steps = list(table.header.step)
     for dim in dims:
         i, values = dim.index, table.vector[where, dim.index].astype(np.float64)
-        largest = LARGEST_ERROR[dim.unit] / abs(dim.scale)
+        largest = (largest_error or LARGEST_ERROR[dim.unit]) / abs(dim.scale)
         while np.abs(_error(values, steps[i])).max(initial=0.0) > largest and _may_halve(table, i, steps):
             steps[i] /= 2
     return _with_steps(table, steps)

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_formats import weights_source
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of
 from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
@@ -19,6 +20,9 @@ from .select import only
 Gap = Literal["keep", "close"]
 GAPS: tuple[Gap, ...] = ("keep", "close")
 
+PHASE_ERROR_CYCLES = 0.002
+"""As much as a file may round the phase of a fundamental; that of its tenth harmonic by ten times as much."""
+
 Floats = NDArray[np.float64]
 
 
@@ -26,7 +30,8 @@ def take(table: EventTable, where: NDArray[np.bool_] | str, gap: Gap = "keep") -
     """Some events alone, at their times. where: bool [n], or an expression that selects them.
 
     gap: "keep": where a voice loses events, there is silence. What is left of it on either side is a thing by itself,
-    which comes in and goes as it did in the whole; but the phase of what is voiced begins anew.
+    which comes in and goes as it did in the whole. What is voiced goes on in its phase where weights are at hand
+    (`weights_source.find_phase_cycles`); else it begins anew.
     "close": the voice goes on from the last event that is left before the gap to the first one after it.
 
     In `speech` the first event of a thing begins with the attack that it had, and the last one decays as nearly as can
@@ -76,10 +81,25 @@ def _things(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.
     decay_s = np.maximum(decay_s, 2.0 ** layout.dim("decay_log2_s").low)
     glide = (semitones[following] - semitones[last]) * decay_s / np.maximum(gap_s, decay_s / 100)
     put("glide_semitones", last, glide)
+    _go_on_in_phase(table, layout, vector, first)
     out = table.replace(vector=vector)
-    for rows, names in ((first, ["attack_log2_s"]), (last, ["decay_log2_s", "glide_semitones"])):
-        out = told_finely(out, map(layout.dim, names), np.isin(np.arange(len(table)), rows))
+    begun, ended = (np.isin(np.arange(len(table)), rows) for rows in (first, last))
+    out = told_finely(out, [layout.dim("attack_log2_s")], begun)
+    out = told_finely(out, [layout.dim("phase_cycles")], begun, PHASE_ERROR_CYCLES)
+    out = told_finely(out, [layout.dim("decay_log2_s"), layout.dim("glide_semitones")], ended)
     return out.select(kept)
+
+
+def _go_on_in_phase(table: EventTable, layout: Layout, vector: Floats, first: NDArray[np.int64]) -> None:
+    """These rows of vectors begin with the phase that they had in the voice, where weights that tell it are at hand."""
+    if weights_source.find_phase_cycles is None or not len(first):
+        return
+    try:
+        cycles = weights_source.find_phase_cycles(table)[first]
+    except SicError:  # then phases begin anew
+        return
+    dim = layout.dim("phase_cycles")
+    vector[first, dim.index] = np.where(np.isnan(cycles), 0.0, (cycles - np.round(cycles)) / dim.scale)
 
 
 def _decay_like(holds_s: Floats, falls_s: Floats) -> Floats:
