@@ -16,7 +16,7 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, within
-from .lanes import Thing, arranged
+from .lanes import Thing, Things, arranged
 from .take import drop, take
 
 MOST_COPIES = 10_000
@@ -158,8 +158,15 @@ def _moved_apart(
     pairs = len(np.unique(np.stack([number[order], now.number]), axis=1).T)
     if pairs == len(firsts) == np.count_nonzero(now.begins):  # each voice is still one by itself
         return moved
-    things = [
-        Thing.of_stream(table.select(run).replace(header=table.header, time=time[run]), int(table.channel[run[0]]))
-        for run in voices.runs
-    ]
+    rows, begins = voices.order, np.flatnonzero(voices.begins[voices.order])
+    sizes = np.diff(np.append(begins, len(rows)))
+    streams, gains = table.channel[firsts].tolist(), list(zip(*header.stream_gains, strict=True))
+    things = Things(
+        time[rows],
+        table.vector[rows],
+        table.amplitude[rows],
+        sizes,
+        [gains[stream] for stream in streams],
+        [header.noise_numbers[stream] for stream in streams],
+    )
     return arranged(header, things)
