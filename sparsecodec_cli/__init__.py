@@ -123,6 +123,7 @@ def let_tables_ask() -> None:
     from sparsecodec_formats import weights_source
 
     weights_source.find_has_pitch = lambda table: import_module("sparsecodec_cli.models").has_pitch_for(table)
+    weights_source.find_phase_cycles = lambda table: import_module("sparsecodec_cli.models").phase_cycles_for(table)
     weights_source.find_shape_map = lambda header: import_module("sparsecodec_cli.models").shape_map_for(header)
 
 

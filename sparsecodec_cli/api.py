@@ -7,9 +7,22 @@ defaults. Heavy packages are imported within the functions, so that `sic --help`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .decoding import decode, decode_blocks, decode_within_full_scale
+from .editing import (
+    EDITS,
+    ENDS_SELECTION,
+    SELECT,
+    cat,
+    mix,
+    morph,
+    randomize,
+    replace,
+    similar,
+    takes_selection,
+    transform,
+)
 from .encoding import encode, encode_live, encode_parts, samples_of
 from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec, resolve_device
 from .selecting import selected
@@ -19,8 +32,7 @@ if TYPE_CHECKING:
 
     from sparsecodec_formats import Reader, Salvage, Segments
     from sparsecodec_formats.container import Written
-    from sparsecodec_formats.edit import Gap, Timbre
-    from sparsecodec_formats.edit.randomize import Within
+    from sparsecodec_formats.edit.nearest import By
     from sparsecodec_formats.table import EventTable
     from sparsecodec_models import AudioSource, ModelInfo, Renderer
 
@@ -32,12 +44,13 @@ if TYPE_CHECKING:
     from .io.python_files import AnyFile
     from .io.sounds import InputSound
     from .models import Model
-    from .nearest import Similar
     from .report.write import PageFacts
-    from .stems import By, Stem
+    from .stems import Stem
 
 __all__ = [
     "EDITS",
+    "ENDS_SELECTION",
+    "SELECT",
     "cat",
     "codec_for",
     "coded_share",
@@ -69,6 +82,7 @@ __all__ = [
     "segments_of",
     "selected",
     "similar",
+    "takes_selection",
     "transform",
     "verify",
     "write",
@@ -97,10 +111,12 @@ def render_stems(
     import numpy as np
 
     from sparsecodec_formats import edit
+    from sparsecodec_formats.edit.nearest import check_by
 
     from .io.python_files import as_table
     from .stems import stems
 
+    check_by(by)
     table = as_table(table)
     codec = codec_for(table, model, device=device)
     segments = segments_of(table, model=codec) if by == "segment" else None
@@ -260,143 +276,6 @@ def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:
     return []
 
 
-EDITS = (
-    *("stretch", "transpose", "glide", "contour", "gain", "shift", "reverse", "crop", "keep", "keep_percent"),
-    *("attack", "decay", "whisper", "tilt", "room", "unlink", "drop_below", "take", "drop"),
-    *("repeat", "echo", "move_to", "quantise_times", "jitter"),
-)
-SELECT = "select"
-ENDS_SELECTION = (
-    *("take", "drop", "keep", "keep_percent", "drop_below"),
-    *("repeat", "echo", "move_to", "shift", "quantise_times", "jitter"),
-)
-"""Edits after which there are other events than those among which was selected, or they are in another order."""
-
-
-def transform(
-    table: EventTable,
-    edits: Iterable[tuple[str, Sequence[Any]]],
-    *,
-    timbre: Timbre | None = None,
-    stretch_events: bool = True,
-    every_s: float | None = None,
-    seed: int = 0,
-    gap: Gap = "keep",
-    weights_beside: str | None = None,
-) -> EventTable:
-    """Apply edits one after the other.
-
-    edits: of each its name, one of EDITS, and its arguments, such as ("crop", (0.5, 2.0)); see the functions of these
-    names in `sparsecodec_formats.edit`. ("select", ("pitch > 200",)) selects among the events as they then are; edits
-    after it are of these events, until another selects, or one of ENDS_SELECTION has been done.
-    timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
-    every_s: of "repeat"; seed: of "jitter".
-    gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, of what needs to know what weights tell.
-    Raises SicError when an edit does not suit the table, or cannot be of a selection.
-    """
-    from functools import partial
-
-    from sparsecodec_formats import SicError, edit
-
-    from .models import shape_map_for
-
-    shape_map = partial(shape_map_for, weights_beside=weights_beside)
-    options: Mapping[str, dict[str, Any]] = {
-        "transpose": {"timbre": timbre, "shape_map": shape_map},
-        "stretch": {"events": stretch_events},
-        "repeat": {"every_s": every_s},
-        "jitter": {"seed": seed},
-        "tilt": {"shape_map": shape_map},
-        "whisper": {"shape_map": shape_map},
-        "take": {"gap": gap},
-        "drop": {"gap": gap},
-    }
-    where = None
-    for name, arguments in edits:
-        if name == SELECT:
-            where = selected(table, *arguments, weights_beside=weights_beside)
-            continue
-        if name not in EDITS:
-            raise ValueError(f"there is no edit {name!r}; there are {', '.join((SELECT, *EDITS))}")
-        if name in ("take", "drop") and where is None:
-            raise SicError(f"{name} needs a selection of the events that it is of")
-        if where is not None and not takes_selection(name):
-            raise SicError(f"{name} is of the whole recording; do it before events are selected")
-        of = {} if where is None else {"where": where}
-        table = getattr(edit, name)(table, *arguments, **options.get(name, {}), **of)
-        if name in ENDS_SELECTION:
-            where = None
-    return table
-
-
-def takes_selection(name: str) -> bool:
-    """Whether the edit of this name can be of some of the events."""
-    from inspect import signature
-
-    from sparsecodec_formats import edit
-
-    return "where" in signature(getattr(edit, name)).parameters
-
-
-def cat(tables: Sequence[EventTable | AnyFile], *, gap_s: float = 0.0, carry_on: bool = False) -> EventTable:
-    """Join tables, or .sic files, one after the other, with gap_s of silence between.
-
-    Voices of different tables never link, unless with carry_on: then one that begins in the middle of a voice, as a cut
-    leaves it, goes on with the voice before it. Mono is heard in all channels of the others; the sample rate is the
-    highest. A tag stays unless two tables differ in it. Raises SicError for tables of different models.
-    """
-    from sparsecodec_formats import edit
-
-    from .io.python_files import as_table
-
-    return edit.cat([as_table(table) for table in tables], gap_s=gap_s, carry_on=carry_on)
-
-
-def mix(
-    tables: Sequence[EventTable | AnyFile],
-    *,
-    offsets_s: Sequence[float] | None = None,
-    gains_db: Sequence[float] | None = None,
-) -> EventTable:
-    """Mix tables, or .sic files: what sounds as the sum of their sounds, in whatever order they come.
-
-    offsets_s: when each begins, >= 0; None: all at 0. gains_db: how much louder each is; None: 0 for all. Channels,
-    rates and tags as for `cat`. Raises SicError for tables of different models.
-    """
-    from sparsecodec_formats import edit
-
-    from .io.python_files import as_table
-
-    return edit.mix([as_table(table) for table in tables], offsets_s=offsets_s, gains_db=gains_db)
-
-
-def randomize(
-    table: EventTable,
-    *,
-    times: bool = False,
-    vectors: bool = False,
-    within: Within = "range",
-    keep_order: bool = False,
-    seed: int = 0,
-) -> EventTable:
-    """Draw the times of all events anew, their vectors, or both; the same seed gives the same result.
-
-    Args:
-        times: drawn uniformly over the recording.
-        vectors: drawn as `within` says.
-        within: "range", each number of a vector uniformly between its smallest and largest value in the table; "own",
-            the table's own vectors, in another order; "normal", a normal distribution fitted to them.
-        keep_order: events take the drawn times in the order that they are in.
-    """
-    from sparsecodec_formats import edit
-
-    if times:
-        table = edit.randomize_times(table, seed, keep_order=keep_order)
-    if vectors:
-        table = edit.randomize_vectors(table, seed, within=within)
-    return table
-
-
 def export(table: EventTable | AnyFile, file: AnyFile, *, format: str | None = None, tempo_bpm: float = 120.0) -> int:
     """Write the events of a table, or of a .sic file, for other programs, and return how many events, notes
     or segments these are.
@@ -426,6 +305,7 @@ def import_(
     like: EventTable | AnyFile | None = None,
     by_name: bool = False,
     instrument: EventTable | AnyFile | None = None,
+    contour: float = 1.0,
 ) -> EventTable:
     """Read what `export` has written as "json", "csv", "npz" or "parquet", or what others have: the events; and write
     them as a .sic file to `target`, if there is one. Columns and rows may be in any order. Or play a MIDI file.
@@ -435,86 +315,32 @@ def import_(
     by_name: where a named quantity says something else than the vector beside it, it is what counts.
     instrument: of "midi", a table or .sic file whose segments play the notes: each that which is nearest in pitch,
         transposed, at the level that its velocity tells, held or cut to its length. Drums (channel 10) are left out.
+    contour: how far the pitch of a played segment goes from the note's, -10..10: 1 as in the instrument, 0 not at all.
     Raises SicError, which names the row, for what no event can be, and for an instrument without pitch.
     """
     from .errors import CliError
     from .exchange import named_format, notes_of_midi, play, read_events, write_sic
-    from .io.exchange_names import TABLES
+    from .io.exchange_names import READABLE
     from .io.python_files import as_table, open_to_read, open_to_write
 
     kind = named_format(file, format)
-    if kind not in (*TABLES, "midi"):
-        raise CliError(f"{kind} files have no events; {', '.join(TABLES)} do")
+    if kind not in READABLE:
+        raise CliError(f"{kind} files have no events; {', '.join(READABLE)} do")
     if (kind == "midi") != (instrument is not None):
         raise CliError("MIDI needs an instrument, and nothing else takes one")
+    if kind != "midi" and contour != 1:
+        raise CliError("contour goes with MIDI")
+    played_by = None if instrument is None else as_table(instrument)
+    header = None if like is None else as_table(like).header
     with open_to_read(file) as opened:
-        if instrument is not None:
-            events = play(notes_of_midi(opened)[0], as_table(instrument))
+        if played_by is not None:
+            events = play(notes_of_midi(opened)[0], played_by, contour=contour)
         else:
-            header = None if like is None else as_table(like).header
             events = read_events(opened, kind, like=header, by_name=by_name)
     if target is not None:
         with open_to_write(target) as out:
             write_sic(events, out)
     return events.table
-
-
-def morph(table: EventTable | AnyFile, other: EventTable | AnyFile, amount: float) -> EventTable:
-    """Between two recordings: at amount 0 the first, at 1 the other, exactly. What is alike in both and at about the
-    same place moves from one to the other, the rest fades.
-
-    SicError unless both are of the same model and have as many channels.
-    """
-    from sparsecodec_formats import edit, layout_of
-
-    from .io.python_files import as_table
-
-    table, other = as_table(table), as_table(other)
-    if layout_of(table.header).links is None or layout_of(other.header).links is None:
-        return edit.morph(table, other, amount)
-    return edit.morph(table, other, amount, segments=segments_of(table), other_segments=segments_of(other))
-
-
-def replace(
-    table: EventTable | AnyFile, other: EventTable | AnyFile, *, keep_pitch: bool = False, keep_level: bool = False
-) -> EventTable:
-    """A mosaic: each segment of a table by the most similar segment of another.
-
-    keep_pitch, keep_level: each segment keeps the pitch, or the level, that is heard there now.
-    SicError unless both are of the same model, `speech` or `music`.
-    """
-    from sparsecodec_formats import edit
-
-    from .io.python_files import as_table
-
-    table, other = as_table(table), as_table(other)
-    return edit.mosaic(
-        table,
-        other,
-        keep_pitch=keep_pitch,
-        keep_level=keep_level,
-        segments=segments_of(table),
-        other_segments=segments_of(other),
-    )
-
-
-def similar(
-    tables: Sequence[EventTable | AnyFile] | EventTable | AnyFile, to: int, *, by: By = "event", top: int = 10
-) -> tuple[Similar, list[Similar]]:
-    """Event `to` of the first table, and the `top` events of all tables that sound most like it, the nearest first.
-
-    by: "segment" for segments in place of events. SicError unless all tables are of the same model, and the first has
-    such an event.
-    """
-    from sparsecodec_formats.table import EventTable
-
-    from .io.python_files import as_table, is_file
-    from .nearest import similar
-
-    one = isinstance(tables, EventTable) or is_file(tables)
-    opened = [as_table(table) for table in cast("Sequence[Any]", [tables] if one else tables)]
-    segments = [segments_of(table) for table in opened] if by == "segment" else None
-    return similar(opened, to, top=top, segments=segments)
 
 
 def coded_share(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -81,8 +82,18 @@ def shown_output(path: str) -> str:
 
 def with_hint(error: SicError) -> str:
     """The message of a library's error, and in brackets the option or command that helps, if one does."""
-    helpful = [f" ({hint.format_map(vars(error))})" for kind, hint in hints().items() if isinstance(error, kind)]
-    return "".join([str(error), *helpful])
+    told = [hint for kind, hint in hints().items() if isinstance(error, kind) and _can_be_given(hint)]
+    return "".join([str(error), *(f" ({hint.format_map(vars(error))})" for hint in told)])
+
+
+def _can_be_given(hint: str) -> bool:
+    """Whether a hint is no option, or one that the command has which runs; where none is known, it may be one."""
+    click = sys.modules.get("click")
+    context = click.get_current_context(silent=True) if click else None
+    if context is None or not hint.startswith("--"):
+        return True
+    options = {option for parameter in context.command.params for option in parameter.opts}
+    return hint.partition(",")[0] in options
 
 
 def one_line(text: str) -> str:

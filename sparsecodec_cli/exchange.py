@@ -91,12 +91,12 @@ def notes_of_midi(file: BinaryIO) -> tuple[list[MidiNote], int]:
     return read_midi(file)
 
 
-def play(notes: Iterable[MidiNote], instrument: EventTable) -> FromFile:
-    """Notes played on the segments of a table."""
+def play(notes: Iterable[MidiNote], instrument: EventTable, *, contour: float) -> FromFile:
+    """Notes played on the segments of a table, whose pitches go so many times as far from those of the notes."""
     from sparsecodec_formats.edit.playing import Stroke, played
 
     strokes = [Stroke(note.onset_s, note.offset_s - note.onset_s, note.midi, note.level_db) for note in notes]
-    return FromFile(played(instrument, segments_of(instrument), strokes), None)
+    return FromFile(played(instrument, segments_of(instrument), strokes, contour=contour), None)
 
 
 def write_sic(events: FromFile, file: BinaryIO) -> int:

@@ -65,9 +65,17 @@ def codec_for(
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
 
 
-def has_pitch_for(table: EventTable) -> NDArray[np.bool_]:
-    """bool [n]: which events have a pitch of their own; SicError where the table's weights are not there."""
-    return codec_for(table).has_pitch(table)
+def has_pitch_for(
+    table: EventTable, model: Model | None = None, *, weights_beside: str | None = None
+) -> NDArray[np.bool_]:
+    """bool [n]: which events have a pitch of their own, as the weights tell that `codec_for` finds; SicError where they
+    are not there."""
+    return codec_for(table, model, weights_beside=weights_beside).has_pitch(table)
+
+
+def phase_cycles_for(table: EventTable) -> NDArray[np.float64]:
+    """float64 [n]: as `Renderer.phase_cycles`; SicError where the table's weights are not there."""
+    return codec_for(table).phase_cycles(table)
 
 
 def shape_map_for(header: Header, *, weights_beside: str | None = None) -> ShapeMap:
@@ -104,7 +112,7 @@ def _codec_that_is_there(header: Header, device: str, weights_beside: str | None
     if path is None:
         raise OtherWeights(
             f"needs weights {header.weights_hash.hex()} of {header.model!r}, which sic does not bring along; looked for"
-            f" *.safetensors {places_looked_in(weights_beside)}; put the file it was made with there, or give it"
+            f" *.safetensors {places_looked_in(weights_beside)}; put the file it was made with there"
         )
     return sparsecodec_models.codec_for(header, device, path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .models import codec_for
+from .models import has_pitch_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,9 +22,8 @@ def selected(
 
     model, weights_beside: as for `codec_for`, which is asked only where weights tell what is voiced.
     """
+    from functools import partial
+
     from sparsecodec_formats import selection
 
-    def has_pitch(table: EventTable) -> NDArray[np.bool_]:
-        return codec_for(table, model, weights_beside=weights_beside).has_pitch(table)
-
-    return selection.selected(table, select, has_pitch)
+    return selection.selected(table, select, partial(has_pitch_for, model=model, weights_beside=weights_beside))

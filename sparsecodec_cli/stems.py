@@ -19,6 +19,7 @@ from sparsecodec_cli.io.audio_writing import write_float_wav
 from sparsecodec_cli.io.output_folder import OutputFolder
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_formats import edit
+from sparsecodec_formats.interchange.edit_lists import TITLE, Clip, write_cmx3600, write_samplitude
 from sparsecodec_formats.interchange.rows import PLACE, event_rows, quantities
 from sparsecodec_formats.interchange.segment_rows import KEYS, segment_rows
 from sparsecodec_formats.segments import Segments
@@ -29,10 +30,11 @@ from sparsecodec_models.renderer import Renderer
 from .errors import CliError, shown
 
 TABLE = "stems.csv"
+EDIT_LIST = "stems.edl"
 FILE = ("file", "start_sample", "n_samples")
 FIRST = (*FILE, *PLACE)  # columns of TABLE, before those of the preset
 OF_SEGMENTS = (*FILE, *KEYS)
-By = Literal["event", "segment"]
+Edl = Literal["samples", "24", "25", "30"]
 NAME = re.compile(r"[0-9]{4,}-[0-9]+\.[0-9]{3}s\.wav")
 SILENCE = 1e-6  # softer samples at the ends of a stem are cut: a hundred of them add up to no more than 1e-4
 
@@ -49,32 +51,53 @@ class Stem:
     segment: int | None = None
 
 
-def earlier_stems(folder: Path) -> set[str]:
-    """Names of the files that `write_stems` has written to a folder, its table included, as that tells.
+def earlier_stems(folder: Path, with_edl: bool = False) -> set[str]:
+    """Names of the files that `write_stems` has written to a folder, its table and its edit list included, as that
+    tells.
 
-    CliError when there is a table of this name which is something else.
+    CliError when there is a table of this name which is something else; or an edit list, if one is to be written.
     """
+    edl = _earlier_edl(folder, with_edl)
     path = folder / TABLE
     if not path.exists():
-        return set()
+        return edl
     rows = csv.reader(io.StringIO(path.read_text("utf-8", errors="replace"))) if path.is_file() else iter(())
     try:
         names = tuple(next(rows, ()))
         if names[: len(FIRST)] != FIRST and names != OF_SEGMENTS:
             raise csv.Error
-        return {TABLE} | {row[0] for row in rows if row and NAME.fullmatch(row[0])}
+        return {TABLE} | edl | {row[0] for row in rows if row and NAME.fullmatch(row[0])}
     except csv.Error:
         raise CliError(
             f"{shown(str(path))}: is not a table of 'sic stems'; move it away, or name another folder"
         ) from None
 
 
+def _earlier_edl(folder: Path, wanted: bool) -> set[str]:
+    path = folder / EDIT_LIST
+    if not path.exists():
+        return set()
+    if path.is_file():
+        with open(path, "rb") as file:
+            if TITLE.encode() in file.read(100):
+                return {EDIT_LIST}
+    if wanted:
+        raise CliError(f"{shown(str(path))}: is not an edit list of 'sic stems'; move it away, or name another folder")
+    return set()
+
+
 def write_stems(
-    folder: OutputFolder, table: EventTable, stems: Iterable[Stem], segments: Segments | None = None
+    folder: OutputFolder,
+    table: EventTable,
+    stems: Iterable[Stem],
+    segments: Segments | None = None,
+    *,
+    edl: Edl | None = None,
 ) -> int:
     """Write the stems of a table as Broadcast Wave, 32-bit float, and TABLE; how many stems there are.
 
-    segments: those that the stems are of; None: they are of events.
+    segments: those that the stems are of; None: they are of events. edl: write EDIT_LIST too, which counts in samples
+    (Samplitude's), or in so many frames a second (CMX 3600). SicError when that cannot hold the stems.
     """
     header = table.header
     places = _Places(table) if segments is None else _SegmentPlaces(segments)
@@ -88,6 +111,12 @@ def write_stems(
         n_stems += 1
     with folder.open(TABLE) as file:
         file.write(places.as_csv())
+    if edl is not None:
+        with folder.open(EDIT_LIST) as file:
+            if edl == "samples":
+                write_samplitude(places.clips, header.sample_rate, header.channels, file)
+            else:
+                write_cmx3600(places.clips, header.sample_rate, int(edl), file)
     return n_stems
 
 
@@ -177,7 +206,7 @@ class _Places:
     def _start(self, things: list[dict[str, Any]], keys: Sequence[str], time_key: str) -> None:
         self._things, self._keys, self._time_key = things, keys, time_key
         self._digits = max(4, len(str(len(things) - 1)))
-        self._rows: dict[int, list[object]] = {}
+        self._rows: dict[int, list[Any]] = {}
 
     def add(self, stem: Stem) -> str:
         """The name of a stem's file."""
@@ -185,6 +214,11 @@ class _Places:
         name = f"{i:0{self._digits}}-{self._things[i][self._time_key]:.3f}s.wav"
         self._rows[i] = [name, stem.start, len(stem.audio), *(self._things[i][key] for key in self._keys)]
         return name
+
+    @property
+    def clips(self) -> list[Clip]:
+        """In the order of the numbers."""
+        return [Clip(*self._rows[i][: len(FILE)]) for i in sorted(self._rows)]
 
     def as_csv(self) -> bytes:
         """In the order of the numbers."""

@@ -118,16 +118,27 @@ class EventTable(TableEdits):
         return cls(header, [], np.empty((0, N_DIMS)))
 
     @classmethod
-    def from_rows(cls, header: Header | Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> EventTable:
-        """A table from its events as mappings, in any order, as `to_dict` has them: time_s, vector, and if need be
-        channel and amplitude; or, without a vector, named quantities of the preset, such as f0_hz.
+    def from_rows(
+        cls,
+        header: Header | Mapping[str, Any],
+        rows: Iterable[Mapping[str, Any]] | DataFrame,
+        *,
+        by_name: bool = False,
+    ) -> EventTable:
+        """A table from its events as mappings, in any order, as `to_dict` has them, or from a frame, as `to_frame` has
+        it: time_s, vector, and if need be channel and amplitude; or, without a vector, named quantities of the preset,
+        such as f0_hz.
 
-        header: a Header, or the fields of one. SicError, which names the row, for what no event can be.
+        header: a Header, or the fields of one, as a frame has them in its `attrs["header"]`. by_name: a named quantity
+        that says something else than the vector beside it is what counts. SicError, which names the row, for what no
+        event can be.
         """
         from .interchange.columns import Columns, table_of
+        from .interchange.frames import columns_of, is_frame
         from .interchange.header_reading import header_of
 
-        return table_of(header if isinstance(header, Header) else header_of(header), Columns.of_rows(rows))
+        columns = columns_of(rows) if is_frame(rows) else Columns.of_rows(rows)
+        return table_of(header if isinstance(header, Header) else header_of(header), columns, by_name=by_name)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it: "header", its fields, and "events", a mapping for each (docs/exchange.md)."""
@@ -175,10 +186,8 @@ class EventTable(TableEdits):
         selects, such as "pitch > 200 and level > -30" (`selection.selected`), taken out of its voices so that it begins
         and ends by itself (`edit.take`). Always in order of time.
         """
-        if isinstance(which, str):  # these are rooms above this one
-            from .selection.selected import selected
-
-            return self.take(selected(self, which))
+        if isinstance(which, str):
+            return self.take(which)
         if isinstance(which, slice):
             rows = np.arange(len(self))[which]
         else:

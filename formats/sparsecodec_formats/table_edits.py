@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .edit import Gap, Timbre
+    from collections.abc import Sequence
+
+    from .edit import Gap, Similar, Timbre
+    from .edit.nearest import By
     from .table import EventTable
 
-    Where = NDArray[np.bool_] | None
+    Where = NDArray[np.bool_] | str | None
 
 
 class TableEdits:
     """Each is the function of its name in `sparsecodec_formats.edit`, which tells of its arguments, ranges and errors.
-    where: bool [n], which events it is of; None: all."""
+    where: which events it is of: bool [n], or an expression such as "pitch > 200"; None: all."""
 
     def gain(self, db: float, *, where: Where = None) -> EventTable:
         """Louder by so many dB."""
@@ -53,6 +56,12 @@ class TableEdits:
         from . import edit
 
         return edit.shift(cast("EventTable", self), seconds, where=where)
+
+    def shorten_pauses(self, longest_s: float) -> EventTable:
+        """With no pause longer than so many seconds."""
+        from . import edit
+
+        return edit.shorten_pauses(cast("EventTable", self), longest_s)
 
     def reverse(self) -> EventTable:
         """Backwards."""
@@ -108,14 +117,14 @@ class TableEdits:
 
         return edit.drop_below(cast("EventTable", self), db, where=where)
 
-    def take(self, where: NDArray[np.bool_], gap: Gap = "keep") -> EventTable:
-        """The events of a mask, bool [n], as things by themselves."""
+    def take(self, where: NDArray[np.bool_] | str, gap: Gap = "keep") -> EventTable:
+        """Some events, as things by themselves."""
         from . import edit
 
         return edit.take(cast("EventTable", self), where, gap)
 
-    def drop(self, where: NDArray[np.bool_], gap: Gap = "keep") -> EventTable:
-        """Without the events of a mask, bool [n]."""
+    def drop(self, where: NDArray[np.bool_] | str, gap: Gap = "keep") -> EventTable:
+        """Without some events."""
         from . import edit
 
         return edit.drop(cast("EventTable", self), where, gap)
@@ -161,3 +170,23 @@ class TableEdits:
         from . import edit
 
         return edit.jitter(cast("EventTable", self), seconds, seed=seed, where=where)
+
+    def morph(self, other: EventTable, amount: float) -> EventTable:
+        """So far on the way to another table, 0..1."""
+        from . import edit
+
+        return edit.morph(cast("EventTable", self), other, amount)
+
+    def mosaic(self, other: EventTable, *, keep_pitch: bool = False, keep_level: bool = False) -> EventTable:
+        """Each segment by the most similar of another table: what `sic replace` does."""
+        from . import edit
+
+        return edit.mosaic(cast("EventTable", self), other, keep_pitch=keep_pitch, keep_level=keep_level)
+
+    def similar(
+        self, to: int, others: Sequence[EventTable] = (), *, by: By = "event", top: int = 10
+    ) -> tuple[Similar, list[Similar]]:
+        """Event `to`, and those of this table and of others that sound most like it."""
+        from . import edit
+
+        return edit.similar([cast("EventTable", self), *others], to, by=by, top=top)

@@ -100,6 +100,10 @@ class Codec(ABC):
         """As `Renderer.has_pitch`."""
         return self.renderer.has_pitch(table)
 
+    def phase_cycles(self, table: EventTable) -> NDArray[np.float64]:
+        """As `Renderer.phase_cycles`."""
+        return self.renderer.phase_cycles(table)
+
     def shape_map(self) -> ShapeMap:
         """As `Renderer.shape_map`."""
         return self.renderer.shape_map()

@@ -105,6 +105,11 @@ class Renderer(ABC):
         """Events with a pitch of their own, bool [n]. A preset that cannot tell: none."""
         return np.zeros(len(table), bool)
 
+    def phase_cycles(self, table: EventTable) -> NDArray[np.float64]:
+        """Phase of each event's fundamental at its time, as it runs through its voice, cycles, float64 [n]; NaN where
+        that is not known. A preset that cannot tell: NaN for all."""
+        return np.full(len(table), np.nan)
+
     def shape_map(self) -> ShapeMap:
         """What the coefficients of an event's spectrum stand for; SicError for a preset that has none."""
         raise SicError(f"cannot be done: vectors of preset {self.name!r} do not tell a spectrum")

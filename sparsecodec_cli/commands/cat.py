@@ -6,6 +6,7 @@ import click
 
 from sparsecodec_cli import api
 
+from .edited import write_edited
 from .options import NOT_NEGATIVE, SECONDS, default_of, output_options, sic_inputs_argument, sic_output_argument
 
 
@@ -42,15 +43,9 @@ def command(
     the highest. A tag stays unless two files differ in it.
     """
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.files import open_output
-    from sparsecodec_cli.io.progress import note
-    from sparsecodec_cli.io.sic_files import read_joinable, write_table
-
-    from . import summary
+    from sparsecodec_cli.io.sic_files import read_joinable
 
     tables = read_joinable(input_paths)
     with about(input_paths[0]):
         table = api.cat(tables, gap_s=gap_s, carry_on=carry_on)
-    with open_output(output_path, force=force, input_paths=input_paths) as out, about(input_paths[0]):
-        n_bytes = write_table(table, out)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+    write_edited(table, output_path, input_paths=input_paths, about_path=input_paths[0], force=force, quiet=quiet)

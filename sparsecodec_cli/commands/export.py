@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 import click
+from click.core import ParameterSource
 
 from sparsecodec_cli import api
+from sparsecodec_cli.io import exchange_names
 
 from .options import FiniteFloat, default_of, exchange_format_option, input_argument, output_argument, output_options
 
@@ -14,7 +16,7 @@ from .options import FiniteFloat, default_of, exchange_format_option, input_argu
 @click.command(name="export")
 @input_argument
 @output_argument(required=True)
-@exchange_format_option("Format of OUT. [default: as OUT ends; of '-' midi]")
+@exchange_format_option("Format of OUT. [default: as OUT ends; of '-' midi]", exchange_names.FORMATS)
 @click.option(
     "--tempo",
     "tempo_bpm",
@@ -25,7 +27,17 @@ from .options import FiniteFloat, default_of, exchange_format_option, input_argu
     help="Tempo of a MIDI file, in beats a minute. It sets where the bars of an editor are, not how long notes last.",
 )
 @output_options
-def command(input_path: str, output_path: str, format: str | None, tempo_bpm: float, force: bool, quiet: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    input_path: str,
+    output_path: str,
+    format: str | None,
+    tempo_bpm: float,
+    force: bool,
+    quiet: bool,
+) -> None:
     """Write a .sic file for other programs: its events as a table, its notes as MIDI, or its segments as labels.
 
     \b
@@ -43,7 +55,6 @@ def command(input_path: str, output_path: str, format: str | None, tempo_bpm: fl
     'sparsecodec[parquet]'.
     """
     from sparsecodec_cli.errors import about, shown_output
-    from sparsecodec_cli.io import exchange_names
     from sparsecodec_cli.io.files import is_stream, open_output
 
     kind = exchange_names.format_of(output_path, format)
@@ -52,6 +63,8 @@ def command(input_path: str, output_path: str, format: str | None, tempo_bpm: fl
             endings = ", ".join(exchange_names.EXTENSIONS)
             raise click.UsageError(f"{shown_output(output_path)}: OUT must end in {endings}, or give --format.")
         kind = "midi"
+    if kind != "midi" and ctx.get_parameter_source("tempo_bpm") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--tempo goes with MIDI.")
 
     from sparsecodec_cli import exchange
     from sparsecodec_cli.io.progress import note

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from sparsecodec_cli import api
+from sparsecodec_cli.io import exchange_names
 
-from .options import FILE, default_of, exchange_format_option, input_argument, output_options, sic_output_argument
+from .options import (
+    FILE,
+    FINITE,
+    default_of,
+    exchange_format_option,
+    input_argument,
+    output_options,
+    sic_output_argument,
+)
 
 
 @click.command(name="import")
 @input_argument
 @sic_output_argument(required=True)
-@exchange_format_option("Format of IN. [default: as IN ends]")
+@exchange_format_option("Format of IN. [default: as IN ends]", exchange_names.READABLE)
 @click.option(
     "--like",
     "like",
@@ -32,14 +42,27 @@ from .options import FILE, default_of, exchange_format_option, input_argument, o
     metavar="SIC",
     help="A .sic file of speech or music whose segments play the notes of a MIDI file.",
 )
+@click.option(
+    "--contour",
+    type=FINITE,
+    metavar="F",
+    default=default_of(api.import_, "contour"),
+    show_default=True,
+    help="With --instrument: how far the pitch of each sound goes from its note's, in multiples of how far it goes in"
+    " SIC; 0 is a steady pitch.",
+)
 @output_options
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     input_path: str,
     output_path: str,
     format: str | None,
     like: str | None,
     by_name: bool,
     instrument: str | None,
+    contour: float,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -51,6 +74,7 @@ def command(
       sic import talk.csv higher.sic --by-name        # f0_hz was changed
       sic import events.parquet new.sic --like talk.sic
       sic import song.mid sung.sic --instrument talk.sic
+      sic import song.mid sung.sic --instrument talk.sic --contour 0.2
 
     IN is a .json, .csv, .npz or .parquet file, or '-' with --format. Columns and rows may be in any order, and most
     of them may be missing: docs/exchange.md tells which. What IN cannot mean is refused, with the row.
@@ -59,17 +83,17 @@ def command(
     transposed, as loud as its velocity says, held or cut to its length. Drums (channel 10) are left out.
     """
     from sparsecodec_cli.errors import about, shown
-    from sparsecodec_cli.io import exchange_names
 
     kind = exchange_names.format_of(input_path, format)
-    readable = (*exchange_names.TABLES, "midi")
-    if kind not in readable:
-        endings = ", ".join(end for end, kind in exchange_names.EXTENSIONS.items() if kind in readable)
+    if kind not in exchange_names.READABLE:
+        endings = ", ".join(end for end, kind in exchange_names.EXTENSIONS.items() if kind in exchange_names.READABLE)
         raise click.UsageError(f"{shown(input_path)}: IN must end in {endings}, or give --format.")
     if kind == "midi" and instrument is None:
         raise click.UsageError("MIDI needs --instrument, a .sic file that plays the notes.")
     if kind != "midi" and instrument is not None:
         raise click.UsageError("--instrument goes with MIDI.")
+    if kind != "midi" and ctx.get_parameter_source("contour") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--contour goes with MIDI.")
     if kind == "midi" and (like is not None or by_name):
         raise click.UsageError("--like and --by-name go with tables, not with MIDI.")
 
@@ -87,7 +111,7 @@ def command(
         with open_input(input_path) as file:
             notes, n_drums = exchange.notes_of_midi(file)
         with about(instrument):
-            events = exchange.play(notes, table)
+            events = exchange.play(notes, table, contour=contour)
     else:
         header = None
         if like is not None:

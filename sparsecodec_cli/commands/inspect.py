@@ -58,21 +58,23 @@ def command(
       sic inspect talk.sic --segments --json | jq '.segments[] | .end_s - .start_s'
       sic inspect talk.sic --json | jq .bitrate_kbps
       sic inspect talk.sic --plot talk.png
+      sic inspect talk.sic --segments --plot syllables.png
       sic inspect -r coded --json | jq .bitrate_kbps
 
     Prints the header, the number of events, how many bytes each part of the file takes, and a picture of the events:
     voices as levels over time, notes as a piano roll. --events prints a line for each event, in physical units.
     --segments prints a line for each note, syllable or burst, which is what a listener would name, and a piano roll of
     them. --json prints all of this, the vectors, and the notes; with --segments, these too. --plot draws the vectors as
-    an image, and the events as a scatterplot or a piano roll; it needs pip install 'sparsecodec[report]'.
+    an image, and the events as a scatterplot or a piano roll; with --segments, these, pitch upwards, and their levels.
+    It needs pip install 'sparsecodec[report]'.
     Of several IN, --json prints a line for each.
     """
     if select is not None and (as_json or not (with_events or with_segments)):
         raise click.UsageError("--select goes with --events or --segments, and not with --json, which has everything.")
     if plot_path is not None:
-        if with_events or with_segments or as_json:
-            raise click.UsageError("--plot goes with neither --events nor --segments nor --json.")
-        _plot(input_path, plot_path, force=force, quiet=quiet)
+        if with_events or as_json or select is not None:
+            raise click.UsageError("--plot goes with neither --events nor --select nor --json.")
+        _plot(input_path, plot_path, with_segments=with_segments, force=force, quiet=quiet)
         return
     if with_events and with_segments:
         raise click.UsageError("--events and --segments are two tables; ask for one of them.")
@@ -116,8 +118,8 @@ def _selected(found: Inspection, select: str, input_path: str) -> NDArray[np.boo
         return api.selected(found.table, select, weights_beside=folder_of(input_path))
 
 
-def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:
-    from sparsecodec_cli.errors import shown, shown_output
+def _plot(input_path: str, plot_path: str, *, with_segments: bool, force: bool, quiet: bool) -> None:
+    from sparsecodec_cli.errors import about, shown, shown_output
     from sparsecodec_cli.extras import check_installed
     from sparsecodec_cli.inspect import plot
     from sparsecodec_cli.io.files import is_stream, open_output
@@ -132,6 +134,6 @@ def _plot(input_path: str, plot_path: str, *, force: bool, quiet: bool) -> None:
 
     check_installed("--plot", "report")
     found = _inspected(input_path)
-    with open_output(plot_path, force=force, input_paths=[input_path]) as out:
-        plot.draw(out, found, os.path.basename(shown(input_path)), file_format)
-    note(f"{shown_output(plot_path)}: {plot.facts(found)}", quiet=quiet)
+    with open_output(plot_path, force=force, input_paths=[input_path]) as out, about(input_path):
+        plot.draw(out, found, os.path.basename(shown(input_path)), file_format, with_segments=with_segments)
+    note(f"{shown_output(plot_path)}: {plot.facts(found, with_segments=with_segments)}", quiet=quiet)

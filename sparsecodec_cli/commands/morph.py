@@ -6,6 +6,7 @@ import click
 
 from sparsecodec_cli import api
 
+from .edited import write_edited
 from .options import FILE, FiniteFloat, output_options, sic_output_argument
 
 
@@ -34,15 +35,11 @@ def command(first_path: str, second_path: str, output_path: str, amount: float, 
     channels; the length of OUT is between theirs.
     """
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.files import open_output
-    from sparsecodec_cli.io.progress import note
-    from sparsecodec_cli.io.sic_files import read_joinable, write_table
-
-    from . import summary
+    from sparsecodec_cli.io.sic_files import read_joinable
 
     first, second = read_joinable([first_path, second_path])
     with about(second_path):
         table = api.morph(first, second, amount)
-    with open_output(output_path, force=force, input_paths=[first_path, second_path]) as out, about(output_path):
-        n_bytes = write_table(table, out)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+    write_edited(
+        table, output_path, input_paths=[first_path, second_path], about_path=output_path, force=force, quiet=quiet
+    )

@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -171,10 +171,8 @@ def model_option(help_text: str, *, default: str | None = None, show_default: bo
     )
 
 
-def exchange_format_option(help_text: str) -> Callable[[F], F]:
-    from sparsecodec_cli.io.exchange_names import FORMATS
-
-    return click.option("--format", type=click.Choice(FORMATS), help=help_text)
+def exchange_format_option(help_text: str, formats: Sequence[str]) -> Callable[[F], F]:
+    return click.option("--format", type=click.Choice(formats), help=help_text)
 
 
 def seed_option(help_text: str, function: Callable[..., Any]) -> Callable[[F], F]:

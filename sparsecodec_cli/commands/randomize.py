@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from sparsecodec_cli import api
 
+from .edited import write_edited
 from .options import default_of, input_argument, output_options, seed_option, sic_output_argument
 
 if TYPE_CHECKING:
@@ -66,15 +67,9 @@ def command(
         raise click.UsageError("--within is for --vectors.")
 
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.files import open_output
-    from sparsecodec_cli.io.progress import note
-    from sparsecodec_cli.io.sic_files import read_table, write_table
-
-    from . import summary
+    from sparsecodec_cli.io.sic_files import read_table
 
     table = read_table(input_path)
     with about(input_path):
         table = api.randomize(table, times=times, vectors=vectors, within=within, keep_order=keep_order, seed=seed)
-    with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
-        n_bytes = write_table(table, out)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+    write_edited(table, output_path, input_paths=[input_path], about_path=input_path, force=force, quiet=quiet)

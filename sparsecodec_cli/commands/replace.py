@@ -6,6 +6,7 @@ import click
 
 from sparsecodec_cli import api
 
+from .edited import write_edited
 from .options import FILE, output_options, sic_output_argument
 
 
@@ -37,15 +38,11 @@ def command(
     same model, speech or music.
     """
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.files import open_output
-    from sparsecodec_cli.io.progress import note
-    from sparsecodec_cli.io.sic_files import read_joinable, write_table
-
-    from . import summary
+    from sparsecodec_cli.io.sic_files import read_joinable
 
     first, second = read_joinable([first_path, second_path])
     with about(second_path):
         table = api.replace(first, second, keep_pitch=keep_pitch, keep_level=keep_level)
-    with open_output(output_path, force=force, input_paths=[first_path, second_path]) as out, about(output_path):
-        n_bytes = write_table(table, out)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+    write_edited(
+        table, output_path, input_paths=[first_path, second_path], about_path=output_path, force=force, quiet=quiet
+    )

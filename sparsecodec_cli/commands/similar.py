@@ -13,8 +13,7 @@ from sparsecodec_cli import api
 from .options import default_of, json_option, sic_inputs_argument
 
 if TYPE_CHECKING:
-    from sparsecodec_cli.nearest import Similar
-    from sparsecodec_cli.stems import By
+    from sparsecodec_formats.edit.nearest import By, Similar
 
 
 @click.command(name="similar")

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from sparsecodec_cli import api
 
+from .edited import write_edited
 from .options import (
     FINITE,
     NOT_NEGATIVE,
@@ -36,6 +38,14 @@ EDITS_KEY = "sic.edits"
 PERCENT = FiniteFloat(min=0, max=100)
 COUNT = click.IntRange(min=0)
 AT_LEAST_ONE: click.ParamType = click.IntRange(min=1)
+OPTIONS_OF = {
+    "timbre": ("transpose",),
+    "stretch_events": ("stretch",),
+    "every_s": ("repeat",),
+    "seed": ("jitter",),
+    "gap": ("take", "drop"),
+}
+"""Options that say how edits are done, and which edits these are."""
 
 
 class Keep(click.ParamType):
@@ -134,6 +144,17 @@ def edit_flag(option: str, help_text: str) -> Callable[[F], F]:
     return click.option(option, flag_value=True, is_flag=True, type=bool, multiple=True, help=help_text)
 
 
+def check_options(ctx: click.Context) -> None:
+    """UsageError for an option of an edit that is not asked for."""
+    for param in ctx.command.params:
+        edits = OPTIONS_OF.get(param.name or "")
+        if edits is None or ctx.get_parameter_source(param.name or "") is ParameterSource.DEFAULT:
+            continue
+        if not any(ctx.params[edit] for edit in edits):
+            options = "/".join([*param.opts, *param.secondary_opts])
+            raise click.UsageError(f"{options} needs {' or '.join(f'--{edit}' for edit in edits)}.")
+
+
 def check_selections(edits: Iterable[Edit]) -> None:
     """UsageError for an edit that needs a selection and has none, or has one and is of the whole recording; and for a
     selection of which nothing is made."""
@@ -221,6 +242,13 @@ def check_selections(edits: Iterable[Edit]) -> None:
     multiple=True,
     metavar=SECONDS,
     help="Delay all events, which makes the sound longer. A negative number cuts off as much at the start.",
+)
+@click.option(
+    "--shorten-pauses",
+    type=NOT_NEGATIVE,
+    multiple=True,
+    metavar=SECONDS,
+    help="Let no pause be longer than this. What is to count as silence goes first, by --drop-below.",
 )
 @edit_flag("--reverse", "Play backwards. In music notes change places, and each keeps its attack and decay.")
 @click.option("--start", type=NOT_NEGATIVE, multiple=True, metavar=SECONDS, help="Cut off everything before this time.")
@@ -324,19 +352,14 @@ def command(
     --drop-below, --repeat, --echo, --move-to, --shift, --quantize-times, --jitter.
     """
     edits = merge_crops(ctx.meta[EDITS_KEY])
-    if every_s is not None and not given["repeat"]:
-        raise click.UsageError("--every needs --repeat.")
     if not edits:
         raise click.UsageError("Give at least one edit, such as --stretch 1.5.")
+    check_options(ctx)
     check_selections(edits)
 
     from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.files import open_output
-    from sparsecodec_cli.io.progress import note
-    from sparsecodec_cli.io.sic_files import read_table, write_table
+    from sparsecodec_cli.io.sic_files import read_table
     from sparsecodec_cli.io.weights_files import folder_of
-
-    from . import summary
 
     table = read_table(input_path)
     with about(input_path):
@@ -351,6 +374,4 @@ def command(
             gap=gap,
             weights_beside=beside,
         )
-    with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
-        n_bytes = write_table(table, out)
-    note(summary.of_table(output_path, table, n_bytes), quiet=quiet)
+    write_edited(table, output_path, input_paths=[input_path], about_path=input_path, force=force, quiet=quiet)

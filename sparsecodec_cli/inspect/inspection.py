@@ -13,6 +13,9 @@ from sparsecodec_formats.presets import Layout, layout_of
 from sparsecodec_formats.table import EventTable
 
 if TYPE_CHECKING:  # imported where they are looked for
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sparsecodec_formats.interchange.notes import Note
     from sparsecodec_formats.segments import Segments
 
@@ -54,6 +57,22 @@ class Inspection:
         from sparsecodec_cli.segmenting import segments_of
 
         return segments_of(self.table)
+
+    @cached_property
+    def pitched(self) -> NDArray[np.bool_]:
+        """bool [n], which events have a pitch, as far as it is known: without the weights of `speech`, all from the
+        first that was found on. SicError for a preset whose numbers have no names."""
+        from sparsecodec_cli.segmenting import voiced_of
+        from sparsecodec_formats.presets import layout_of
+        from sparsecodec_formats.presets.layout import NOTE_ABOVE
+        from sparsecodec_formats.presets.voices import pitched_by_numbers
+
+        layout, voiced = layout_of(self.table.header), voiced_of(self.table)
+        if voiced is not None:
+            return voiced
+        if layout.events_are_notes:
+            return layout.physical(self.table, "kind") > NOTE_ABOVE
+        return pitched_by_numbers(self.table)
 
     @property
     def n_bytes(self) -> int:

@@ -17,7 +17,7 @@ NAMED = {24: (0, 2, 4, 5, 7, 9, 11), 48: (0, 7)}  # up to such a range: semitone
 @dataclass(frozen=True)
 class Keys:
     """Where notes are on the axis. low, high: pitches of the lowest and highest note, None without any; drums: names of
-    drums, from below."""
+    rows for what has no pitch, from below."""
 
     low: float | None
     high: float | None
@@ -39,15 +39,16 @@ class Keys:
         return 0.0 if self.high is None else self.high + MARGIN
 
     def place(self, note: Note) -> float:
-        return note.midi if note.drum is None else self._drum_row(note.drum.name)
+        return note.midi if note.drum is None else self.row(note.drum.name)
 
-    def _drum_row(self, name: str) -> float:
+    def row(self, name: str) -> float:
+        """The middle of one of the rows of `drums`."""
         return self.bottom + DRUM_ROW * (self.drums.index(name) + 0.5)
 
     @property
     def ticks(self) -> tuple[list[float], list[str]]:
         """Places and names."""
-        ticks = [(self._drum_row(name), name) for name in self.drums]
+        ticks = [(self.row(name), name) for name in self.drums]
         if self.low is not None and self.high is not None:
             named = next((keys for span, keys in NAMED.items() if self.high - self.low <= span), (0,))
             low, high = math.ceil(self.low - MARGIN), math.floor(self.high + MARGIN)

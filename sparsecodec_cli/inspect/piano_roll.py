@@ -17,6 +17,7 @@ from .cells import DOTS_X, DOTS_Y, braille, by_cell
 ROWS, ROWS_OF_TWO = 16, 10  # of pitches: as many at least as there is room for a semitone to be as high as can be
 DOTS_OF_SEMITONE = (4, 2, 1)  # each a divisor of DOTS_Y, so that a row is of 1, 2 or 4 semitones
 LABELLED = {4: (0, 2, 4, 5, 7, 9, 11), 2: (0, 7), 1: (0,)}  # semitones above C that have their names beside them
+UNVOICED = "unvoiced"  # the row of what has no pitch
 GAP = 1  # dots that are left free before a note that begins where another of its pitch ends
 
 
@@ -42,7 +43,7 @@ class Roll(NamedTuple):
 
 class Keyboard(NamedTuple):
     """Which row a note is in. dots: of a semitone; bottom: pitch of the lowest semitone, a multiple of those in a row;
-    n_rows: of pitches; drums: names of drums, from above, below these rows."""
+    n_rows: of pitches; drums: names of drums, from above, and of what else has no pitch, below these rows."""
 
     dots: int
     bottom: int
@@ -53,7 +54,9 @@ class Keyboard(NamedTuple):
     def of(cls, notes: Sequence[Note], most_rows: int) -> Keyboard:
         struck = {note.drum for note in notes}
         drums = [drum.name for drum in reversed(DRUMS) if drum in struck]
-        keys = [math.floor(note.midi + 0.5) for note in notes if note.drum is None]
+        if any(_is_unvoiced(note) for note in notes):
+            drums.append(UNVOICED)
+        keys = [math.floor(note.midi + 0.5) for note in notes if note.drum is None and not _is_unvoiced(note)]
         if not keys:
             return cls(1, 0, 0, drums)
         low, high = min(keys), max(keys)
@@ -76,7 +79,9 @@ class Keyboard(NamedTuple):
         return names + self.drums
 
     def down(self, note: Note) -> int:
-        """How many dots below the top a note with a pitch lies."""
+        """How many dots below the top a note lies: by its pitch, or in the middle of the row of those without."""
+        if _is_unvoiced(note):
+            return (self.n_rows + self.drums.index(UNVOICED)) * DOTS_Y + DOTS_Y // 2
         up = math.floor((note.midi + 0.5 - self.bottom) * self.dots + 1e-6)  # what is rounded in the file stays in tune
         return self.n_rows * DOTS_Y - 1 - up
 
@@ -91,8 +96,8 @@ def piano_roll(
 ) -> Roll | None:
     """Notes, `width` characters wide; None when there are none.
 
-    A note is a line from onset to offset; a drum, whose end is not heard as such, a stroke at its onset. Two channels
-    get a panel each, more share one.
+    A note is a line from onset to offset, one whose pitch is nan in a row at the bottom; a drum, whose end is not heard
+    as such, a stroke at its onset. Two channels get a panel each, more share one.
     """
     if not notes:
         return None
@@ -103,6 +108,10 @@ def piano_roll(
         mine = [note for note in notes if channel in (None, note.channel)]
         panels.append(_panel(mine, keyboard, duration_s, width, channel, ascii_only))
     return Roll(duration_s, width, keyboard.labels, panels)
+
+
+def _is_unvoiced(note: Note) -> bool:
+    return note.drum is None and math.isnan(note.midi)
 
 
 def _panel(

@@ -42,25 +42,34 @@ CLEAN = {"svg.fonttype": "none", "svg.hashsalt": "sic", "font.size": 10.0}
 NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
-def draw(file: BinaryIO, inspection: Inspection, name: str, file_format: str) -> None:
+def draw(file: BinaryIO, inspection: Inspection, name: str, file_format: str, *, with_segments: bool = False) -> None:
     """Write the picture of `figure_of` in one of FORMATS; the same file gives the same bytes."""
     from matplotlib import style
 
     with style.context(["default", CLEAN]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font does not have
-        figure = figure_of(inspection, name)
+        figure = figure_of(inspection, name, with_segments=with_segments)
         figure.savefig(file, format=file_format, metadata=NO_DATE.get(file_format))
 
 
-def figure_of(inspection: Inspection, name: str) -> Figure:
-    """The vectors above, below them the events over time, notes as a piano roll; `name` goes to the title."""
+def figure_of(inspection: Inspection, name: str, *, with_segments: bool = False) -> Figure:
+    """The vectors above, below them the events over time, notes as a piano roll; `name` goes to the title.
+
+    with_segments: instead segments, their pitches above, their levels below; SicError for a preset that tells no links.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     # names may hold $, which is no formula
-    figure.suptitle(f"{shortened(name)}\n{facts(inspection)}", parse_math=False, fontsize=12)
+    about = facts(inspection, with_segments=with_segments)
+    figure.suptitle(f"{shortened(name)}\n{about}", parse_math=False, fontsize=12)
+    if with_segments:
+        from .segments_plot import draw_segments
+
+        draw_segments(figure, inspection)
+        return figure
     upper, lower = figure.subplots(2, 1, height_ratios=(1.15, 1.0))
     draw_vectors(upper, inspection.table, inspection.layout)
     if inspection.layout is not None and inspection.layout.events_are_notes:
@@ -70,10 +79,13 @@ def figure_of(inspection: Inspection, name: str) -> Figure:
     return figure
 
 
-def facts(inspection: Inspection) -> str:
+def facts(inspection: Inspection, *, with_segments: bool = False) -> str:
     """What the title says below the name."""
     n = len(inspection.table)
     parts = [f"{inspection.table.duration_s:.2f} s", f"{n} event{'s' * (n != 1)}"]
+    if with_segments:
+        m = len(inspection.segments)
+        parts.append(f"{m} segment{'s' * (m != 1)}")
     rate, kbps = inspection.events_per_second, inspection.bitrate_kbps(inspection.n_bytes)
     if rate is not None and kbps is not None:
         parts += [f"{rate:.1f} events a second", f"{kbps:.2f} kbit/s"]

@@ -111,17 +111,17 @@ def _picture(inspection: Inspection, screen: Screen) -> Iterator[Line]:
 
 
 def segment_roll(inspection: Inspection) -> Iterator[Line]:
-    """Segments that have a pitch, and drums, as a piano roll, as wide as the terminal; nothing where there are none."""
+    """Segments as a piano roll, as wide as the terminal, those without a pitch in a row at the bottom; nothing where
+    there are none."""
     from sparsecodec_formats.interchange.notes import segment_notes
 
     from .piano_roll import piano_roll
 
-    screen, table = stdout_screen(), inspection.table
+    screen, table, segments = stdout_screen(), inspection.table, inspection.segments
     ascii_only = not _can_encode(NEEDED)
     width = max(10, screen.width - LABEL_WIDTH)
-    roll = piano_roll(
-        segment_notes(table, inspection.segments), table.duration_s, table.header.streams, width, ascii_only=ascii_only
-    )
+    notes = segment_notes(table, segments, with_unvoiced=True)
+    roll = piano_roll(notes, table.duration_s, table.header.streams, width, ascii_only=ascii_only)
     if roll is not None:
         yield from _title("segments over time")
         yield from roll_lines(roll, ascii_only=ascii_only, coloured=screen.depth is not None)

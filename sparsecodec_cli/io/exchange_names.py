@@ -18,6 +18,8 @@ EXTENSIONS: Mapping[str, str] = {
     ".textgrid": "textgrid",
 }
 FORMATS = tuple(dict.fromkeys(EXTENSIONS.values()))
+READABLE = tuple(kind for kind in FORMATS if kind in (*TABLES, "midi"))
+"""Formats that hold events, or notes to be played."""
 
 
 def format_of(file: object, given: str | None) -> str | None:

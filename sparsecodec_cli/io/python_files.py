@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -123,6 +123,13 @@ def as_table(given: EventTable | AnyFile) -> EventTable:
         raise CliError(f"this is {shown_value(given)}; give an EventTable, or a .sic file")
     with open_to_read(given, MAGIC) as file:
         return container.read(file)
+
+
+def as_tables(given: Any) -> list[EventTable]:
+    """As `as_table`, of one or of several."""
+    if isinstance(given, EventTable) or is_file(given) or not isinstance(given, Iterable):
+        return [as_table(given)]
+    return [as_table(one) for one in given]
 
 
 def check_table(table: object) -> None:

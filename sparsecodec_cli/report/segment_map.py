@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_cli.inspect.keys import Keys
+from sparsecodec_cli.inspect.segment_courses import courses
 from sparsecodec_formats.interchange.notes import MIDI_OF_110_HZ, note_name_and_cents
-from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 
@@ -38,8 +38,8 @@ def segment_map(
     table: EventTable, segments: Segments, pitched: NDArray[np.bool_], start_s: float, duration_s: float
 ) -> SegmentMap:
     """Of the segments that are heard within a time. pitched: which events of the table have a pitch, bool [n]."""
-    midi = MIDI_OF_110_HZ + 12 * np.log2(Voices.of(table).f0_hz / 110)
-    shown = midi[pitched & (segments.kind == "pitched")[segments.number]]
+    drawn = list(courses(table, segments, pitched))
+    shown = np.concatenate([np.zeros(0), *(course.midi[np.isfinite(course.midi)] for course in drawn)])
     keys = Keys(float(shown.min()), float(shown.max()), []) if len(shown) else Keys(None, None, [])
     low, high = keys.bottom, max(keys.top, keys.bottom + 1)
 
@@ -50,7 +50,6 @@ def segment_map(
         return round(WIDTH * (time_s - start_s) / max(duration_s, 1e-9), 2)
 
     lines = []
-    runs = segments.runs
     for i in np.flatnonzero((segments.end_s > start_s) & (segments.start_s < start_s + duration_s)).tolist():
         begin_s, end_s = float(segments.start_s[i]), float(segments.end_s[i])
         what = f"{i}: {begin_s:.2f} to {end_s:.2f} s, {segments.level_db[i]:.0f} dB"
@@ -58,10 +57,7 @@ def segment_map(
             path = f"M{along(begin_s)} {HEIGHT - NOISE_HEIGHT / 2}H{along(end_s)}"
             lines.append(SegmentLine(path, f"{what}, {segments.kind[i]}", False))
             continue
-        rows = runs[i][pitched[runs[i]]]
-        times = np.clip(table.time[rows], begin_s, end_s)
-        keys_of = midi[rows].tolist()
-        points = [(begin_s, keys_of[0]), *zip(times.tolist(), keys_of, strict=True), (end_s, keys_of[-1])]
+        points = zip(drawn[i].time_s.tolist(), drawn[i].midi.tolist(), strict=True)
         path = "M" + " ".join(f"{along(time_s)} {up(at)}" for time_s, at in points)
         name = note_name_and_cents(MIDI_OF_110_HZ + 12 * float(np.log2(segments.f0_hz[i] / 110)))
         lines.append(SegmentLine(path, f"{what}, {segments.f0_hz[i]:.0f} Hz ({name})", True))

@@ -5,6 +5,14 @@ from __future__ import annotations
 import fake_codec
 import pytest
 
+from sparsecodec_cli import let_tables_ask
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_ask() -> None:
+    """Tables find their weights in every test of its own, as they do once a command has read one."""
+    let_tables_ask()
+
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> fake_codec.FakeCodec:

@@ -130,6 +130,7 @@ def test_the_edits_of_a_table_are_those_of_the_command() -> None:
     table, methods = make_table(), {name: getattr(sic.EventTable, name) for name in api.EDITS}
     given = {"stretch": (2,), "crop": (0.5,), "keep": (3,), "keep_percent": (50,), "decay": (0.5,), "tilt": (3,)}
     given |= {"repeat": (2,), "echo": (0.1, -3, 2), "move_to": (1,), "quantise_times": (0.5,), "jitter": (0.2,)}
+    given |= {"shorten_pauses": (0.1,)}
     for name, method in methods.items():
         values = given.get(
             name, () if name in ("reverse", "whisper", "unlink") else (-1,) if name != "attack" else (2,)
@@ -150,6 +151,21 @@ def test_the_edits_of_a_table_are_those_of_the_command() -> None:
     assert defaults["gap"].default is inspect.signature(edit.take).parameters["gap"].default
     assert defaults["gap"].default is inspect.signature(edit.drop).parameters["gap"].default
     assert defaults["stretch_events"].default is inspect.signature(edit.stretch).parameters["events"].default
+
+
+def test_what_takes_other_tables_is_a_method_too_with_the_defaults_of_the_command() -> None:
+    table, other = make_table(n=12), edit.gain(edit.shift(make_table(n=12), 0.05), -3)
+    assert table.morph(other, 0.25) == api.morph(table, other, 0.25)
+    for options in ({}, {"keep_pitch": True, "keep_level": True}):
+        assert table.mosaic(other, **options) == api.replace(table, other, **options)
+    for options in ({}, {"by": "segment", "top": 2}):
+        assert repr(table.similar(1, [other], **options)) == repr(api.similar([table, other], 1, **options))  # has nan
+    pairs = ((sic.EventTable.mosaic, api.replace), (sic.EventTable.similar, api.similar))
+    for pair in (*pairs, (edit.mosaic, api.replace), (edit.similar, api.similar)):
+        method, function = (inspect.signature(one).parameters for one in pair)
+        shared = {name for name in method if name in function and method[name].kind is inspect.Parameter.KEYWORD_ONLY}
+        assert shared in ({"keep_pitch", "keep_level"}, {"by", "top"})
+        assert all(method[name].default == function[name].default for name in shared)
 
 
 def test_randomize_draws_what_is_asked() -> None:

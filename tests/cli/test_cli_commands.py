@@ -281,6 +281,7 @@ def test_transform_edits_as_the_library_does(talk_sic: Path) -> None:
         ("--drop-below", "-32"): edit.drop_below(table, -32),
         ("--gain", "-6"): edit.gain(table, -6),
         ("--shift", "0.5"): edit.shift(table, 0.5),
+        ("--shorten-pauses", "0.02"): edit.shorten_pauses(table, 0.02),
         ("--shift", "-0.5"): edit.shift(table, -0.5),
         ("--start", "0.5"): edit.crop(table, 0.5),
         ("--end", "0.5"): edit.crop(table, end_s=0.5),

@@ -12,7 +12,7 @@ from note_tables import Event, little_song, music_table
 
 import sparsecodec_cli
 from sparsecodec_cli.io.exchange_names import TABLES
-from sparsecodec_formats import loads
+from sparsecodec_formats import SicError, loads
 from sparsecodec_formats.interchange.notes import notes_of
 
 LIVE = ROOT / "formats" / "golden" / "live.sic"
@@ -37,6 +37,7 @@ def test_an_export_of_no_known_format_is_wrong_use(tmp_path: Path) -> None:
     [
         (["a.mid"], "MIDI needs --instrument"),
         (["a.csv", "--instrument", "a.sic"], "--instrument goes with MIDI"),
+        (["a.csv", "--contour", "1"], "--contour goes with MIDI"),
         (["a.mid", "--instrument", "a.sic", "--by-name"], "--like and --by-name go with tables"),
         (["a.mid", "--instrument", "a.sic", "--like", "a.sic"], "--like and --by-name go with tables"),
     ],
@@ -155,8 +156,16 @@ def test_formats_and_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         (lambda: sparsecodec_cli.import_(path, format="labels"), "labels files have no events"),
         (lambda: sparsecodec_cli.import_(path, format="midi"), "needs an instrument"),
         (lambda: sparsecodec_cli.import_(path, format="csv", instrument=path), "nothing else takes one"),
+        (lambda: sparsecodec_cli.import_(path, format="csv", contour=0.5), "contour goes with MIDI"),
         (lambda: sparsecodec_cli.import_(path, format="midi", instrument=path), "is no MIDI file"),
         (lambda: sparsecodec_cli.import_(path, format="csv"), "is no CSV"),
     ):
         with pytest.raises(sparsecodec_cli.SicError, match=words):
             call()
+
+
+def test_in_python_too_the_file_that_is_wrong_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time_s,level_db\n1,-30\n")
+    (tmp_path / "b.sic").write_bytes(b"none")
+    with pytest.raises(SicError, match=r"\A[^:]*b\.sic: not a \.sic file"):
+        sparsecodec_cli.import_(tmp_path / "a.csv", like=tmp_path / "b.sic")

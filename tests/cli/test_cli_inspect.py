@@ -114,6 +114,7 @@ def test_inspect_prints_segments(tmp_path: Path) -> None:
         assert cells[4] == ("-" if row["f0_hz"] is None else f"{row['f0_hz']:.2f}")
         assert cells[-2:] == [str(row["event"]), str(row["n_events"])]
     assert roll.startswith("  segments over time\n") and "C4" in roll and roll.count("\n") > 8
+    assert ("unvoiced" in roll) == any(row["kind"] == "unvoiced" for row in rows)
     stereo = ok("inspect", write_sic(tmp_path / "two.sic", make_table(channels=2)), "--segments").decode()
     assert stereo.split()[:2] == ["segment", "channel"]
     assert ok("inspect", write_sic(tmp_path / "none.sic", make_table(0)), "--segments").decode().count("\n") == 2
@@ -129,7 +130,8 @@ def test_segments_are_found_without_the_weights_that_a_file_names(tmp_path: Path
 
 def test_one_table_is_asked_for(talk_sic: Path) -> None:
     assert_refused(sic("inspect", talk_sic, "--events", "--segments"), "--segments", exit_code=2)
-    assert_refused(sic("inspect", talk_sic, "--segments", "--plot", "x.png"), "--plot", exit_code=2)
+    options = ("--segments", "--select", "level > -30", "--plot", talk_sic.parent / "x.png")
+    assert_refused(sic("inspect", talk_sic, *options), "--plot", "--select", exit_code=2)
 
 
 def test_inspect_tells_the_header_and_draws(talk_sic: Path) -> None:

@@ -57,6 +57,8 @@ def test_mix_joins_as_the_library_does(other: Path) -> None:
     assert joined("mix", SPEECH, other) == written(edit.mix(tables)) == joined("mix", other, SPEECH)
     mixed = edit.mix(tables, offsets_s=[0, 1.5], gains_db=[0, -6])
     assert joined("mix", SPEECH, other, "--at", "0", "--at", "1.5", "--gain", "0", "--gain", "-6") == written(mixed)
+    panned = edit.mix(tables, pans=[-1, 0.5])
+    assert joined("mix", SPEECH, other, "--pan", "-1", "--pan", "0.5") == written(panned)
     assert b"mono from 2 streams" in ok("inspect", "-", stdin=container.dumps(mixed))
 
 
@@ -88,6 +90,8 @@ def test_what_does_not_go_together_is_refused_by_its_name(command: str, tmp_path
         (["cat", SPEECH], "Missing argument 'IN...'"),
         (["mix", SPEECH, SPEECH, "out.sic", "--at", "1"], "--at is given 1 time for 2 inputs"),
         (["mix", SPEECH, "out.sic", "--gain", "1", "--gain", "2"], "--gain is given 2 times for 1 input;"),
+        (["mix", SPEECH, SPEECH, "out.sic", "--pan", "1"], "--pan is given 1 time for 2 inputs"),
+        (["mix", SPEECH, "out.sic", "--pan", "-1.1"], "--pan"),
         (["cat", SPEECH, SPEECH, "out.sic", "--gap", "-1"], "--gap"),
         (["cat", SPEECH, SPEECH, "out.wav"], "OUT is a .sic file, not audio"),
     ],
@@ -110,3 +114,10 @@ def test_no_input_is_overwritten(command: str, tmp_path: Path) -> None:
 def test_streams_that_do_not_fit_are_told_of_a_file(tmp_path: Path) -> None:
     result = sic("mix", *[SPEECH] * 256, tmp_path / "out.sic")
     assert result.exit_code == 1 and f"{SPEECH}: 256 streams would be needed" in result.stderr
+
+
+def test_one_table_alone_is_joined_with_nothing() -> None:
+    table = read_sic(SPEECH)
+    for join in (sparsecodec_cli.cat, sparsecodec_cli.mix):
+        for given in (table, [table], iter([table]), SPEECH, str(SPEECH)):
+            assert join(given) == table  # type: ignore[operator]

@@ -89,6 +89,8 @@ def output_of(command: str, folder: Path) -> Path:
         (["export", "a"], ["OUT"]),
         *((["export", "a", out], [out, "must end in .mid, .midi, .json"]) for out in ("b.wav", "b", "mid")),
         *((["export", "a", "b.mid", "--tempo", bad], ["--tempo", bad]) for bad in ("0", "nan", "1001", "fast")),
+        (["export", "a", "b.csv", "--tempo", "60"], ["--tempo", "MIDI"]),
+        (["import", "a.txt", "b", "--format", "labels"], ["labels", "csv"]),
         (["randomize", "a", "b"], ["--times", "--vectors"]),
         (["randomize", "a", "--times"], ["OUT"]),
         (["randomize", "a", "b", "--vectors", "--keep-order"], ["--keep-order", "--times"]),
@@ -102,7 +104,19 @@ def output_of(command: str, folder: Path) -> Path:
         (["transform", "a", "b", "--keep", "all"], ["all"]),
         (["transform", "a", "b", "--echo", "1,-6"], ["1,-6", "S,DB,N"]),
         (["transform", "a", "b", "--quantize-times", "90bpm4"], ["90bpm4", "120bpm/4"]),
-        (["transform", "a", "b", "--gain", "1", "--every", "1"], ["--every", "--repeat"]),
+        *(
+            (
+                ["transform", "a", "b", "--gain", "1", option, *value],
+                [f"{option.replace('no-events', 'events')}", needs],
+            )
+            for option, value, needs in (
+                ("--every", ["1"], "needs --repeat"),
+                ("--timbre", ["fixed"], "needs --transpose"),
+                ("--no-events", [], "needs --stretch"),
+                ("--seed", ["0"], "needs --jitter"),
+                ("--gap", ["close"], "needs --take or --drop"),
+            )
+        ),
         (["transform", "a", "b", "--timbre", "loud"], ["loud", "fixed"]),
         (["transform", "a", "b", "--start", "2", "--end", "1"], ["--end", "after"]),
         (["test"], ["FILE"]),

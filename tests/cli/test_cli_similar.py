@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -95,3 +96,32 @@ def test_refusals(files: list[Path], tmp_path: Path) -> None:
     assert_refused(sic("similar", "--to", "1"), "IN", exit_code=2)
     with pytest.raises(SicError):
         api.similar([], 0)
+
+
+def test_what_has_no_pitch_is_another_kind_of_sound() -> None:
+    table = sparsecodec_cli.read(SENTENCE)
+    voiced = sparsecodec_cli.selected(table, "voiced")
+    asked, found = sparsecodec_cli.similar(table, int(np.flatnonzero(voiced)[20]), top=len(table))
+    assert np.isfinite(asked.f0_hz) and len(found) == len(table) - 1
+    assert all(np.isfinite(one.f0_hz) == voiced[one.index] for one in found)
+    assert all(one.distance >= 8 for one in found if not voiced[one.index])
+    said = json.loads(ok("similar", SENTENCE, "--to", str(np.flatnonzero(~voiced)[0]), "--json"))
+    assert said["to"]["f0_hz"] is None
+    drums = sparsecodec_cli.read(ROOT / "models" / "golden" / "music" / "drums.sic")
+    assert np.isnan(sparsecodec_cli.similar(drums, 0)[0].f0_hz)
+
+
+def test_the_pitch_that_noise_is_given_does_not_count() -> None:
+    table = sparsecodec_cli.read(SENTENCE)
+    i = int(np.flatnonzero(~sparsecodec_cli.selected(table, "voiced"))[5])
+    vector = table.vector.copy()
+    vector[i, 3] += 20
+    assert sparsecodec_cli.similar([table, table.replace(vector=vector)], i, top=1)[1][0].distance == pytest.approx(0)
+
+
+def test_what_is_neither_event_nor_segment_is_refused() -> None:
+    table, by = sparsecodec_cli.read(SENTENCE), cast(Any, "voice")
+    with pytest.raises(SicError, match="by is 'voice'"):
+        sparsecodec_cli.similar(table, 0, by=by)
+    with pytest.raises(SicError, match="by is 'voice'"):
+        sparsecodec_cli.render_stems(table, by=by)

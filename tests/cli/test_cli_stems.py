@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fake_codec
 import numpy as np
+import opentimelineio as otio
 import pytest
 import soundfile
 import soxr
@@ -19,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sparsecodec_cli
-from sparsecodec_cli.stems import FIRST, NAME, OF_SEGMENTS, TABLE, earlier_stems, stems
+from sparsecodec_cli.stems import EDIT_LIST, FIRST, NAME, OF_SEGMENTS, TABLE, earlier_stems, stems
 from sparsecodec_formats import EventTable
 from sparsecodec_formats.interchange.segment_rows import segment_rows
 from sparsecodec_models.events.sounds import event_sounds
@@ -386,3 +387,62 @@ def test_files_tell_their_place_as_broadcast_wave(by: str, tmp_path: Path) -> No
         assert size == 602 and bext[:256].rstrip(b"\0").decode() == f"{by} {row['index']}"
         assert bext[256:288].rstrip(b"\0") == b"sic" and not any(bext[288:338])
         assert struct.unpack("<QH", bext[338:348]) == (int(row["start_sample"]), 1) and not any(bext[348:])
+
+
+# edit lists
+
+
+def test_an_edit_list_in_samples_makes_the_recording(tmp_path: Path) -> None:
+    path, out = tmp_path / "talk.sic", tmp_path / "out"
+    ok("encode", CLIP, path, "--effort", "0")
+    ok("stems", path, out, "--by", "segment", "--edl", "samples")
+    table = read_sic(path)
+    whole, rate = sparsecodec_cli.decode(table)
+    found = np.zeros(whole.shape)
+    lines = [line.split() for line in (out / EDIT_LIST).read_text().splitlines() if line.endswith('.wav"')]
+    placed = [line for line in lines if len(line) > 2]
+    assert [line[1].strip('"') for line in lines if len(line) == 2] == names_in(out)[:-2] and len(placed) > 5
+    for line in placed:
+        play_in, play_out, record_in, record_out = map(int, line[2:6])
+        audio, _ = soundfile.read(out / line[-1].strip('"'), always_2d=True)
+        assert (play_in, play_out) == (0, len(audio))
+        found[record_in:record_out] += audio
+    assert np.abs(found - whole).max() < 1e-4
+    assert f"Sample Rate: {rate}\nOutput Channels: 1\n" in (out / EDIT_LIST).read_text()
+
+
+def test_an_edit_list_in_frames_shows_all_of_each_file(fake: fake_codec.FakeCodec, tmp_path: Path) -> None:
+    path, out = write_sic(tmp_path / "talk.sic", make_table(3, seconds=2.0)), tmp_path / "out"
+    ok("stems", path, out, "--edl", "25")
+    timeline = otio.adapters.read_from_string((out / EDIT_LIST).read_text(), "cmx_3600", rate=25)
+    clips = {clip.name: clip.source_range for clip in timeline.find_clips()}
+    rate = read_sic(path).header.sample_rate
+    for row in rows_of(out):
+        start_s = int(row["start_sample"]) / rate
+        shown = clips.pop(row["file"])
+        assert shown.start_time.to_seconds() <= start_s < shown.start_time.to_seconds() + 0.04
+        end_s = start_s + int(row["n_samples"]) / rate
+        assert end_s - 1e-9 <= shown.end_time_exclusive().to_seconds() < end_s + 0.04
+    assert not clips
+
+
+def test_what_an_edit_list_cannot_hold_leaves_nothing(fake: fake_codec.FakeCodec, tmp_path: Path) -> None:
+    table = make_table(6, seconds=1.0)
+    path = write_sic(tmp_path / "talk.sic", table.replace(time=np.full(6, 0.5)))
+    result = sic("stems", path, tmp_path / "out", "--edl", "30")
+    assert_refused(result, "talk.sic: has 6 sounds in one frame", "4 tracks", "in samples")
+    assert names_in(tmp_path) == ["talk.sic"]
+    assert_refused(sic("stems", path, tmp_path / "out", "--edl", "29.97"), "--edl", exit_code=2)
+
+
+def test_earlier_edit_lists_go_with_their_stems_and_others_stay(fake: fake_codec.FakeCodec, tmp_path: Path) -> None:
+    path, out = write_sic(tmp_path / "talk.sic", make_table(3, seconds=1.0)), tmp_path / "out"
+    for edl in ("samples", "24"):
+        ok("stems", path, out, "-f", "--edl", edl)
+        assert EDIT_LIST in names_in(out)
+    ok("stems", path, out, "-f")
+    assert EDIT_LIST not in names_in(out)
+    (out / EDIT_LIST).write_bytes(b"TITLE: my film\n")
+    assert_refused(sic("stems", path, out, "-f", "--edl", "samples"), "stems.edl: is not an edit list of 'sic stems'")
+    ok("stems", path, out, "-f")  # which writes none
+    assert (out / EDIT_LIST).read_bytes() == b"TITLE: my film\n"

@@ -16,7 +16,7 @@ from sparsecodec_cli.inspect.piano_roll import Roll, piano_roll
 from sparsecodec_cli.inspect.picture_text import roll_lines
 from sparsecodec_cli.io.screen import Screen
 from sparsecodec_formats import EventTable
-from sparsecodec_formats.interchange.notes import note_rows, notes_of
+from sparsecodec_formats.interchange.notes import Note, note_rows, notes_of
 
 WIDTH = 20
 
@@ -184,3 +184,14 @@ def test_inspect_json_lists_the_notes(tmp_path: Path) -> None:
 
 def _columns(events: list[dict]) -> tuple[list, ...]:
     return tuple([event[key] for event in events] for key in ("time_s", "vector", "channel", "amplitude"))
+
+
+def test_what_has_no_pitch_is_a_line_in_a_row_at_the_bottom() -> None:
+    pitched, noise = (Note(1.0, 2.0, midi, 0.5, None, 0, 0) for midi in (60.0, float("nan")))
+    found = piano_roll([pitched, noise], 4.0, 1, WIDTH)
+    assert found is not None and found.labels[-1] == "unvoiced" and found.labels[:-1].count("unvoiced") == 0
+    (panel,) = found.panels
+    drawn = [np.flatnonzero([cell not in (" ", BLANK) for cell in row]) for row in panel.rows]
+    assert drawn[-1].tolist() == list(range(WIDTH // 4, WIDTH // 2)) == drawn[found.labels.index("C4")].tolist()
+    alone = piano_roll([noise], 4.0, 1, WIDTH, ascii_only=True)
+    assert alone is not None and alone.labels == ["unvoiced"] and alone.panels[0].rows[0].count("-") == WIDTH // 4

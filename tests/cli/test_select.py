@@ -84,7 +84,10 @@ def test_a_field_that_the_preset_does_not_tell(tmp_path: Path) -> None:
 def test_weights_that_are_missing_are_told_where_they_are_needed(tmp_path: Path) -> None:
     path = write_sic(tmp_path / "talk.sic", make_table(weights_hash=b"none"))
     out = tmp_path / "out.sic"
-    assert_refused(sic("transform", path, out, "--select", "voiced", "--take"), "talk.sic", "needs weights 6e6f6e65")
+    result = sic("transform", path, out, "--select", "voiced", "--take")
+    assert_refused(result, "talk.sic", "needs weights 6e6f6e65", "put the file it was made with there")
+    assert "--model" not in result.stderr  # which only what renders has
+    assert_refused(sic("decode", path, "--select", "voiced"), "needs weights 6e6f6e65", "(--model)")
     ok("transform", path, out, "--select", "time > 1", "--take")
 
 

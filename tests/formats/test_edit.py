@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -443,3 +444,10 @@ def test_what_came_in_all_the_way_still_does() -> None:
     assert (np.exp2(physical(kept, "attack_log2_s"))[1:] >= 0.2).all()
     kept = edit.only(table, np.array([True, True, False, True, False]))
     assert np.exp2(physical(kept, "attack_log2_s"))[2] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("name", ["coded-music", "coded-edges"])
+def test_what_keeps_all_changes_nothing(name: str) -> None:
+    table = loads((Path(__file__).parents[2] / "formats" / "golden" / f"{name}.sic").read_bytes())
+    none = np.zeros(len(table), bool)
+    assert edit.keep(table, len(table)) == edit.keep_percent(table, 100) == edit.keep(table, 0, where=none) == table

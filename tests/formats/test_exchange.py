@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from format_strategies import make_header, make_table, quick, tables
 from hypothesis import given
@@ -82,8 +83,8 @@ def test_nonsense_is_refused_with_the_number_of_its_row(change: dict[str, Any], 
     [
         ([{"time_s": 1.0}], "neither vectors nor named quantities"),
         ([{"level_db": -10}], "no column time_s"),
-        ([{"time_s": 1.0, "f0_hz": 0}], "event 0: f0_hz 0 cannot be"),
-        ([{"time_s": 1.0, "attack_s": -1}], "event 0: attack_s -1 cannot be"),
+        ([{"time_s": 1.0, "f0_hz": 0}], "event 0: f0_hz 0 is not in 40"),
+        ([{"time_s": 1.0, "attack_s": -1}], "event 0: attack_s -1 is not in"),
         ([{"time_s": 1.0, "level_db": "loud"}], "event 0: level_db is 'loud', not a finite number"),
         ([{"time_s": 1.0, "shape_3": 1e39}], "event 0: shape_3 1e.39 cannot be"),
         ([{"time_s": 1.0, "vector_3": 1, "vector_4": 1}], "a column vector_3, but no vector_0"),
@@ -147,7 +148,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(kind: str, place: int, ne
     "text, words",
     [
         ("[" * 100_000, "is no JSON"),
-        ("[1, 2]", "no object with a list 'events'"),
+        ("[1, 2]", "event 0 is 1; it must have fields"),
         ('{"events": 3}', "no object with a list 'events'"),
         ('{"events": []}', "there is no header"),
         ('{"format": "midi", "header": {}, "events": []}', "format is 'midi'"),
@@ -315,6 +316,53 @@ def test_a_frame_has_the_columns_of_csv_and_comes_back() -> None:
     frame = table.to_frame()
     assert list(frame.columns) == exported(table, "csv").decode().splitlines()[1].split(",")
     assert EventTable.from_rows(frame.attrs["header"], frame.to_dict("records")) == table
+
+
+def test_frames_of_many_recordings_come_back() -> None:
+    tables = {"a": make_table([0.5, 1.0]), "b": make_table([0.25, 0.75, 1.5], seed=3)}
+    frames = {name: table.to_frame() for name, table in tables.items()}
+    events = pandas.concat(frames, names=["file", None]).reset_index("file")
+    for name, frame in events.groupby("file"):
+        assert EventTable.from_rows(frames[name].attrs["header"], frame) == tables[name]
+    events["f0_hz"] = [220.0, np.nan, 220.0, np.nan, 220.0]  # where there is none, what is there stays
+    for name, frame in events.groupby("file"):
+        table, rows = tables[name], frame["f0_hz"].notna()
+        assert EventTable.from_rows(table.header, frame) == table
+        vector = table.vector.copy()
+        vector[rows, 3] = 48.0
+        assert EventTable.from_rows(table.header, frame, by_name=True) == table.replace(vector=vector)
+    bad = frames["a"].assign(time_s=[0.5, None]).set_index(pandas.Index(["x", "y"]))
+    with pytest.raises(SicError, match="row 'y': has no time_s"):
+        EventTable.from_rows(tables["a"].header, bad)
+
+
+def test_what_is_no_archive_is_refused_without_what_numpy_advises() -> None:
+    whole = exported(make_table([0.5]), "npz")
+    for data in (b"", b"\x89SIC" * 9, whole[:-30]):
+        with pytest.raises(SicError, match=r"\Ais no NPZ file, or is cut short\Z"):
+            imported(data, "npz", like=make_header())
+
+
+def test_a_list_of_events_alone_is_read() -> None:
+    like = make_header()
+    assert imported(b'[{"time_s": 1, "level_db": -30}]', "json", like=like)[0].time.tolist() == [1]
+    with pytest.raises(SicError, match="there is no header"):
+        imported(b'[{"time_s": 1, "level_db": -30}]', "json")
+
+
+def test_what_decoders_do_not_take_is_refused() -> None:
+    header = make_header()
+    for named, words in (
+        ({"f0_hz": 20_000}, "f0_hz 20000 is not in 40.*1760"),
+        ({"attack_s": 9}, r"attack_s 9 is not in .*\.\.4"),
+    ):
+        with pytest.raises(SicError, match="event 1: " + words):
+            EventTable.from_rows(header, [{"time_s": 0, "f0_hz": 41, "attack_s": 4}, {"time_s": 0, **named}])
+
+
+def test_columns_that_semicolons_part_are_refused_with_the_mend() -> None:
+    with pytest.raises(SicError, match="semicolons; save it with commas"):
+        imported(b"time_s;level_db\n1;-30\n", "csv", like=make_header())
 
 
 def test_a_missing_pandas_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

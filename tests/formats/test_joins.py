@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from format_strategies import make_header
 
-from sparsecodec_formats import LAYOUTS, EventTable, SicError, dumps, edit, loads, nearest_step
+from sparsecodec_formats import LAYOUTS, EventTable, SicError, dumps, edit, loads, nearest_gain, nearest_step
 from sparsecodec_formats.edit import Thing
 from sparsecodec_formats.edit.lanes import noise_number
 from sparsecodec_formats.presets.voices import Voices
@@ -209,6 +209,27 @@ def test_a_mix_has_the_levels_it_is_told(db: float) -> None:
     assert gain[0] == 0 and 20 * np.log10(-gain[1]) == pytest.approx(db, abs=0.006)
 
 
+@pytest.mark.parametrize("pan", [-1.0, -0.3, 0.0, 0.7, 1.0])
+def test_a_pan_keeps_the_power_of_mono(pan: float) -> None:
+    mixed = loads(dumps(edit.mix([voice([0.5])], pans=[pan], gains_db=[-3])))
+    left, right = np.array(mixed.header.gains)[:, 0] * mixed.amplitude[0]
+    assert left**2 + right**2 == pytest.approx(2 * 10**-0.3, rel=3e-3)
+    assert np.arctan2(right, left) == pytest.approx((pan + 1) * np.pi / 4, abs=2e-3)
+
+
+def test_what_is_panned_is_stereo_and_in_the_middle_as_without() -> None:
+    one, two = voice([0.5]), voice([0.25, 0.75], channels=2, gains=((1.0,), (nearest_gain(-0.5),)))
+    assert edit.mix([one, two], pans=[0, 0]) == edit.mix([one, two])
+    sides = edit.mix([one, two], pans=[-1, 1])
+    sounding = [sides.amplitude[sides.channel == stream].max() for stream in range(sides.header.streams)]
+    heard = np.array(sides.header.gains) * sounding  # [channel, stream]
+    np.testing.assert_allclose(sorted(heard.sum(0)), [-np.sqrt(0.5), np.sqrt(2)], atol=2e-3)
+    np.testing.assert_allclose(sorted(heard[0]), [0, np.sqrt(2)], atol=2e-3)
+    assert edit.mix([one], pans=[0]).header.gains == ((1.0,), (1.0,))
+    with pytest.raises(SicError, match="one or two channels, not 3"):
+        edit.mix([one, voice([0.5], channels=3, gains=((1.0,), (1.0,), (1.0,)))], pans=[0, 0])
+
+
 def test_one_table_mixed_is_that_table() -> None:
     for name in ("coded", "coded-stereo", "shared", "coded-music"):
         assert dumps(edit.mix([GOLDEN[name]])) == dumps(GOLDEN[name]) == dumps(edit.cat([GOLDEN[name]]))
@@ -237,7 +258,14 @@ def test_what_cannot_be_joined_is_refused() -> None:
             with pytest.raises(SicError, match=message):
                 join([one, other])
     assert edit.cat([one, one.replace(header=make_header(weights_hash=bytes(4)))]).header.weights_hash != bytes(4)
-    for wrong in ({"offsets_s": [1]}, {"gains_db": [0, 0, 0]}, {"offsets_s": [0, -1]}, {"gains_db": [0, 300]}):
+    for wrong in (
+        {"offsets_s": [1]},
+        {"gains_db": [0, 0, 0]},
+        {"offsets_s": [0, -1]},
+        {"gains_db": [0, 300]},
+        {"pans": [0, 1.5]},
+        {"pans": [0]},
+    ):
         with pytest.raises(SicError):
             edit.mix([one, one], **wrong)
     with pytest.raises(SicError, match="gap cannot be -1"):

@@ -14,6 +14,7 @@ from test_edit import physical, reference_table, speech
 
 from sparsecodec_formats import EventTable, SicError, Voices, dumps, edit, layout_of, loads
 from sparsecodec_formats.presets import level_db
+from sparsecodec_formats.selection import selected
 
 SHAPES = plain_shape_map()
 VOICE = speech(
@@ -59,7 +60,7 @@ def test_what_vectors_do_not_tell_is_refused(name: str, arguments: tuple[float, 
         lambda: edit.transpose(VOICE, 1, timbre="other", shape_map=SHAPES),  # type: ignore[arg-type]
         lambda: edit.glide(VOICE, 49),
         lambda: edit.glide(SONG, 1),
-        lambda: edit.contour(VOICE, 11),
+        lambda: edit.contour(VOICE, 11, shape_map=SHAPES),
         lambda: edit.attack(VOICE, 0),
         lambda: edit.attack(VOICE, 500),
         lambda: edit.decay(VOICE, 900),
@@ -95,6 +96,10 @@ def test_an_edit_is_of_what_is_chosen() -> None:
     ):
         same = (edited.vector == VOICE.vector).all(1) & (edited.amplitude == VOICE.amplitude)
         assert same[[2, 4]].all() and not same.all()
+    assert VOICE.gain(6, where="level < -21") == VOICE.gain(6, where=level_db(VOICE) < -21) != VOICE
+    assert VOICE.take("time < 1") == VOICE.take(VOICE.time < 1) == VOICE.drop("time >= 1")
+    slow = SONG.decay(0.5, where=(notes := np.ones(4, bool)))
+    assert notes.all() and not np.array_equal(slow.vector, SONG.vector)  # the tone stays; the caller's mask does, too
     slid = VOICE.glide(3, where=np.array([False, True, True, False, False]))
     assert (slid.vector == VOICE.vector).all(1).tolist() == [True, True, False, True, True]
     assert VOICE.drop_below(-21, where=where).time.tolist() == [0.5, 1.0, 2.0, 2.2]
@@ -103,6 +108,16 @@ def test_an_edit_is_of_what_is_chosen() -> None:
 
 
 # Pitch
+
+
+def test_tones_that_leave_the_range_are_silent() -> None:
+    song = music_table(Event(0.5, 60, 0.25), Event(0.6, 118, 0.1, tone=True), Event(0.7, 30, 0.1, tone=True))
+    higher = edit.transpose(song, 12, timbre="fixed")
+    assert higher.amplitude.tolist() == [1, 0, 1] and physical(higher, "f0_semitones").tolist() == [27, 73, -3]
+    lower = edit.transpose(song, -12, timbre="fixed")
+    assert lower.amplitude.tolist() == [1, 1, 0]
+    with pytest.raises(SicError, match="f0 of 1 events"):
+        edit.transpose(song, 70, timbre="fixed")
 
 
 def test_transposing_holds_what_is_heard() -> None:
@@ -148,16 +163,28 @@ def test_a_glide_runs_over_the_whole_voice() -> None:
 
 
 def test_contours() -> None:
-    flat = physical(edit.contour(VOICE, 0), "f0_semitones")
+    flat = physical(edit.contour(VOICE, 0, shape_map=SHAPES), "f0_semitones")
     assert np.ptp(flat[:3]) < 1e-4 and np.ptp(flat[3:]) < 1e-4
     assert 0 < flat[0] < 4 and 5 < flat[3] < 7
-    assert (edit.contour(VOICE, 0).vector[:, 4] == 0).all()  # glides
-    assert edit.contour(edit.contour(VOICE, 2), 0.5).vector == pytest.approx(VOICE.vector, abs=1e-4)
-    mirrored = physical(edit.contour(VOICE, -1), "f0_semitones")
+    assert (edit.contour(VOICE, 0, shape_map=SHAPES).vector[:, 4] == 0).all()  # glides
+    there = edit.contour(VOICE, 2, shape_map=SHAPES)
+    assert edit.contour(there, 0.5, shape_map=SHAPES).vector == pytest.approx(VOICE.vector, abs=1e-4)
+    mirrored = physical(edit.contour(VOICE, -1, shape_map=SHAPES), "f0_semitones")
     assert mirrored + physical(VOICE, "f0_semitones") == pytest.approx(2 * flat, abs=1e-4)
     vibrato = SONG.vector.copy()
     vibrato[:, 8] = 2
     assert edit.contour(SONG.replace(vector=vibrato), 0.5).vector[:3, 8] == pytest.approx(1)
+
+
+def test_a_monotone_has_the_pitch_of_what_is_voiced() -> None:
+    vector = VOICE.vector.copy()
+    vector[[0, 3, 4], 8 + BANDS :] = -100  # voicing: noise, at the pitch that an encoder writes where there is none
+    hissing = VOICE.replace(vector=vector)
+    flat = physical(edit.contour(hissing, 0, shape_map=SHAPES), "f0_semitones")
+    gaps_s = np.diff(VOICE.time)
+    sounding_s = np.array([gaps_s[0] + gaps_s[1], gaps_s[1] + 2 * 2**-3 / 3]) / 2
+    assert flat[:3] == pytest.approx(np.average([4, 2], weights=sounding_s), abs=1e-4)
+    assert 5 < flat[3] < 7  # nothing of it is voiced
 
 
 # Spectra
@@ -208,6 +235,15 @@ def test_room_is_set() -> None:
     assert edit.room(edit.room(VOICE, 0), -60) == edit.room(VOICE, -60)
 
 
+def test_a_note_that_is_held_is_held_still() -> None:
+    notes = music_table(Event(0.5, 60, decay_s=64), Event(1.0, 62, decay_s=8), Event(1.5, 64, decay_s=40))
+    longer = edit.decay(notes, 1.5, where=np.array([True, True, False]))
+    assert physical(longer, "decay_low_log2_s") == pytest.approx(np.log2([64, 12, 40]), abs=1e-5)
+    assert physical(edit.decay(notes, 0.5), "decay_low_log2_s") == pytest.approx(np.log2([32, 4, 20]), abs=1e-5)
+    with pytest.raises(SicError, match="decay low of 1 events"):
+        edit.decay(notes, 4, where=notes.time == 1.5)
+
+
 def test_events_that_are_unlinked_begin_and_end_by_themselves() -> None:
     for table in (VOICE, SONG):
         before, loose = Voices.of(table), loads(dumps(edit.unlink(table)))
@@ -221,6 +257,20 @@ def test_events_that_are_unlinked_begin_and_end_by_themselves() -> None:
     assert np.array_equal(apart.vector[~linked][:, 1], VOICE.vector[~linked][:, 1])
     assert physical(edit.unlink(SONG), "duration_log2_s")[0] == pytest.approx(np.log2(0.2), abs=1e-4)
     assert edit.unlink(apart) == apart
+
+
+NOTE = music_table(Event(0.5, 60, 0.25), Event(0.7, 60.5, 0.5, begins=False, drum=True, decay_s=1))
+"""A note whose second event says of a kind, which its first says of both, that it is a drum's."""
+
+
+def test_what_the_first_event_of_a_note_says_goes_with_all_of_it() -> None:
+    loose = edit.unlink(NOTE)
+    assert physical(loose, "kind").tolist() == [1, 1] and Voices.of(loose).begins.all()
+    assert physical(loose, "decay_low_log2_s") == pytest.approx([6, 0], abs=1e-5)  # it held until the second came
+    back = NOTE.reverse()
+    assert physical(back, "kind")[Voices.of(back).begins].tolist() == [1]
+    assert back.reverse().vector == pytest.approx(NOTE.vector)
+    assert selected(NOTE, "voiced and pitch > 200").all()
 
 
 def test_drop_below() -> None:

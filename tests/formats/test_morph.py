@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from format_strategies import make_header
 from note_tables import Event, music_table
 
 from sparsecodec_formats import LAYOUTS, EventTable, Segments, SicError, edit, layout_of
+from sparsecodec_formats.edit.likeness import distances
 from sparsecodec_formats.presets.voices import Voices
 
 SPEECH = LAYOUTS["speech"]
+morph_module = import_module("sparsecodec_formats.edit.morph")  # its name is that of the function
 
 
 def speech(time: list[float], seconds: float = 3.0, **physical: list[float]) -> EventTable:
@@ -240,6 +243,18 @@ def test_a_sound_that_would_begin_before_the_recording_is_moved_to_its_start() -
     assert (made.time >= 0).all()
 
 
+def test_a_mosaic_names_the_weights_that_one_of_the_two_names() -> None:
+    named = replace(TUNE.header, weights_hash=b"some")
+    for pair in ((TUNE.replace(header=named), TUNE), (TUNE, TUNE.replace(header=named))):
+        assert edit.mosaic(*pair).header.weights_hash == b"some"
+
+
+def test_tones_at_pitches_that_decoders_do_not_take_are_silent_in_a_mosaic() -> None:
+    other = music_table(Event(1.0, 60), Event(1.05, 120, 0.1, tone=True))
+    made = edit.mosaic(music_table(Event(0.5, 72)), other, keep_pitch=True)
+    assert pitches(made)[0] == pytest.approx(72, abs=1e-4) and made.amplitude.tolist() == [1, 0]
+
+
 def test_refused_mosaics() -> None:
     with pytest.raises(SicError, match="preset"):
         edit.mosaic(TUNE, speech([0.5]))
@@ -250,3 +265,16 @@ def test_refused_mosaics() -> None:
     with pytest.raises(SicError, match="no segments"):
         edit.mosaic(reference, reference)
     assert edit.mosaic(EventTable.empty(TUNE.header), TUNE) == EventTable.empty(TUNE.header)
+
+
+@pytest.mark.parametrize("apart_s", [0.01, 0.0])
+def test_many_at_once_find_their_like_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch, apart_s: float) -> None:
+    """1200 drums in 12 s or at one time, more than are matched at once: each finds the other that is most like it."""
+    sizes = []
+    monkeypatch.setattr(morph_module, "distances", lambda a, b: sizes.append(len(a) + len(b)) or distances(a, b))
+    strokes = [Event(0.5 + apart_s * i, 40, level_db=-20 - 2 * (i % 10), drum=True) for i in range(1200)]
+    louder = [replace(stroke, level_db=stroke.level_db + 0.5) for stroke in strokes]
+    between = edit.morph(music_table(*strokes, seconds=13), music_table(*louder, seconds=13), 0.5)
+    assert len(between) == 1200 and max(sizes) <= 2 * morph_module.MOST_AT_ONCE and sum(sizes) == 2400
+    assert between.time == pytest.approx([stroke.time_s for stroke in strokes])
+    assert sorted(physical(between, "level_db")) == pytest.approx(sorted(s.level_db + 0.25 for s in strokes), abs=1e-4)

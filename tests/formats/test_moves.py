@@ -9,7 +9,7 @@ import pytest
 from note_tables import Event, music_table
 from test_edit import NUMBER, physical, speech
 
-from sparsecodec_formats import EventTable, SicError, Voices, dumps, edit, loads
+from sparsecodec_formats import EventTable, Header, SicError, Voices, dumps, edit, loads
 
 # two voices; numbers in `room` tell events apart
 TALK = speech([0.5, 0.7, 1.5, 1.8], [1, 0, 1, 0], level_db=[-20, -25, -20, -30], decay_log2_s=[-4, -4, -4, -3])
@@ -37,6 +37,8 @@ def voices_of(table: EventTable) -> list[tuple[list[float], list[int]]]:
         lambda: edit.move_to(TALK, -1),
         lambda: edit.quantise_times(TALK, 0),
         lambda: edit.jitter(TALK, float("nan")),
+        lambda: edit.shorten_pauses(TALK, -1),
+        lambda: edit.shorten_pauses(EventTable.empty(Header(16_000, 1, 9, "reference")), 1),
     ],
 )
 def test_refuses(call: Callable[[], EventTable]) -> None:
@@ -124,3 +126,56 @@ def test_some_events_are_shifted_among_the_others() -> None:
     assert edit.shift(TALK, -0.6, where=FIRST).duration_s == TALK.duration_s
     there = edit.shift(TALK, 0.9, where=~FIRST)
     assert edit.shift(there, -0.9, where=there.time > 1).time == pytest.approx(TALK.time)
+
+
+def pauses_s(table: EventTable) -> list[float]:
+    """From the start to the first sound, between sounds, and from the last to the end; what overlaps counts as 0."""
+    voices = Voices.of(table)
+    runs = sorted((voices.start_s[run].min(), voices.end_s[run].max()) for run in voices.runs)
+    ends = np.maximum.accumulate([0.0, *(end for _, end in runs)])
+    return np.maximum([*(start for start, _ in runs), table.duration_s] - ends, 0).tolist()
+
+
+@pytest.mark.parametrize("longest_s", [0.0, 0.1, 0.7, 60.0])
+@pytest.mark.parametrize("table", [TALK, NOTES], ids=["speech", "music"])
+def test_pauses_are_as_long_as_told_at_most(table: EventTable, longest_s: float) -> None:
+    step_s = float(table.header.time_unit)
+    before, tight = pauses_s(table), edit.shorten_pauses(table, longest_s)
+    shorter = [pause if pause <= longest_s else longest_s for pause in before]
+    assert pauses_s(tight)[:-1] == pytest.approx(shorter[:-1], abs=step_s)
+    assert sum(pauses_s(tight)) == pytest.approx(sum(shorter), abs=step_s * len(shorter))
+    assert [run.tolist() for run in Voices.of(tight).runs] == [run.tolist() for run in Voices.of(table).runs]
+    moved = (table.time - tight.time) / step_s
+    assert moved == pytest.approx(np.rint(moved)) and (np.diff(moved) > -1e-9).all()  # so files round all of it alike
+    assert max(before) > 0.7
+
+
+def test_what_a_long_pause_kept_apart_does_not_link() -> None:
+    far = speech([0.5, 15.0, 15.2], [1, 0, 0])
+    tight = loads(dumps(edit.shorten_pauses(far, 0.1)))
+    assert voices_of(far) == [([0.5], [0]), ([15.0, 15.2], [1, 2])]
+    assert [numbers for _, numbers in voices_of(tight)] == [[0], [1, 2]] and tight.time[1] < 1
+
+
+def test_silence_without_pauses_is_short() -> None:
+    nothing = EventTable.empty(Header(16_000, 1, 32_000))
+    assert edit.shorten_pauses(nothing, 0.5).duration_s == pytest.approx(0.5, abs=3e-3)
+    assert edit.shorten_pauses(EventTable.empty(Header(16_000, 1, 0)), 0.5).header.n_samples == 0
+
+
+def test_a_voice_that_went_across_others_comes_back_to_its_stream() -> None:
+    there = loads(dumps(edit.shift(TALK, 1.1, where=FIRST)))
+    assert there.header.streams == 2 and len(Voices.of(there).runs) == 2
+    moved = np.isin(np.rint(there.vector[:, NUMBER] / there.header.step[NUMBER]), [0, 1])
+    back = loads(dumps(edit.shift(there, -1.1, where=moved)))
+    assert back.header.streams == 1 and voices_of(back) == voices_of(loads(dumps(TALK)))
+
+
+def test_what_a_file_has_rounded_is_not_lost_before_the_start() -> None:
+    unit_s = float(TALK.header.time_unit)
+    table = loads(dumps(speech([0, 100 * unit_s, 101 * unit_s], [1, 1, 1])))
+    for seconds in (0.4 * unit_s, 0.5 * unit_s, 3.5 * unit_s, 7.3 * unit_s):
+        for where in (None, np.ones(3, bool), np.array([True, False, False])):
+            there = loads(dumps(edit.shift(table, seconds, where=where)))
+            back = loads(dumps(edit.shift(there, -seconds, where=where)))
+            assert back.time.tolist() == table.time.tolist()

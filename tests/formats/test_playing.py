@@ -13,6 +13,7 @@ from format_strategies import quick
 from hypothesis import given
 from hypothesis import strategies as st
 from note_tables import Event, little_song, music_table
+from shape_support import plain_note_map, plain_shape_map
 
 from sparsecodec_formats import EventTable, Header, Segments, SicError, Voices, layout_of
 from sparsecodec_formats.edit.playing import Stroke, played
@@ -62,7 +63,8 @@ SONG = music_table(Event(0.5, 60, 0.5), Event(1.5, 72, 0.25), seconds=3)
 
 
 def play(instrument: EventTable, *strokes: Stroke) -> EventTable:
-    return played(instrument, Segments.of(instrument), strokes)
+    shapes = plain_note_map() if instrument.header.model == "music" else plain_shape_map()
+    return played(instrument, Segments.of(instrument), strokes, shape_map=shapes)
 
 
 # what is refused
@@ -179,6 +181,19 @@ def test_a_note_has_its_onset_length_pitch_and_level(
     assert len(Segments.of(table)) == 1 and Voices.of(table).begins.sum() == 1
 
 
+def test_pitches_go_as_far_from_the_note_as_asked() -> None:
+    falling = speech([(1.0, -20.0, 14.0), (1.1, -20.0, 13.0), (1.2, -20.0, 12.0), (1.5, -40.0, 8.0)])
+    segments = Segments.of(falling)
+    for factor in (0.0, 0.25, 1.0, -1.0):
+        table = played(falling, segments, [Stroke(0.5, 0.5, 60, -20)], contour=factor, shape_map=plain_shape_map())
+        semitones = layout_of(table.header).physical(table, "f0_semitones")
+        assert np.diff(semitones) == pytest.approx(factor * np.array([-1, -1, 0]), abs=1e-4)  # cut before the last
+        times = np.linspace(table.time[0], table.time[-1], 501)
+        assert np.median(np.interp(times, table.time, semitones)) == pytest.approx(15, abs=0.02)
+    with pytest.raises(SicError, match="contour cannot be 11"):
+        played(falling, segments, [Stroke(0, 1, 60, -20)], contour=11, shape_map=plain_shape_map())
+
+
 def test_the_nearest_segment_plays() -> None:
     table = play(SONG, Stroke(1, 1, 62, -20), Stroke(3, 1, 70, -20))
     shape = layout_of(SONG.header).dim("decay_low_log2_s").index
@@ -214,3 +229,15 @@ def test_a_segment_keeps_its_channel() -> None:
 def test_no_notes_are_silence() -> None:
     table = play(STEADY)
     assert len(table) == 0 and table.header.n_samples == 0 and table.header.model == "speech"
+
+
+def test_a_note_of_music_is_played_without_what_its_segment_holds_beside_it() -> None:
+    song = music_table(
+        Event(0.49, 95, 0.1, level_db=-60),  # an overtone that was found as a note
+        Event(0.5, 60, 0.5),
+        *(Event(0.5 + 0.01 * i, 124, 0.2, level_db=-40, tone=True) for i in range(20)),
+        seconds=3,
+    )
+    assert len(Segments.of(song)) == 1
+    (note,) = notes_of(play(song, Stroke(1.0, 0.25, 67.5, -26.0)))
+    assert (note.onset_s, note.offset_s, note.midi) == pytest.approx((1.0, 1.25, 67.5))

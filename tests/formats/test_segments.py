@@ -70,6 +70,22 @@ def test_an_attack_cuts_though_the_level_had_hardly_fallen() -> None:
     assert len(Segments.of(speech(rows, attack_s=0.09))) == 1  # it swells
 
 
+def test_a_slight_dip_cuts_where_the_pitch_steps_in_it() -> None:
+    def dip(by_db: float, semitones: float, lowest: float, before: float = 0.0) -> Segments:
+        rows = [(1.0, -20.0, 12.0), (1.05, -20.0, 12.0 + before), (1.1, -20.0 - by_db, 12.0 + lowest)]
+        after = [(time_s, -20.0, 12.0 + semitones) for time_s in (1.14, 1.18, 1.22)]
+        return Segments.of(speech([*rows, *after], attack_s=0.04))
+
+    assert len(dip(4.0, 0.0, 0.0)) == 1  # the level alone
+    assert len(dip(2.0, 0.9, 0.0)) == 1  # hardly a dip
+    assert len(dip(4.0, 0.9, 0.0, before=-0.7)) == 1  # a glide
+    found = dip(4.0, 0.9, 0.1)
+    assert found.number.tolist() == [0] * 3 + [1] * 3
+    assert found.f0_hz.tolist() == pytest.approx([220.0, 220.0 * 2 ** (0.9 / 12)])
+    assert dip(4.0, 0.9, 0.8).number.tolist() == [0] * 2 + [1] * 4  # the lowest has the new pitch
+    assert dip(8.0, 3.0, 2.9).number.tolist() == [0] * 2 + [1] * 4
+
+
 def test_a_step_of_pitch_cuts_and_a_glide_does_not() -> None:
     found = Segments.of(speech([*held(1.0, 1.3, 12.0), (1.34, -20.0, 13.5), *held(1.36, 1.7, 14.0)]))
     assert found.number.tolist() == [0] * 4 + [1] * 5
@@ -95,6 +111,9 @@ def test_a_sound_without_a_pitch_is_a_segment_of_its_own() -> None:
     assert found.kind.tolist() == ["pitched", "unvoiced", "pitched"]
     assert found.number.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert np.isnan(found.f0_hz[1]) and np.isnan(found.f0_course_semitones[1])
+    notes, sounds = segment_notes(table, found), segment_notes(table, found, with_unvoiced=True)
+    assert [note.onset_s for note in sounds] == sorted(found.start_s) and len(notes) == 2
+    assert np.isnan([note.midi for note in sounds]).tolist() == [False, True, False]
     shorter = voiced | (np.arange(12) != 5)  # one event between others that have a pitch
     assert Segments.of(table, shorter).kind.tolist() == ["pitched", "pitched"]  # cut by the level alone
 

@@ -233,6 +233,21 @@ def test_examples(expression: str, expected: list[int] | None) -> None:
 # what events say
 
 
+def test_a_pitch_of_exactly_110_hz_is_one() -> None:
+    """Without weights, a number of 0 says that there has been no pitch yet, and only where there has been none."""
+    table = speech(f0_semitones=[0.0, 0.0, 3.0, 0.0, 0.0], begins=[1, 0, 0, 0, 1])
+    assert rows(table, "voiced") == [2, 3, 4] and rows(table, "pitch == 110") == [3, 4]
+    assert (
+        Segments.of(table).number.tolist()
+        == Segments.of(table, np.array([False, False, True, True, True])).number.tolist()
+    )
+    other = table.replace(header=make_header(channels=2), channel=np.array([0, 1, 0, 0, 1]))
+    assert rows(other, "voiced") == [2, 3]  # of the other stream nothing is known
+    told = np.array([False, True, True, True, True])
+    assert rows(table, "pitch == 110", told) == [1, 3, 4]  # weights tell of the first ones, too
+    assert rows(speech(f0_semitones=[]), "voiced") == []
+
+
 def test_what_has_no_pitch_compares_with_nothing() -> None:
     table = speech(f0_semitones=[12.0, 12.0, 24.0], begins=[1, 0, 0])
     voiced = np.array([True, False, True])

@@ -52,7 +52,9 @@ def one(request: pytest.FixtureRequest) -> EventTable:
 @pytest.fixture
 def other(one: EventTable) -> EventTable:
     """Another sound, with a seed of its own, on the same grid."""
-    raised = edit.stretch(edit.transpose(one, 4, timbre="fixed"), 1.1)
+    raised = edit.stretch(
+        edit.transpose(one, 4, timbre="fixed", shape_map=load_renderer(one.header.model).shape_map()), 1.1
+    )
     return loads(dumps(raised.replace(header=replace(raised.header, seed=2**32 - 9))))
 
 

@@ -44,3 +44,16 @@ def test_a_morph_comes_near_to_its_ends(ends: tuple[EventTable, EventTable], nea
 def test_parts_of_a_voice_sound_together_as_the_voice(ends: tuple[EventTable, EventTable]) -> None:
     table, other = ends
     assert apart_db(table, sic.replace(table, table)) < 0.25 * apart_db(table, other)
+
+
+@pytest.mark.parametrize("keep_level", [False, True])
+def test_a_mosaic_at_other_pitches_is_as_loud(keep_level: bool) -> None:
+    """By itself, moved by a fifth and back, though harmonics lie elsewhere under the spectrum meanwhile."""
+    table = sic.read(SENTENCE)
+    other = edit.transpose(table, 7)
+    if keep_level:
+        other = edit.gain(other, -9)
+    made = sic.replace(table, other, keep_pitch=True, keep_level=keep_level)
+    of_itself = sic.replace(table, table, keep_pitch=True, keep_level=keep_level)
+    power = [np.square(sic.decode(one)[0]).mean() for one in (made, of_itself)]
+    assert 10 * np.log10(power[0] / power[1]) == pytest.approx(0, abs=1)

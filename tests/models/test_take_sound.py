@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sparsecodec_formats import EventTable, Voices, dumps, edit, loads
+from sparsecodec_formats import EventTable, Voices, dumps, edit, layout_of, loads, weights_source
+from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.selection import selected
 from sparsecodec_models import codec_for
 
@@ -47,6 +48,41 @@ def test_things_of_speech_sound_as_in_the_whole(expression: str, least_db: float
         whole = magnitudes(in_the_whole(table, some))
         assert snr_db(whole, magnitudes(sound(taken))) > least_db
         assert snr_db(whole, magnitudes(sound(edit.only(table, some)))) < snr_db(whole, magnitudes(sound(taken)))
+
+
+def test_segments_go_on_in_the_phase_that_they_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = loads(SENTENCE.read_bytes())
+    renderer = codec_for(table.header)
+    segments = Segments.of(table, renderer.has_pitch(table))
+    first = np.array([segments.rows(i)[0] for i in range(len(segments))])
+    linked = ~Voices.of(table).begins[first]
+    middle = np.flatnonzero((segments.kind == "pitched") & linked & (segments.end_s - segments.start_s > 0.1))
+    assert len(middle) > 3
+    found = {}
+    for asked in (None, renderer.phase_cycles):
+        monkeypatch.setattr(weights_source, "find_phase_cycles", asked)
+        taken = [(in_the_whole(table, segments.number == i), edit.take(table, segments.number == i)) for i in middle]
+        found[asked is not None] = float(np.median([snr_db(whole, sound(part)) for whole, part in taken]))
+    assert found[False] < 3 and found[True] > 15, found
+
+
+def test_phases_are_those_of_the_voice() -> None:
+    """Of a voice of a steady pitch, by hand."""
+    table = loads(SENTENCE.read_bytes())
+    pitch = layout_of(table.header).dim("f0_semitones").index
+    vector = table.vector[:3].copy()
+    vector[:, pitch], vector[:, 5], vector[:, 6] = (
+        0.0,
+        [3.0, 0.0, 0.0],
+        [1.0, 0.0, 0.0],
+    )  # 110 Hz, from a quarter of a turn
+    vector[:, 8:] = table.vector[codec_for(table.header).has_pitch(table)][0, 8:]
+    steady = EventTable(table.header, np.array([0.5, 0.75, 1.1]), vector)
+    cycles = codec_for(table.header).phase_cycles(steady)
+    samples = np.round(steady.time * 22_050)
+    assert cycles == pytest.approx((0.25 + 110 * (samples - samples[0]) / 22_050) % 1, abs=2e-3)
+    flat = EventTable.empty(loads(MOVING.read_bytes()).header)
+    assert len(codec_for(flat.header).phase_cycles(flat)) == 0
 
 
 def test_noise_is_the_same_noise() -> None:

@@ -15,7 +15,8 @@ from .lanes import Thing, arranged, noise_number
 from .level import FLOOR_DB, drop_below, estimate_energy_db, gain, room
 from .morph import morph
 from .mosaic import mosaic
-from .moves import echo, jitter, move_to, quantise_times, repeat
+from .moves import echo, jitter, move_to, quantise_times, repeat, shorten_pauses
+from .nearest import Similar, similar
 from .pitch import Timbre, contour, glide, transpose
 from .randomize import randomize_times, randomize_vectors
 from .reversal import reverse
@@ -29,6 +30,7 @@ __all__ = [
     "FLOOR_DB",
     "GAPS",
     "Gap",
+    "Similar",
     "Thing",
     "Timbre",
     "arranged",
@@ -64,6 +66,8 @@ __all__ = [
     "reverse",
     "room",
     "shift",
+    "shorten_pauses",
+    "similar",
     "solo",
     "stretch",
     "take",

@@ -10,10 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import Dim
+from sparsecodec_formats.selection import selected
 from sparsecodec_formats.table import EventTable
 
-Where = NDArray[np.bool_] | None
-"""Which events an edit is of, bool [n]; None: all."""
+from .rounding import told_finely
+
+Where = NDArray[np.bool_] | str | None
+"""Which events an edit is of: bool [n], or an expression that selects them (`selection`); None: all."""
 
 
 def within(what: str, value: float, low: float = -1e9, high: float = 1e9) -> float:
@@ -24,10 +27,12 @@ def within(what: str, value: float, low: float = -1e9, high: float = 1e9) -> flo
 
 
 def chosen(table: EventTable, where: Where) -> NDArray[np.bool_]:
-    """`where` as bool [n]; SicError for what is no mask of the table's events."""
+    """`where` as bool [n], an array of its own; SicError for what is no mask of the table's events."""
     if where is None:
         return np.ones(len(table), bool)
-    mask = np.asarray(where)
+    if isinstance(where, str):
+        return selected(table, where)
+    mask = np.array(where)
     if mask.dtype != bool or mask.shape != (len(table),):
         raise SicError(
             f"the selection is {mask.dtype} {mask.shape}; it must be bool, one for each of {len(table)} events"
@@ -38,13 +43,14 @@ def chosen(table: EventTable, where: Where) -> NDArray[np.bool_]:
 def moved(table: EventTable, dim: Dim, amount: ArrayLike, where: NDArray[np.bool_]) -> EventTable:
     """A named quantity of the events at `where`, bool [n], raised by `amount` (a number, or [n]), in its unit.
 
-    SicError where the decoder would not take what comes out, and so another sound than is asked for would be heard.
+    Its step becomes finer where a file would round that off by too much (`rounding`). SicError where the decoder would
+    not take what comes out, and so another sound than is asked for would be heard.
     """
     raised = dim.physical(table.vector) + np.where(where, amount, 0.0)
     check_held(table, dim, raised, where)
     vector = table.vector.astype(np.float64)
     vector[where, dim.index] = (raised[where] - dim.offset) / dim.scale
-    return table.replace(vector=vector)
+    return told_finely(table.replace(vector=vector), [dim], where)
 
 
 def check_held(table: EventTable, dim: Dim, values: NDArray[np.float64], where: NDArray[np.bool_]) -> None:

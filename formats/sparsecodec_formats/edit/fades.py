@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from sparsecodec_formats.presets import layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, moved, on_grid_above, within
+from .rounding import told_finely
 
 
 def attack(table: EventTable, factor: float, *, where: Where = None) -> EventTable:
@@ -28,14 +29,18 @@ def decay(table: EventTable, factor: float, *, where: Where = None) -> EventTabl
     """Things die away over 0.001..1000 times as long.
 
     In `speech` that is the decay of the event that ends a voice; in `music` partials, noise and the release of a note
-    fall by 60 dB in a time that is longer by this factor. Tones, which have no decay, stay. SicError as for `attack`.
+    fall by 60 dB in a time that is longer by this factor. Tones, which have no decay, stay, and so does what is longer
+    already than vectors can tell: a note that is held. SicError as for `attack`.
     """
     octaves = math.log2(within("decay", factor, 0.001, 1000))
     layout, mask = layout_of(table.header), chosen(table, where)
     if layout.events_are_notes:
         mask &= ~layout.tones(table.vector)
         for name in ("decay_low", "decay_high", "noise_decay", "release"):
-            table = moved(table, layout.dim(f"{name}_log2_s"), octaves, mask)
+            dim = layout.dim(f"{name}_log2_s")
+            longest = dim.high - dim.scale * table.header.step[dim.index] / 2  # of a file
+            held = (octaves > 0) & (dim.physical(table.vector) >= longest)
+            table = moved(table, dim, octaves, mask & ~held)
         return table
     return moved(table, layout.dim("decay_log2_s"), octaves, mask & Voices.of(table).ends)
 
@@ -56,8 +61,15 @@ def unlink(table: EventTable, *, where: Where = None) -> EventTable:
     vector[loose, begins.index] = on_grid_above(table, begins, 0.51)
     attack_log2_s = np.log2(np.maximum(voices.attack_s[loose], 2.0**attack_dim.low))
     vector[loose, attack_dim.index] = (attack_log2_s - attack_dim.offset) / attack_dim.scale
+    if layout.events_are_notes:  # what their note's first event said, and that they do not decay, was not theirs to say
+        for name in SAID_BY_FIRST:
+            vector[loose, layout.dim(name).index] = table.vector[voices.first[loose], layout.dim(name).index]
+        for name in ("decay_low_log2_s", "decay_high_log2_s", "noise_decay_log2_s"):
+            held = layout.dim(name)
+            vector[left, held.index] = (held.high - held.offset) / held.scale
     fade, factor = ("duration_log2_s", 1.0) if layout.events_are_notes else ("decay_log2_s", 2.0)
     dim = layout.dim(fade)
     fade_log2_s = np.clip(np.log2(np.maximum(factor * voices.next_s[left], 2.0**dim.low)), dim.low, dim.high)
     vector[left, dim.index] = (fade_log2_s - dim.offset) / dim.scale
-    return table.replace(vector=vector)
+    out = told_finely(table.replace(vector=vector), [attack_dim], loose)
+    return told_finely(out, [dim], left)

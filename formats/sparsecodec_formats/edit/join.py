@@ -80,7 +80,11 @@ def cat(tables: Sequence[EventTable], *, gap_s: float = 0.0, carry_on: bool = Fa
 
 
 def mix(
-    tables: Sequence[EventTable], *, offsets_s: Sequence[float] | None = None, gains_db: Sequence[float] | None = None
+    tables: Sequence[EventTable],
+    *,
+    offsets_s: Sequence[float] | None = None,
+    gains_db: Sequence[float] | None = None,
+    pans: Sequence[float] | None = None,
 ) -> EventTable:
     """All at once: what sounds as the sum of their sounds.
 
@@ -90,22 +94,30 @@ def mix(
     table has to sound beyond its own end is heard up to there. A mono table is heard in all
     channels; of others, channel n goes to channel n. Steps stay where all have the same, else they are finer. A tag
     stays unless two tables differ in it.
+    pans: of each, -1 (left) .. 1 (right): then the mix is stereo. At 0 a table is as it is without; away from there one
+    channel is softer and the other louder, so that what is alike in both keeps its power; at the end by 3 dB.
 
-    SicError for no tables, or such as cannot be joined.
+    SicError for no tables, or such as cannot be joined, or for pans of more than two channels.
     """
     header = joint_header(tables)
+    if pans is not None:
+        if header.channels > 2:
+            raise SicError(f"what is panned has one or two channels, not {header.channels}")
+        header = replace(header, channels=2)
     seeds = {table.header.seed for table in tables}
     if layout_of(header).links is None and len(seeds) > 1:
         raise SicError(f"preset {header.model!r} draws noise by the seed alone, and these differ: {sorted(seeds)}")
     things: list[Thing] = []
     length = 0
-    for table, offset_s, gain_db in zip(
-        tables, _each("offset", offsets_s, len(tables)), _each("gain", gains_db, len(tables)), strict=True
-    ):
+    given = {"offset": offsets_s, "gain": gains_db, "pan": pans}
+    each = (_each(what, values, len(tables)) for what, values in given.items())
+    for table, offset_s, gain_db, pan in zip(tables, *each, strict=True):
         at = round(within("offset", offset_s, 0) * header.sample_rate)
         length = max(length, at + _length(table, header.sample_rate))
         for thing in _things(_moved(table, header, at), header):
-            things.append(_louder(thing, within("gain", gain_db, -200, 200)))
+            factor = 10 ** (within("gain", gain_db, -200, 200) / 20)
+            sides = _sides(within("pan", pan, -1, 1)) if pan else [1.0] * header.channels
+            things.append(_at(thing, [gain * factor * side for gain, side in zip(thing.gains, sides, strict=True)]))
     return arranged(replace(header, n_samples=length), things)
 
 
@@ -139,11 +151,17 @@ def _things(table: EventTable, header: Header) -> list[Thing]:
     return things
 
 
-def _louder(thing: Thing, db: float) -> Thing:
-    """By its stream's gains, which are finer than amplitudes; these give what gains cannot, from 1 to -82 dB."""
-    if db == 0:
+def _sides(pan: float) -> list[float]:
+    """Factors of the left and the right channel, whose squares add up to 2."""
+    angle = (pan + 1) * math.pi / 4
+    return [math.sqrt(2) * math.cos(angle) * (pan < 1), math.sqrt(2) * math.sin(angle)]
+
+
+def _at(thing: Thing, wanted: Sequence[float]) -> Thing:
+    """With these gains, by its stream's, which are finer than amplitudes; these give what gains cannot, from 1 to
+    -82 dB."""
+    if tuple(wanted) == thing.gains:
         return thing
-    wanted = [gain * 10 ** (db / 20) for gain in thing.gains]
     loudest = max(map(abs, wanted))
     fits = 0.01 <= loudest <= 1 or loudest == 0
     above = 0.0 if fits else math.ceil(LEVELS_PER_DECADE * math.log10(loudest)) / LEVELS_PER_DECADE

@@ -90,5 +90,7 @@ def _first_to_go(table: EventTable) -> NDArray[np.int64]:
 def _kept(table: EventTable, first_to_go: NDArray[np.int64], n: int) -> EventTable:
     kept = np.ones(len(table), dtype=bool)
     kept[first_to_go[: max(0, len(first_to_go) - n)]] = False
+    if kept.all():
+        return table
     left = only(table, kept)
     return drawn_to(left, table) if Voices.of(table).linked else left

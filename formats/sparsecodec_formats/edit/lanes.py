@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import MAX_STREAMS, Header
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import BEGINS_ABOVE, Voices
+from sparsecodec_formats.presets.voices import BEGINS_ABOVE, begins_by_itself, links_by_pitch
 from sparsecodec_formats.table import EventTable
 
 from .checks import on_grid_above
@@ -34,7 +35,7 @@ class Thing:
     """Events that sound by themselves.
 
     Attributes:
-        events: in order of time. Which stream they are of, and their header but for the preset, do not matter.
+        events: in order of time. Which stream they are of, and their header but for preset and steps, do not matter.
         gains: of its stream in each channel, as in `Header.gains`: [channels].
         noise: number that its noise is drawn by, 0..2**32-1, with the seed of the file that it goes to.
     """
@@ -50,27 +51,118 @@ class Thing:
         return Thing(table.select(table.channel == stream), column, table.header.noise_numbers[stream])
 
 
-def arranged(header: Header, things: Sequence[Thing], *, carry_on: bool = False) -> EventTable:
+@dataclass(frozen=True)
+class Things:
+    """m things, of n events together: column by column where there are many.
+
+    Attributes:
+        time, vector, amplitude: of events, as those of EventTable: thing after thing, and in order of time in each.
+        sizes: int64 [m], how many events each has, 0 or more.
+        gains, noise: of each, as those of Thing.
+    """
+
+    time: NDArray[np.float64]
+    vector: NDArray[np.float32]
+    amplitude: NDArray[np.float32]
+    sizes: NDArray[np.int64]
+    gains: Sequence[tuple[float, ...]]
+    noise: Sequence[int]
+
+    @staticmethod
+    def of(things: Sequence[Thing]) -> Things:
+        """things: at least one."""
+        tables = [thing.events for thing in things]
+        return Things(
+            np.concatenate([table.time for table in tables]),
+            np.concatenate([table.vector for table in tables]),
+            np.concatenate([table.amplitude for table in tables]),
+            np.array([len(table) for table in tables]),
+            [thing.gains for thing in things],
+            [thing.noise for thing in things],
+        )
+
+    @staticmethod
+    def of_rows(table: EventTable, rows: NDArray[np.int64], begins: NDArray[np.bool_]) -> Things:
+        """Events of a table, each thing with the gains and noise of its stream.
+
+        rows: int64 [n], thing after thing, those of each of one stream and in order of time; begins: bool [n], of each
+        of these rows, whether it is a thing's first.
+        """
+        firsts, header = np.flatnonzero(begins), table.header
+        streams, gains = table.channel[rows[firsts]].tolist(), list(zip(*header.stream_gains, strict=True))
+        return Things(
+            table.time[rows],
+            table.vector[rows],
+            table.amplitude[rows],
+            np.diff(np.append(firsts, len(rows))),
+            [gains[stream] for stream in streams],
+            [header.noise_numbers[stream] for stream in streams],
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Things]) -> Things:
+        """All of some, at least one."""
+        columns = [(part.time, part.vector, part.amplitude, part.sizes) for part in parts]
+        time, vector, amplitude, sizes = (np.concatenate(column) for column in zip(*columns, strict=True))
+        gains, noise = ([*chain(*values)] for values in zip(*((part.gains, part.noise) for part in parts), strict=True))
+        return Things(time, vector, amplitude, sizes, gains, noise)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def firsts(self) -> NDArray[np.int64]:
+        """int64 [m]: the first event of each."""
+        return np.cumsum(self.sizes) - self.sizes
+
+    @property
+    def number(self) -> NDArray[np.int64]:
+        """int64 [n]: whose each event is."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def those(self, which: NDArray[np.int64]) -> Things:
+        """Some things, in this order."""
+        rows, sizes = stretches(self.firsts[which], self.sizes[which]), self.sizes[which]
+        gains, noise = ([values[i] for i in which.tolist()] for values in (self.gains, self.noise))
+        return Things(self.time[rows], self.vector[rows], self.amplitude[rows], sizes, gains, noise)
+
+
+def stretches(firsts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 [sum of sizes]: rows from each first on, as many as it has."""
+    return np.repeat(firsts - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+
+
+def arranged(header: Header, things: Things | Sequence[Thing], *, carry_on: bool = False) -> EventTable:
     """All things in one table, on no more streams than needed: things of the same gains and noise share one where none
     of their events would carry on another's.
 
-    header: of the table; its gains and noise give way to those of the things, but tell the order of streams. Streams
-    that it does not have come after those, the one that is loudest in the first channels first. A thing without
-    events keeps its stream. carry_on: a thing whose first event does not begin by itself carries on what ends on its
-    stream; else it is made to begin.
+    header: of the table; its gains and noise give way to those of the things, but tell the order of streams, and its
+    steps to finer ones of the things. Streams that it does not have come after those, the one that is loudest in the
+    first channels first. A thing without events keeps its stream. carry_on: a thing whose first event does not begin by
+    itself carries on what ends on its stream; else it is made to begin, and voices of one thing may be on several
+    streams.
 
     SicError when more than 255 streams are needed, or a preset is not known.
     """
     layout = layout_of(header)
-    groups: dict[tuple[tuple[float, ...], int], list[Thing]] = {}
-    for thing in things:
-        groups.setdefault((thing.gains, thing.noise), []).append(thing)
+    if not len(things):
+        return EventTable.empty(replace(header, gains=(), noise=()))
+    if not isinstance(things, Things):
+        steps = {header.step, *(thing.events.header.step for thing in things)}
+        header = replace(header, step=tuple(map(min, zip(*steps, strict=True))))
+        things = Things.of(things)
+    groups: dict[tuple[tuple[float, ...], int], list[int]] = {}
+    for i, key in enumerate(zip(things.gains, things.noise, strict=True)):
+        groups.setdefault(key, []).append(i)
     columns = zip(zip(*header.stream_gains, strict=True), header.noise_numbers, strict=True)
     there = {key: place for place, key in reversed(list(enumerate(columns)))}
     order = sorted(groups, key=lambda key: (there.get(key, MAX_STREAMS), [-gain for gain in key[0]], key[1]))
-    lanes = [(*key, lane) for key in order for lane in _lanes(layout, groups[key], carry_on)]
-    if not lanes:
-        return EventTable.empty(replace(header, gains=(), noise=()))
+    one = replace(header, channels=1, gains=(), noise=())
+    lanes = []
+    for key in order:
+        those = things.those(np.array(groups[key]))
+        rows = _Rows.of_things(one, those if carry_on or layout.links != "channel" else _voices(layout, those))
+        lanes += [(*key, lane) for lane in _lanes(layout, rows, carry_on)]
     if len(lanes) > MAX_STREAMS:
         raise SicError(f"{len(lanes)} streams would be needed, as so much sounds at once; at most {MAX_STREAMS} fit")
     columns_of, numbers, tables = zip(*lanes, strict=True)
@@ -79,69 +171,73 @@ def arranged(header: Header, things: Sequence[Thing], *, carry_on: bool = False)
     return EventTable.joined(header, parts)
 
 
+def _voices(layout: Layout, things: Things) -> Things:
+    """Things of the same gains and noise, each voice of them a thing by itself."""
+    begins = begins_by_itself(layout.dim("begins").physical(things.vector), np.diff(things.time, prepend=0.0))
+    begins[things.firsts[things.sizes > 0]] = True
+    sizes = np.diff(np.append(np.flatnonzero(begins), len(begins)))
+    return replace(things, sizes=sizes, gains=[things.gains[0]] * len(sizes), noise=[things.noise[0]] * len(sizes))
+
+
 @dataclass(frozen=True)
 class _Rows:
-    """The events of things, one thing after the other, as one stream; firsts: int64 [things], row of each one's first;
-    of: int64 [n], whose each is."""
+    """Things that have events and share gains and noise, in order of time; header: of one stream."""
 
     header: Header
-    time: NDArray[np.float64]
-    vector: NDArray[np.float32]
-    amplitude: NDArray[np.float32]
-    firsts: NDArray[np.int64]
-    of: NDArray[np.int64]
+    things: Things
 
     @staticmethod
-    def of_things(things: list[Thing]) -> _Rows:
-        """things: at least one."""
-        sizes = np.array([len(thing.events) for thing in things])
-        return _Rows(
-            replace(things[0].events.header, channels=1, gains=(), noise=()),
-            np.concatenate([thing.events.time for thing in things]),
-            np.concatenate([thing.events.vector for thing in things]),
-            np.concatenate([thing.events.amplitude for thing in things]),
-            np.cumsum(sizes) - sizes,
-            np.repeat(np.arange(len(things)), sizes),
-        )
+    def of_things(header: Header, things: Things) -> _Rows:
+        """In an order that is the same in whatever order they come: by first and last time, then by what they say."""
+        things = things.those(np.flatnonzero(things.sizes))
+        firsts, stops = things.firsts, np.cumsum(things.sizes)
+        first_s, last_s = things.time[firsts], things.time[stops - 1]
+        order = np.lexsort((last_s, first_s))
+
+        def said(i: int) -> tuple[bytes, bytes]:
+            rows = slice(firsts[i], stops[i])
+            return things.vector[rows].tobytes(), things.amplitude[rows].tobytes()
+
+        new = (np.diff(first_s[order]) > 0) | (np.diff(last_s[order]) != 0)
+        for start, stop in pairwise([0, *(np.flatnonzero(new) + 1).tolist(), len(order)]):
+            if stop - start > 1:
+                order[start:stop] = sorted(order[start:stop].tolist(), key=said)
+        return _Rows(header, things.those(order))
 
     def in_order(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
         """These rows, bool [n], by time; of equals, as things come."""
         picked = np.flatnonzero(rows)
-        return picked[np.argsort(self.time[picked], kind="stable")]
+        return picked[np.argsort(self.things.time[picked], kind="stable")]
 
     def table(self, rows: NDArray[np.int64]) -> EventTable:
-        return EventTable(self.header, self.time[rows], self.vector[rows], None, self.amplitude[rows])
+        things = self.things
+        return EventTable(self.header, things.time[rows], things.vector[rows], None, things.amplitude[rows])
 
 
-def _lanes(layout: Layout, things: list[Thing], carry_on: bool) -> list[EventTable]:
+def _lanes(layout: Layout, rows: _Rows, carry_on: bool) -> list[EventTable]:
     """Tables of one stream, at least one."""
-    sounding = sorted((thing for thing in things if len(thing.events)), key=_canonical)
-    if not sounding:
-        return [EventTable.empty(replace(things[0].events.header, channels=1, gains=(), noise=()))]
-    rows = _Rows.of_things(sounding)
+    things = rows.things
+    if not len(things):
+        return [EventTable.empty(rows.header)]
     if layout.links == "pitch":
         return list(_note_lanes(layout, rows, carry_on))
     lanes: list[tuple[float, int]] = []  # a heap of when each ends, and its number
-    lane_of = np.empty(len(sounding), np.int64)
-    follows = np.zeros(len(sounding), bool)
-    for i, thing in enumerate(sounding):
-        follows[i] = bool(lanes) and lanes[0][0] <= thing.events.time[0]
+    lane_of = np.empty(len(things), np.int64)
+    follows = np.zeros(len(things), bool)
+    firsts = things.firsts
+    first_s, last_s = things.time[firsts].tolist(), things.time[firsts + things.sizes - 1].tolist()
+    for i, (begins_s, ends_s) in enumerate(zip(first_s, last_s, strict=True)):
+        follows[i] = bool(lanes) and lanes[0][0] <= begins_s
         lane_of[i] = heapq.heappop(lanes)[1] if follows[i] else len(lanes)
-        heapq.heappush(lanes, (float(thing.events.time[-1]), int(lane_of[i])))
-    tables = []
+        heapq.heappush(lanes, (ends_s, int(lane_of[i])))
+    tables, lane_of_event = [], lane_of[things.number]
     for lane in range(len(lanes)):
-        here = rows.in_order(lane_of[rows.of] == lane)
+        here = rows.in_order(lane_of_event == lane)
         table = rows.table(here)
         if not (carry_on or layout.links is None):
-            table = _begun(layout, table, np.flatnonzero(np.isin(here, rows.firsts[follows])))
+            table = _begun(layout, table, np.flatnonzero(np.isin(here, firsts[follows])))
         tables.append(table)
     return tables
-
-
-def _canonical(thing: Thing) -> tuple[float, float, bytes, bytes]:
-    """In order of time, and the same in whatever order things come."""
-    events = thing.events
-    return float(events.time[0]), float(events.time[-1]), events.vector.tobytes(), events.amplitude.tobytes()
 
 
 def _begun(layout: Layout, table: EventTable, rows: NDArray[np.int64]) -> EventTable:
@@ -157,23 +253,18 @@ def _begun(layout: Layout, table: EventTable, rows: NDArray[np.int64]) -> EventT
 
 def _note_lanes(layout: Layout, rows: _Rows, carry_on: bool) -> Iterator[EventTable]:
     """Notes share a stream as long as each event carries on what it did by itself."""
-    expected = np.full(len(rows.of), -1)  # row of the event that each carries on in its thing
-    may_carry_on = layout.dim("begins").physical(rows.vector) <= BEGINS_ABOVE
-    ends = np.append(rows.firsts[1:], len(rows.of))
-    for thing in np.unique(rows.of[may_carry_on]).tolist():
-        here = np.arange(rows.firsts[thing], ends[thing])
-        before = _carried_on(layout, rows.table(here))
-        expected[here] = np.where(before < 0, -1, here[before])
-    left = np.ones(len(rows.firsts), bool)  # things
+    things, number = rows.things, rows.things.number
+    expected = links_by_pitch(layout, things.time, things.vector, number)  # what each carries on in its thing
+    left = np.ones(len(things), bool)
     while left.any():
         taken = left.copy()
         while True:
-            here = rows.in_order(taken[rows.of])
+            here = rows.in_order(taken[number])
             lane, astray = _note_lane(layout, rows.table(here), _places(here, expected[here]), carry_on)
             if taken.sum() == 1 or not len(astray):
                 break
             first = np.flatnonzero(taken)[0]
-            taken[rows.of[here[astray]]] = False
+            taken[number[here[astray]]] = False
             taken[first] |= not taken.any()
         yield lane
         left &= ~taken
@@ -190,18 +281,8 @@ def _note_lane(
 ) -> tuple[EventTable, NDArray[np.int64]]:
     """A stream in which nothing that should begin carries on another thing, and rows that carry on what they should
     not. expected: int64 [n], row of the event that each should carry on; -1: it begins."""
-    found = _carried_on(layout, lane)
+    found = links_by_pitch(layout, lane.time, lane.vector, lane.channel)
     while not carry_on and len(caught := np.flatnonzero((expected < 0) & (found >= 0))):
         lane = _begun(layout, lane, caught)
-        found = _carried_on(layout, lane)
+        found = links_by_pitch(layout, lane.time, lane.vector, lane.channel)
     return lane, np.flatnonzero((expected >= 0) & (found != expected))
-
-
-def _carried_on(layout: Layout, table: EventTable) -> NDArray[np.int64]:
-    """int64 [n]: of a table of one stream, the row of the event that each carries on; -1: it begins."""
-    before = np.full(len(table), -1)
-    if (layout.dim("begins").physical(table.vector) > BEGINS_ABOVE).all():
-        return before
-    voices = Voices.of(table)
-    before[voices.order[1:]] = voices.order[:-1]
-    return np.where(voices.begins, -1, before)

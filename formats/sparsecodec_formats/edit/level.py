@@ -10,6 +10,7 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, within
+from .rounding import told_finely
 from .select import only
 
 FLOOR_DB = -300.0
@@ -26,8 +27,9 @@ def room(table: EventTable, db: float, *, where: Where = None) -> EventTable:
     """Send of the events to the room, -60..0 dB; below -54 dB it is off. SicError where vectors tell none."""
     dim = layout_of(table.header).dim("room_db")
     vector = table.vector.copy()
-    vector[chosen(table, where), dim.index] = (within("room", db, -60, 0) - dim.offset) / dim.scale
-    return table.replace(vector=vector)
+    mask = chosen(table, where)
+    vector[mask, dim.index] = (within("room", db, -60, 0) - dim.offset) / dim.scale
+    return told_finely(table.replace(vector=vector), [dim], mask)
 
 
 def drop_below(table: EventTable, db: float, *, where: Where = None) -> EventTable:

@@ -20,6 +20,7 @@ from sparsecodec_formats.segments import KINDS, Segments
 from sparsecodec_formats.table import EventTable
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 Heard = Literal["level", "pitch"]
 
 LEVEL_DB, SOFTEST_DB = 6.0, -90.0
@@ -40,6 +41,8 @@ LEAST = {"noise_db": -45.0, "room_db": -60.0, "attack_log2_s": -8.0}
 """Below that nothing more is heard of them."""
 SPECTRUM = {"speech": 5.0, "music": 2.2}
 """Length of the difference of two spectra as vectors tell them that is about 6 dB in the mean of bands, by preset."""
+PITCHED, UNPITCHED, TONE = range(3)
+"""Kinds of events."""
 KIND = 8.0
 """A note, a drum and a tone are so far apart, and so are what has a pitch and what has none."""
 REFERENCE = 32**0.5
@@ -49,8 +52,10 @@ _PLACES = (0.0, 0.5, 1.0)
 _BLOCK = 512
 
 
-def points_of_events(table: EventTable, without: Collection[Heard] = ()) -> Floats:
-    """float64 [n, k]: a point for each event. without: what does not count.
+def points_of_events(
+    table: EventTable, without: Collection[Heard] = (), voiced: NDArray[np.bool_] | None = None
+) -> Floats:
+    """float64 [n, k]: a point for each event. without: what does not count; voiced: as for `kinds_of_events`.
 
     SicError for a preset that is not known here.
     """
@@ -58,16 +63,30 @@ def points_of_events(table: EventTable, without: Collection[Heard] = ()) -> Floa
     level = _level(table)
     if not voices.linked:
         return _columns(without, level=level, rest=table.vector.astype(np.float64) / REFERENCE)
-    tone = layout.tones(table.vector)
-    kind = np.zeros(len(table), np.int64)
-    if "kind" in layout.dims:
-        kind = np.where(tone, 2, np.where(layout.physical(table, "kind") > NOTE_ABOVE, 0, 1))
+    kind = kinds_of_events(table, voiced)
+    tone = kind == TONE
+    pitch = 12 * np.log2(voices.f0_hz / 110) / PITCH_SEMITONES
+    if "kind" not in layout.dims:  # a drum has modes, what is unvoiced has nothing
+        pitch = np.where(kind == UNPITCHED, 0.0, pitch)
     length = np.log2(np.maximum(voices.sounding_s, SHORTEST_S)) / LENGTH_OCTAVES
     heard = ~tone[:, None]  # a tone has no more than level, pitch and length
     rest = np.hstack(
         [_kinds(kind, 3), length[:, None], _named(table, layout, voices) * heard, _spectrum(table) * heard]
     )
-    return _columns(without, level=level, pitch=12 * np.log2(voices.f0_hz / 110) / PITCH_SEMITONES, rest=rest)
+    return _columns(without, level=level, pitch=pitch, rest=rest)
+
+
+def kinds_of_events(table: EventTable, voiced: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """int64 [n], of a preset with links: PITCHED, UNPITCHED (unvoiced, or a drum) or TONE.
+
+    voiced: bool [n], which events of `speech` have a pitch, as its weights tell; None: all are taken to have one.
+    """
+    layout = layout_of(table.header)
+    if "kind" in layout.dims:
+        pitched = layout.physical(table, "kind") > NOTE_ABOVE
+    else:
+        pitched = np.ones(len(table), bool) if voiced is None else voiced
+    return np.where(layout.tones(table.vector), TONE, np.where(pitched, PITCHED, UNPITCHED))
 
 
 def points_of_segments(table: EventTable, segments: Segments, without: Collection[Heard] = ()) -> Floats:
@@ -80,20 +99,9 @@ def points_of_segments(table: EventTable, segments: Segments, without: Collectio
     pitch = np.where(pitched, 12 * np.log2(np.where(pitched, segments.f0_hz, 110.0) / 110), 0.0) / PITCH_SEMITONES
     course = np.nan_to_num(segments.f0_course_semitones) / PITCH_SEMITONES
     named, spectrum, tone = _named(table, layout, voices), _spectrum(table), layout.tones(table.vector)
-    begins, moves = [], []
-    for rows in segments.runs:
-        rows = rows if tone[rows].all() else rows[~tone[rows]]
-        begins.append(named[rows[0]])
-        moves.append(_at_places(table.time[rows], spectrum[rows], _PLACES).ravel() / len(_PLACES) ** 0.5)
-    m = len(segments)
-    rest = np.hstack(
-        [
-            _kinds(kind, len(KINDS)),
-            length[:, None],
-            np.reshape(begins, (m, named.shape[1])),
-            np.reshape(moves, (m, len(_PLACES) * spectrum.shape[1])),
-        ]
-    )
+    order, firsts, sizes = _sounding(segments, tone)
+    moves = _at_places(table.time[order], spectrum[order], firsts, sizes) / len(_PLACES) ** 0.5
+    rest = np.hstack([_kinds(kind, len(KINDS)), length[:, None], named[order[firsts]], moves])
     level = np.maximum(segments.level_db, SOFTEST_DB) / LEVEL_DB
     return _columns(without, level=level, pitch=pitch, course=course, rest=rest)
 
@@ -110,14 +118,35 @@ def nearest(points: Floats, others: Floats) -> NDArray[np.int64]:
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def _at_places(time_s: Floats, values: Floats, places: Collection[float]) -> Floats:
-    """Values [n, k] at times that ascend, on lines between them, at places from 0 (the first) to 1 (the last)."""
-    at_s = time_s[0] + np.array(list(places)) * (time_s[-1] - time_s[0])
-    after = np.clip(np.searchsorted(time_s, at_s), min(1, len(time_s) - 1), len(time_s) - 1)
-    before = np.maximum(after - 1, 0)
-    gap_s = np.maximum(time_s[after] - time_s[before], 1e-9)
-    share = np.clip((at_s - time_s[before]) / gap_s, 0.0, 1.0)[:, None]
-    return values[before] * (1 - share) + values[after] * share
+def _sounding(segments: Segments, tone: NDArray[np.bool_]) -> tuple[Rows, Rows, Rows]:
+    """Rows of the events that tell of each segment, one segment after the other and in order of time in each: all but
+    tones, or all where there are no others; where each one's begin among them, and how many they are."""
+    m = len(segments)
+    counts = ~tone | (np.bincount(segments.number[~tone], minlength=m) == 0)[segments.number]
+    order = np.argsort(segments.number, kind="stable")
+    order = order[counts[order]]
+    sizes = np.bincount(segments.number[order], minlength=m)
+    return order, np.cumsum(sizes) - sizes, sizes
+
+
+def _at_places(time_s: Floats, values: Floats, firsts: Rows, sizes: Rows) -> Floats:
+    """float64 [m, places * k]: values [n, k] of m runs of times that ascend, at _PLACES of each run, on lines between.
+
+    firsts, sizes: int64 [m], where each run begins, and how many are in it, at least 1.
+    """
+    if not len(firsts):
+        return np.zeros((0, len(_PLACES) * values.shape[1]))
+    lasts = firsts + sizes - 1
+    out = []
+    for place in _PLACES:
+        at_s = time_s[firsts] + place * (time_s[lasts] - time_s[firsts])
+        n_before = np.add.reduceat(time_s < np.repeat(at_s, sizes), firsts, dtype=np.int64)
+        after = firsts + np.clip(n_before, np.minimum(1, sizes - 1), sizes - 1)
+        before = np.maximum(after - 1, firsts)
+        gap_s = np.maximum(time_s[after] - time_s[before], 1e-9)
+        share = np.clip((at_s - time_s[before]) / gap_s, 0.0, 1.0)[:, None]
+        out.append(values[before] * (1 - share) + values[after] * share)
+    return np.hstack(out)
 
 
 def _blocks(points: Floats) -> Iterator[Floats]:

@@ -16,7 +16,7 @@ from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, within
-from .lanes import Thing, arranged
+from .lanes import Thing, Things, arranged
 from .take import drop, take
 
 MOST_COPIES = 10_000
@@ -74,6 +74,30 @@ def jitter(table: EventTable, seconds: float, *, seed: int = 0, where: Where = N
     )
 
 
+def shorten_pauses(table: EventTable, longest_s: float) -> EventTable:
+    """Pauses that are longer than so many seconds, 0..60, made as long as that, to a step of time; also those before
+    the first sound and after the last. The source shrinks.
+
+    A pause is where no event of any stream sounds, however softly: drop what is to count as silence (`drop_below`).
+    SicError where vectors do not tell when events end (`reference`), or more than 255 streams are needed.
+    """
+    within("longest pause", longest_s, 0, 60)
+    voices, header = Voices.of(table), table.header
+    if not voices.linked:
+        raise SicError(f"preset {header.model!r} does not tell when its events end, so its pauses are not known")
+    order = np.argsort(voices.start_s, kind="stable")
+    ends_s = np.maximum.accumulate(np.append(0.0, voices.end_s[order]))
+    pauses_s = np.append(voices.start_s[order], table.duration_s) - ends_s  # before each event, and at the end
+    step_s = float(header.time_unit)
+    cut_s = np.floor(np.maximum(pauses_s - longest_s, 0.0) / step_s) * step_s
+    earlier_s = np.empty(len(table))
+    earlier_s[order] = np.cumsum(cut_s[:-1])
+    firsts = voices.order[voices.begins[voices.order]]
+    out = _moved_apart(table, None, lambda first_s: -earlier_s[firsts])
+    shorter = min(round(float(cut_s.sum()) * header.sample_rate), max(header.n_samples - 1, 0))
+    return out.replace(header=replace(out.header, n_samples=header.n_samples - shorter))
+
+
 def _whole_voices(table: EventTable, where: Where) -> NDArray[np.bool_]:
     mask = chosen(table, where)
     number = Voices.of(table).number
@@ -108,7 +132,7 @@ def copied(
         taken.replace(time=np.maximum(taken.time + delay_s, 0.0), amplitude=taken.amplitude * 10 ** (db / 20))
         for delay_s, db in zip(delays_s, gains_db, strict=True)
     ]
-    things = [Thing.of_stream(part, stream) for stream in range(header.streams) for part in (rest, *copies)]
+    things = [Thing.of_stream(part, stream) for part in (rest, *copies) for stream in range(part.header.streams)]
     return arranged(replace(header, n_samples=n_samples), things)
 
 
@@ -126,16 +150,14 @@ def _moved_apart(
     end_s = voices.end_s if voices.linked else table.time
     grows = max(float((end_s + delays).max()) - max(float(end_s.max()), table.duration_s), 0.0)
     header = replace(header, n_samples=header.n_samples + math.ceil(grows * header.sample_rate))
-    time = np.maximum(table.time + delays, 0.0)
-    order = np.argsort(time, kind="stable")
+    later_s = np.maximum(table.time + delays, 0.0)
+    order = np.argsort(later_s, kind="stable")
     columns = (table.vector[order], table.channel[order], table.amplitude[order])
-    moved = EventTable(header, time[order], *columns)
+    moved = EventTable(header, later_s[order], *columns)
     now = Voices.of(moved)
     pairs = len(np.unique(np.stack([number[order], now.number]), axis=1).T)
     if pairs == len(firsts) == np.count_nonzero(now.begins):  # each voice is still one by itself
         return moved
-    things = [
-        Thing.of_stream(table.select(run).replace(header=table.header, time=time[run]), int(table.channel[run[0]]))
-        for run in voices.runs
-    ]
-    return arranged(header, things)
+    rows = voices.order
+    things = Things.of_rows(table, rows, voices.begins[rows])
+    return arranged(header, replace(things, time=later_s[rows]))

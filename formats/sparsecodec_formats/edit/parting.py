@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +10,8 @@ from sparsecodec_formats.table import EventTable
 from .fades import unlink
 
 
-def parted_at(table: EventTable, runs: Sequence[NDArray[np.int64]]) -> EventTable:
-    """With the first row of each run beginning by itself, and what was before it fading as it did there."""
+def parted_at(table: EventTable, firsts: NDArray[np.int64]) -> EventTable:
+    """With these rows beginning by themselves, and what was before each fading as it did there."""
     first = np.zeros(len(table), bool)
-    first[[rows[0] for rows in runs]] = True
+    first[firsts] = True
     return unlink(table, where=first)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import layout_of
@@ -16,7 +16,7 @@ from sparsecodec_formats.shape_maps import Shapes, shape_map_of
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, moved, within
-from .spectrum import follow_pitch, loudness_db
+from .spectrum import follow_pitch, has_harmonics, loudness_db
 
 Timbre = Literal["fixed", "follows"]
 DEFAULT_TIMBRE: Mapping[str, Timbre] = MappingProxyType({"speech": "fixed", "music": "follows"})
@@ -38,26 +38,48 @@ def transpose(
     so that harmonics keep their levels, as near as a vector's coefficients can tell. None: as `DEFAULT_TIMBRE` has it.
     shape_map: of the weights, as for `shape_map_of`, which is asked where it is needed.
     In `speech` what is heard depends on where the harmonics lie under the spectrum, so `level_db` is moved by what that
-    makes. SicError where a pitch leaves the decoder's range, or the preset's vectors tell no pitch.
+    makes. Tones of `music` that would leave the decoder's range are silent, as partials of notes are there.
+    SicError where another pitch leaves it, or the preset's vectors tell no pitch.
     """
     within("transpose", semitones, -120, 120)
     if timbre not in (None, "fixed", "follows"):
         raise SicError(f"the timbre cannot be {timbre!r}; it is fixed or follows")
     layout = layout_of(table.header)
     timbre = timbre or DEFAULT_TIMBRE.get(layout.name, "fixed")
-    pitch, mask = layout.dim("f0_semitones"), chosen(table, where)
-    out = _same_voices(table, moved(table, pitch, semitones, mask))
+    layout.dim("f0_semitones")
+    mask = chosen(table, where)
+    out = _same_voices(table, at_other_pitches(table, semitones, mask))
     if not mask.any() or semitones == 0 or (layout.events_are_notes and timbre == "fixed"):
         return out
     shapes = shape_map_of(table.header, shape_map)
     if timbre == "follows":
         out = follow_pitch(out, semitones, mask, shapes)
-    if layout.events_are_notes:  # their levels are those of their partials, wherever these lie
-        return out
-    before, after = (loudness_db(t, shapes, mask) for t in (table, out))
-    change = np.zeros(len(table))
-    change[mask] = before - after
-    return moved(out, layout.dim("level_db"), change, mask)
+    return level_held(table, out, mask, shapes)
+
+
+def at_other_pitches(table: EventTable, semitones: ArrayLike, where: NDArray[np.bool_]) -> EventTable:
+    """Events at `where`, bool [n], higher by so many semitones (a number, or [n]); tones that would leave the decoder's
+    range are silent. SicError where another pitch leaves it."""
+    layout = layout_of(table.header)
+    pitch = layout.dim("f0_semitones")
+    wanted = pitch.physical(table.vector) + np.asarray(semitones, np.float64)
+    gone = where & layout.tones(table.vector) & ((wanted < pitch.low) | (wanted > pitch.high))
+    out = moved(table, pitch, semitones, where & ~gone)
+    return out.replace(amplitude=np.where(gone, 0, out.amplitude))
+
+
+def level_held(before: EventTable, after: EventTable, where: NDArray[np.bool_], shape_map: Shapes) -> EventTable:
+    """`after`, whose events at `where`, bool [n], have other pitches or spectra than `before`, as loud as that.
+
+    Levels of notes of `music` are those of their partials, wherever these lie, and stay. SicError as for `transpose`.
+    """
+    layout = layout_of(before.header)
+    if layout.events_are_notes:
+        return after
+    shapes = shape_map_of(before.header, shape_map)
+    change = np.zeros(len(before))
+    change[where] = loudness_db(before, shapes, where) - loudness_db(after, shapes, where)
+    return moved(after, layout.dim("level_db"), change, where)
 
 
 def glide(table: EventTable, semitones: float, *, where: Where = None) -> EventTable:
@@ -80,11 +102,12 @@ def glide(table: EventTable, semitones: float, *, where: Where = None) -> EventT
     return moved(moved(table, pitch, semitones * share, mask), bend, semitones * tail, ends)
 
 
-def contour(table: EventTable, factor: float, *, where: Where = None) -> EventTable:
+def contour(table: EventTable, factor: float, *, where: Where = None, shape_map: Shapes = None) -> EventTable:
     """How far the pitch of each voice goes from its mean, times a factor of -10..10: 0 is a monotone, 1 changes
     nothing, 2 exaggerates, -1 mirrors. Glides, and the depth of vibratos where the factor is not below 0, too.
 
-    The mean is that of the events which are edited, each for as long as it sounds.
+    The mean is that of the events which are edited and have a pitch that is heard, each for as long as it sounds.
+    shape_map: as for `transpose`; in `speech` it tells which these are.
     """
     within("contour", factor, -10, 10)
     layout, mask = layout_of(table.header), chosen(table, where)
@@ -92,8 +115,10 @@ def contour(table: EventTable, factor: float, *, where: Where = None) -> EventTa
     semitones = pitch.physical(table.vector)
     rows = voices.order[mask[voices.order]]
     number, weight = voices.number[rows], np.maximum(voices.sounding_s[rows], 1e-3)
+    if not layout.events_are_notes:  # what is unvoiced counts only where nothing else is in its voice
+        weight = np.where(has_harmonics(table, shape_map_of(table.header, shape_map))[rows], weight, 1e-9 * weight)
     size = int(number.max(initial=-1)) + 1
-    mean = np.bincount(number, weight * semitones[rows], size) / np.maximum(np.bincount(number, weight, size), 1e-12)
+    mean = np.bincount(number, weight * semitones[rows], size) / np.maximum(np.bincount(number, weight, size), 1e-15)
     change = np.zeros(len(table))
     change[rows] = (factor - 1) * (semitones[rows] - mean[number])
     out = moved(table, pitch, change, mask)

@@ -13,11 +13,12 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of, level_db
 from sparsecodec_formats.presets.voices import Voices
 from sparsecodec_formats.segments import Segments
+from sparsecodec_formats.shape_maps import Shapes
 from sparsecodec_formats.table import EventTable
 
+from . import pitch
 from .lanes import Thing, arranged
 from .level import gain
-from .pitch import transpose
 
 LONGEST_STEP_S = 5.0
 """Between two events of a sound that is held: half as long as a link may be."""
@@ -41,14 +42,23 @@ class Stroke:
     level_db: float
 
 
-def played(instrument: EventTable, segments: Segments, strokes: Iterable[Stroke]) -> EventTable:
+def played(
+    instrument: EventTable,
+    segments: Segments,
+    strokes: Iterable[Stroke],
+    *,
+    contour: float = 1.0,
+    shape_map: Shapes = None,
+) -> EventTable:
     """Each note as the segment of the instrument that is nearest to it in pitch, transposed, at its level, held or cut
     to its length.
 
     A sound of `speech` is held where it is loudest: what comes after that comes later. A note of `music` has its key
-    released at the end, and dies away as it does by itself. Each segment keeps its place among the channels. The table
-    lasts until all have died away. SicError where the instrument has no segment with a pitch, where a pitch or a level
-    is out of range, and where more sounds at once than 255 streams can hold.
+    released at the end, and dies away as it does by itself; tones and faint notes of its segment are left out. Each
+    segment keeps its place among the channels. The table lasts until all have died away.
+    contour: how far pitches go from the note's, as for `pitch.contour`. shape_map: as for `pitch.transpose`. SicError
+    where the instrument has no segment with a pitch, where a pitch or a level is out of range, and where more sounds at
+    once than 255 streams can hold.
     """
     layout = layout_of(instrument.header)
     midi = MIDI_OF_110_HZ + 12 * np.log2(np.where(segments.f0_hz > 0, segments.f0_hz, np.nan) / 110)
@@ -56,16 +66,25 @@ def played(instrument: EventTable, segments: Segments, strokes: Iterable[Stroke]
     if not len(of):
         raise SicError("has no segment with a pitch, so no note can be played on it")
     runs, streams = segments.runs, instrument.header.stream_gains
+    voices, tone, levels = Voices.of(instrument).number, layout.tones(instrument.vector), level_db(instrument)
     things, end_s = [], 0.0
     for stroke in strokes:
         i = int(of[np.argmin(np.abs(midi[of] - stroke.midi))])
-        sound = instrument.select(runs[i])
-        lasting = _released if layout.events_are_notes else _lasting
-        sound = lasting(layout, sound, float(segments.start_s[i]), float(segments.end_s[i]), stroke.duration_s)
+        start_s = float(segments.start_s[i])
+        if layout.events_are_notes:
+            rows = runs[i][~tone[runs[i]]]
+            note = rows[voices[rows] == voices[rows[levels[rows].argmax()]]]
+            start_s = float(instrument.time[note[0]])
+            sound = _released(layout, instrument.select(note), stroke.duration_s)
+        else:
+            length_s = float(segments.end_s[i]) - start_s
+            sound = _lasting(layout, instrument.select(runs[i]), start_s, length_s, stroke.duration_s)
+        if contour != 1:
+            sound = pitch.contour(sound, contour, shape_map=shape_map)
         # of a part of a segment, pitch and level may be others than its own
-        sound = transpose(sound, stroke.midi - _midi(layout, sound))
+        sound = pitch.transpose(sound, stroke.midi - _midi(layout, sound), shape_map=shape_map)
         sound = gain(sound, stroke.level_db - float(level_db(sound).max()))
-        sound = sound.replace(time=np.maximum(sound.time - segments.start_s[i] + stroke.onset_s, 0))
+        sound = sound.replace(time=np.maximum(sound.time - start_s + stroke.onset_s, 0))
         stream = int(segments.channel[i])
         gains = tuple(row[stream] for row in streams)
         things.append(Thing(sound, gains, instrument.header.noise_numbers[stream]))
@@ -93,9 +112,10 @@ def _midi(layout: Layout, sound: EventTable) -> float:
     return float(np.median(np.interp(times, sound.time, midi)))
 
 
-def _lasting(layout: Layout, sound: EventTable, start_s: float, end_s: float, duration_s: float) -> EventTable:
-    """A run of linked events that is cut, or held where it is loudest, to this length."""
-    more_s = duration_s - (end_s - start_s)
+def _lasting(layout: Layout, sound: EventTable, start_s: float, length_s: float, duration_s: float) -> EventTable:
+    """A run of linked events, heard from start_s on for so long, that is cut, or held where it is loudest, to this
+    length."""
+    more_s = duration_s - length_s
     if more_s > 0:
         return _held(layout, sound, int(np.argmax(level_db(sound))), more_s)
     stop_s = start_s + duration_s
@@ -117,7 +137,7 @@ def _held(layout: Layout, sound: EventTable, row: int, more_s: float) -> EventTa
     return EventTable(sound.header, sound.time[rows] + later, vector, sound.channel[rows], sound.amplitude[rows])
 
 
-def _released(layout: Layout, sound: EventTable, start_s: float, end_s: float, duration_s: float) -> EventTable:
+def _released(layout: Layout, sound: EventTable, duration_s: float) -> EventTable:
     """The events of a note whose key is released after this long."""
     first_s = float(sound.time[0])
     sound = sound.select(sound.time < max(first_s + duration_s, float(np.nextafter(first_s, np.inf))))

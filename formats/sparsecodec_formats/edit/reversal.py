@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
 from sparsecodec_formats.table import EventTable
 
-from .checks import on_grid_above
+from .checks import on_grid_above, without_tie
+from .rounding import told_finely
 
-_OF_FIRST = ("attack_log2_s", "inharmonicity_log2", "vibrato_hz")  # of a note's events, whose number all of it has
+_OF_FIRST = ("attack_log2_s", *SAID_BY_FIRST)  # of a note's events, whose number all of it has
 _OF_LAST = ("duration_log2_s", "release_log2_s", "decay_low_log2_s", "decay_high_log2_s", "noise_decay_log2_s")
 
 
@@ -32,16 +33,23 @@ def reverse(table: EventTable) -> EventTable:
     layout.dim("begins")
     vector = table.vector.astype(np.float64)
     runs = _Runs(voices)
+    unit_s = float(table.header.time_unit)
+    of_file = bool((np.abs(table.time / unit_s - np.rint(table.time / unit_s)) < 1e-6).all())
     if layout.events_are_notes:
         held = np.exp2(layout.dim("duration_log2_s").heard(table.vector))
+        if of_file:  # whose times are rounded; the phase of a tone is that at its beginning as it will be then
+            held = np.where(layout.tones(table.vector), np.rint(held / unit_s) * unit_s, held)
         end_s = table.time + held[runs.last_of]
         _swap_ends(vector, layout, runs)
         _turn_tones(table, vector, layout, held)
     else:
         end_s = table.time
         _turn_fades(vector, layout, runs)
-    n_samples = max(table.header.n_samples, math.ceil(float(end_s.max(initial=0.0)) * table.header.sample_rate - 1e-6))
-    time = n_samples / table.header.sample_rate - end_s
+    n_samples, last_s = table.header.n_samples, float(end_s.max(initial=0.0))
+    if of_file:  # what rounding has moved beyond the source's end does not make it longer; what does, by whole units
+        last_s = 0.0 if last_s - table.duration_s <= unit_s / 2 else math.ceil(last_s / unit_s - 1e-6) * unit_s
+    n_samples = max(n_samples, math.ceil(last_s * table.header.sample_rate - 1e-6))
+    time = without_tie(table.header, n_samples / table.header.sample_rate) - end_s
     vector[:, layout.dim("begins").index] = _turned_links(table, layout, runs)
     out = EventTable.from_unsorted(
         replace(table.header, n_samples=n_samples),
@@ -51,6 +59,8 @@ def reverse(table: EventTable) -> EventTable:
         table.amplitude[::-1],
     )
     _check_links(table, voices, out, time)
+    if layout.events_are_notes:
+        out = told_finely(out, [layout.dim("phase_cycles")], layout.tones(out.vector))
     return out
 
 

@@ -11,6 +11,7 @@ from sparsecodec_formats.shape_maps import ShapeMap, Shapes, shape_map_of
 from sparsecodec_formats.table import EventTable
 
 from .checks import Where, chosen, within
+from .rounding import spectra_told_finely
 
 UNVOICED = 0.08
 """Mean voicing below which a `speech` event has no harmonics."""
@@ -36,7 +37,7 @@ def tilt(table: EventTable, db_per_octave: float, *, where: Where = None, shape_
     change[:levels] = db_per_octave * np.log2(shapes.level_hz / 1000.0)
     if shapes.noise_hz is not None:
         change[levels:] = db_per_octave * np.log2(shapes.noise_hz / 1000.0)
-    return _reshaped(table, mask, shapes.nearest(change[None]))
+    return _reshaped(table, mask, shapes.nearest(change[None]), shapes)
 
 
 def whisper(table: EventTable, *, where: Where = None, shape_map: Shapes = None) -> EventTable:
@@ -53,7 +54,7 @@ def whisper(table: EventTable, *, where: Where = None, shape_map: Shapes = None)
     change = np.zeros_like(outputs)
     change[:, levels:] = np.minimum(UNVOICED_LOGIT - outputs[:, levels:], 0.0)
     firm = np.concatenate([shapes.weight[:levels], np.full(len(shapes.mean) - levels, FIRM)])
-    return _reshaped(table, mask, shapes.nearest(change, firm))
+    return _reshaped(table, mask, shapes.nearest(change, firm), shapes)
 
 
 def follow_pitch(table: EventTable, semitones: float, where: NDArray[np.bool_], shape_map: ShapeMap) -> EventTable:
@@ -64,9 +65,9 @@ def follow_pitch(table: EventTable, semitones: float, where: NDArray[np.bool_], 
     """
     coefficients = _coefficients(table)[where].astype(np.float64)
     if shape_map.noise_hz is not None:
-        return _reshaped(table, where, _slid(coefficients, semitones, shape_map) - coefficients)
+        return _reshaped(table, where, _slid(coefficients, semitones, shape_map) - coefficients, shape_map)
     outputs = shape_map.outputs(coefficients)
-    return _reshaped(table, where, shape_map.nearest(outputs @ _slide(semitones, shape_map) - outputs))
+    return _reshaped(table, where, shape_map.nearest(outputs @ _slide(semitones, shape_map) - outputs), shape_map)
 
 
 def _slide(semitones: float, shape_map: ShapeMap) -> Floats:
@@ -119,7 +120,7 @@ def loudness_db(table: EventTable, shape_map: ShapeMap, where: NDArray[np.bool_]
         power = np.exp2(
             np.clip(outputs[:, :levels], -120, 60) @ (shape_map.level_to_bin * np.float32(np.log2(10) / 10))
         )
-        voicing = 1 / (1 + np.exp(-outputs[:, levels:]))
+        voicing = _voicing(outputs, levels)
         voicing[voicing.mean(1) < UNVOICED] = 0
         harmonic = power * (voicing @ shape_map.voicing_to_bin)
         whole = power.sum(1)
@@ -127,6 +128,17 @@ def loudness_db(table: EventTable, shape_map: ShapeMap, where: NDArray[np.bool_]
         heard = whole - harmonic.sum(1) + at_low + (at_high - at_low) * share[rows]
         out[rows] = 10 * np.log10(np.maximum(heard, 1e-12 * whole) / (whole + 1e-20) + 1e-20)
     return out
+
+
+def has_harmonics(table: EventTable, shape_map: ShapeMap) -> NDArray[np.bool_]:
+    """bool [n]: which events have a pitch that is heard. For vectors that tell voicing."""
+    return _voicing(shape_map.outputs(_coefficients(table)), len(shape_map.level_hz)).mean(1) >= UNVOICED
+
+
+def _voicing(outputs: Floats, levels: int) -> Floats:
+    """Degrees of voicing, 0..1, [n, bands], of a map's outputs, the first of which are so many levels."""
+    shares: Floats = 1 / (1 + np.exp(-np.clip(outputs[:, levels:], -80, 80)))
+    return shares
 
 
 def _combs(f0_hz: Floats, shape_map: ShapeMap) -> NDArray[np.float32]:
@@ -152,7 +164,7 @@ def _coefficients(table: EventTable) -> NDArray[np.float32]:
     return table.vector[:, layout_of(table.header).dim("shape_0").index :]
 
 
-def _reshaped(table: EventTable, where: NDArray[np.bool_], change: Floats) -> EventTable:
+def _reshaped(table: EventTable, where: NDArray[np.bool_], change: Floats, shape_map: ShapeMap) -> EventTable:
     vector = table.vector.astype(np.float64)
     vector[where, layout_of(table.header).dim("shape_0").index :] += change
-    return table.replace(vector=vector)
+    return spectra_told_finely(table.replace(vector=vector), where, shape_map)

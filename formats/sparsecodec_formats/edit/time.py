@@ -6,14 +6,16 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
-from sparsecodec_formats.presets import LAYOUTS, layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets import LAYOUTS, Dim, layout_of
+from sparsecodec_formats.presets.voices import LONGEST_LINK_S, Voices
 from sparsecodec_formats.table import EventTable
 
-from .checks import Where, chosen, within, without_tie
+from .checks import Where, chosen, on_grid_above, within, without_tie
 from .moves import copied
+from .rounding import told_finely
 from .select import only
 from .take import drop
 
@@ -27,14 +29,37 @@ def stretch(table: EventTable, factor: float, *, events: bool = True) -> EventTa
     within("stretch", factor, 0.01, 100)
     n_samples = max(round(table.header.n_samples * factor), min(table.header.n_samples, 1))
     out = table.replace(header=replace(table.header, n_samples=n_samples), time=table.time * factor)
-    if events:
-        layout = layout_of(table.header)
-        vector = out.vector.astype(np.float64)
-        for name, dim in layout.dims.items():
-            if name.endswith("_log2_s"):
-                vector[:, dim.index] += math.log2(factor) / dim.scale
+    return _lasting(table, out, factor) if events else out
+
+
+def _lasting(table: EventTable, stretched: EventTable, factor: float) -> EventTable:
+    """`stretched`, whose events last longer, too, by the factor by which their times were stretched."""
+    layout, voices = layout_of(table.header), Voices.of(table)
+    dims = [dim for name, dim in layout.dims.items() if name.endswith("_log2_s")]
+    heard = {dim.name: np.ones(len(table), bool) for dim in dims}
+    vector = stretched.vector.astype(np.float64)
+    fills = np.zeros(len(table), bool)
+    if layout.links == "channel":
+        attack = layout.dim("attack_log2_s")
+        fills = ~voices.begins & (vector[:, attack.index] >= _filling(table, attack) - 1e-6)
+        heard |= {"attack_log2_s": ~fills, "decay_log2_s": voices.ends}
+    for dim in dims:
+        vector[heard[dim.name], dim.index] += math.log2(factor) / dim.scale
+    out = stretched.replace(vector=vector)
+    for dim in dims:
+        out = told_finely(out, [dim], heard[dim.name])
+    if fills.any():  # an attack that fills the gap to the event before goes on to do so, by as many steps too long
+        more = vector[fills, attack.index] - _filling(table, attack)[fills]
+        vector[fills, attack.index] = _filling(out, attack)[fills] + more
         out = out.replace(vector=vector)
     return out
+
+
+def _filling(table: EventTable, attack: Dim) -> NDArray[np.float64]:
+    """[n]: the number that files take to say that an attack fills the gap to the event before (docs/format.md)."""
+    unit_s = float(table.header.time_unit)
+    gap_s = Voices.of(table.replace(time=np.rint(table.time / unit_s) * unit_s)).gap_s
+    return np.maximum(on_grid_above(table, attack, np.log2(np.clip(gap_s, 1e-3, LONGEST_LINK_S))), 0.0)
 
 
 def shift(table: EventTable, seconds: float, *, where: Where = None) -> EventTable:
@@ -45,12 +70,13 @@ def shift(table: EventTable, seconds: float, *, where: Where = None) -> EventTab
     """
     within("shift", seconds)
     header, mask = table.header, chosen(table, where)
+    later_s = without_tie(header, seconds)
+    early = mask & (table.time + later_s <= -float(header.time_unit) / 2)  # what a file rounds to 0 is not before it
     if not mask.all():
-        early = mask & (table.time + seconds < 0)
-        return copied(drop(table, early), mask[~early], [seconds], [0.0])
+        return copied(drop(table, early), mask[~early], [later_s], [0.0])
     n_samples = max(0, header.n_samples + round(seconds * header.sample_rate))
-    kept = only(table, table.time + seconds >= 0)
-    return kept.replace(header=replace(header, n_samples=n_samples), time=kept.time + seconds)
+    kept = only(table, ~early)
+    return kept.replace(header=replace(header, n_samples=n_samples), time=np.maximum(kept.time + later_s, 0.0))
 
 
 def crop(table: EventTable, start_s: float = 0.0, end_s: float | None = None) -> EventTable:

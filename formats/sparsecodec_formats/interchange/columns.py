@@ -25,6 +25,8 @@ from .rows import DECIMALS, PLACE, Named, named, quantities
 Floats = NDArray[np.float64]
 
 LARGEST = float(np.finfo(np.float32).max)
+SLIGHT = 1e-3
+"""As far beyond the ends of its range a quantity may be, in the dim's unit, by the rounding of columns."""
 VECTOR = "vector"
 VECTOR_COLUMNS = tuple(f"{VECTOR}_{dim}" for dim in range(N_DIMS))
 
@@ -192,8 +194,12 @@ def _set(
         values = columns.numbers(one.key, np.inf)
         assert values is not None
         changed = np.isfinite(values) & ((np.round(values, DECIMALS) != now) | (not keep))
+        wanted = one.to_physical(np.where(changed, values, 1.0))
+        low, high = one.dim.low - SLIGHT, one.dim.high + SLIGHT
+        least, most = one.of_physical(np.array([one.dim.low, one.dim.high], np.float64))
+        there = f"is not in {least:g}..{most:g}, which decoders take"
+        _refuse(columns, one.key, values, changed & ~((wanted >= low) & (wanted <= high)), there)
         number = one.numbers(np.where(changed, values, 1.0))
-        _refuse(columns, one.key, values, changed & ~(np.abs(number) <= LARGEST), "cannot be")
         vector[changed, one.dim.index] = number[changed]
     for dim in shape:
         values = columns.numbers(dim.name, np.inf)

@@ -75,9 +75,12 @@ def event_notes(table: EventTable) -> list[Note | None]:
     return _notes(table, voices, list(np.arange(len(table))[:, None]))
 
 
-def segment_notes(table: EventTable, segments: Segments) -> list[Note]:
+def segment_notes(table: EventTable, segments: Segments, *, with_unvoiced: bool = False) -> list[Note]:
     """A note for each segment of a table that has a pitch or is a drum, with its times, its pitch and its level; drums
-    are told apart as in `notes_of`. By their onsets; none begins or goes on after the recording's end."""
+    are told apart as in `notes_of`. By their onsets; none begins or goes on after the recording's end.
+
+    with_unvoiced: also for each that is heard and has neither; its pitch is nan.
+    """
     drums = _drums(table, layout_of(table.header))
     midi = MIDI_OF_110_HZ + 12 * np.log2(segments.f0_hz / 110)
     velocity = np.clip(1 - segments.level_db / SOFTEST_DB, 0.0, 1.0)
@@ -85,8 +88,9 @@ def segment_notes(table: EventTable, segments: Segments) -> list[Note]:
     for i, run in enumerate(segments.runs):
         of_segment = [drums[row] for row in run.tolist() if drums[row] is not None]
         drum = of_segment[0] if segments.kind[i] == "drum" and of_segment else None
-        if drum is not None or np.isfinite(midi[i]):
-            pitch = float(midi[i]) if np.isfinite(midi[i]) else 0.0
+        is_unvoiced = with_unvoiced and segments.kind[i] == "unvoiced" and np.isfinite(segments.level_db[i])
+        if drum is not None or np.isfinite(midi[i]) or is_unvoiced:
+            pitch = float(midi[i]) if np.isfinite(midi[i]) or is_unvoiced else 0.0
             times = float(segments.start_s[i]), min(float(segments.end_s[i]), table.duration_s)
             if times[0] >= table.duration_s:
                 continue

@@ -90,11 +90,13 @@ def write_json(table: EventTable, file: BinaryIO, form: Form | None = None) -> N
 
 
 def read_json(file: BinaryIO) -> TableFile:
-    """SicError for what is no such object."""
+    """Such an object, or its list of events alone; SicError for what is neither."""
     try:
         found = json.loads(file.read().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise SicError(f"is no JSON: {_reason(error)}") from None
+    if isinstance(found, list):
+        found = {"events": found}
     if not (isinstance(found, dict) and isinstance(found.get("events"), list)):
         raise SicError("is JSON, but no object with a list 'events'")
     return TableFile(found, Columns.of_rows(found["events"]))
@@ -128,6 +130,8 @@ def read_csv(file: BinaryIO) -> TableFile:
     if not rows:
         raise SicError("there is no row with the names of the columns")
     names, numbers = rows[0][1], [number for number, _ in rows[1:]]
+    if len(names) == 1 and ";" in names[0]:
+        raise SicError("its columns are parted by semicolons; save it with commas, and points in numbers")
     for name in names:
         if name and names.count(name) > 1:
             raise SicError(f"there are two columns {shown_value(name)}")
@@ -146,6 +150,9 @@ def write_npz(table: EventTable, file: BinaryIO, form: Form | None = None) -> No
 
 def read_npz(file: BinaryIO) -> TableFile:
     """SicError for what is no such archive, or has arrays of objects, which are never read."""
+    if not zipfile.is_zipfile(file):
+        raise SicError("is no NPZ file, or is cut short")
+    file.seek(0)
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

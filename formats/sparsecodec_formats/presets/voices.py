@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecodec_formats.header import MAX_CHANNELS
 from sparsecodec_formats.table import EventTable
 
 from . import layout_of
@@ -28,6 +27,8 @@ LONGEST_NOTE_LINK_S = 2.0
 """Nor over a longer gap."""
 NOTE_WINDOW_S = 60
 """Nor from one window of so many seconds into the next, so that what is heard never depends on all that was before."""
+SAID_BY_FIRST = ("inharmonicity_log2", "vibrato_hz", "kind")
+"""Of a note of several events, what its first event says of all of it, beside the attack."""
 TONE_SOUNDS = 3 / 8
 """Area under the square of a Hann window, of its length."""
 WHOLE_SHARE = 0.9
@@ -98,6 +99,11 @@ class Voices:
         return out
 
     @property
+    def first(self) -> Rows:
+        """int64 [n]: the row that begins each event's voice."""
+        return self.order[self.begins[self.order]][self.number]
+
+    @property
     def runs(self) -> list[Rows]:
         """The rows of each voice, in order of time."""
         return self.runs_from(self.begins)
@@ -149,24 +155,8 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     """Links go to the note of the channel that is nearest in pitch. A note comes in from its event's time on, and dies
     away after its duration. A tone is no note: it links to none, and none to it."""
     n, tone = len(table), layout.tones(table.vector)
-    says, attack_s, release_s, f0_hz, duration_s = _heard(
-        table, layout, "begins", "attack", "release", "f0", "duration"
-    )
-    semitones = layout.dims["f0_semitones"].heard(table.vector)
-    wants = (says <= BEGINS_ABOVE) & ~tone
-    before = np.full(n, -1)
-    place = _samples(table, layout)
-    window = place // (NOTE_WINDOW_S * layout.sample_rate) * MAX_CHANNELS + table.channel
-    latest: dict[int, list[int]] = {}  # of each note that a channel has begun in a window, its last event
-    may_link = np.flatnonzero(~tone & np.isin(window, window[wants])) if wants.any() else np.zeros(0, np.int64)
-    for row in may_link.tolist():
-        notes = latest.setdefault(int(window[row]), [])
-        notes[:] = [last for last in notes if place[row] - place[last] <= LONGEST_NOTE_LINK_S * layout.sample_rate]
-        step = np.abs(semitones[notes] - semitones[row])
-        if wants[row] and len(notes) and step.min() <= NEAREST_SEMITONES:
-            nearest = len(notes) - 1 - int(step[::-1].argmin())  # of equals, the note that was heard last
-            before[row] = notes.pop(nearest)
-        notes.append(row)
+    attack_s, release_s, f0_hz, duration_s = _heard(table, layout, "attack", "release", "f0", "duration")
+    before = links_by_pitch(layout, table.time, table.vector, table.channel)
     begins = before < 0
     gap_s = np.where(begins, _since(table, _before_in_channel(table, np.argsort(table.channel, kind="stable"))), 0.0)
     gap_s = np.where(begins, gap_s, table.time - table.time[before])
@@ -184,6 +174,48 @@ def _notes(table: EventTable, layout: Layout) -> Voices:
     decay_s = np.exp2(layout.dims["decay_low_log2_s"].heard(table.vector))
     sounding_s = np.where(tone, TONE_SOUNDS * duration_s, np.minimum(held_s, decay_s / 13.8))
     return Voices(True, order, begins, ends, gap_s, attack_s, release_s, f0_hz, table.time.copy(), end_s, sounding_s)
+
+
+def links_by_pitch(
+    layout: Layout, time_s: Floats, vector: NDArray[np.float32], stream: NDArray[np.integer[Any]]
+) -> Rows:
+    """int64 [n]: of events of a preset whose links go by pitch, the row of the one that each is linked to; -1: none.
+
+    time_s: float64 [n], vector: float32 [n, dims], stream: integers [n]: no link goes from one to another. Those of
+    each stream are in order of time.
+    """
+    tone, says = layout.tones(vector), layout.dim("begins").heard(vector)
+    wants = (says <= BEGINS_ABOVE) & ~tone
+    before = np.full(len(time_s), -1)
+    if not wants.any():
+        return before
+    place = _samples(time_s, layout)
+    window = (place // (NOTE_WINDOW_S * layout.sample_rate)).astype(np.int64) * (int(stream.max()) + 1) + stream
+    may_link = np.flatnonzero(~tone & np.isin(window, window[wants]))
+    longest = LONGEST_NOTE_LINK_S * layout.sample_rate
+    latest: dict[int, list[tuple[int, float, float]]] = {}  # of each note of a stream and window, its last event
+    columns = (column[may_link].tolist() for column in (window, place, layout.dim("f0_semitones").heard(vector), wants))
+    for row, here, at, pitch, may in zip(may_link.tolist(), *columns, strict=True):
+        notes = [note for note in latest.get(here, ()) if at - note[1] <= longest]
+        if may and notes:
+            steps = [abs(note[2] - pitch) for note in notes]
+            step = min(steps)
+            if step <= NEAREST_SEMITONES:
+                nearest = len(steps) - 1 - steps[::-1].index(step)  # of equals, the note that was heard last
+                before[row] = notes.pop(nearest)[0]
+        notes.append((row, at, pitch))
+        latest[here] = notes
+    return before
+
+
+def pitched_by_numbers(table: EventTable) -> NDArray[np.bool_]:
+    """bool [n]: which events of `speech` may have a pitch of their own, as far as vectors tell without weights: all of
+    a stream from the first on whose number of the pitch is not 0. Encoders give what has no pitch the one before it,
+    and 0, which else is 110 Hz, before there has been any."""
+    told = table.vector[:, layout_of(table.header).dim("f0_semitones").index] != 0
+    since = np.full(table.header.streams, len(told))
+    np.minimum.at(since, table.channel[told], np.flatnonzero(told))
+    return np.arange(len(told)) >= since[table.channel]
 
 
 def _heard(table: EventTable, layout: Layout, *names: str) -> list[Floats]:
@@ -211,13 +243,13 @@ def _since(table: EventTable, before: Rows) -> Floats:
     return np.where(before < 0, np.inf, table.time - table.time[before])
 
 
-def _samples(table: EventTable, layout: Layout) -> Floats:
+def _samples(time_s: Floats, layout: Layout) -> Floats:
     """Times in whole samples of the model, as the decoder counts."""
-    return np.round(np.minimum(table.time, LATEST_S) * layout.sample_rate)
+    return np.round(np.minimum(time_s, LATEST_S) * layout.sample_rate)
 
 
 def _since_as_decoded(table: EventTable, layout: Layout, before: Rows) -> Floats:
-    place = _samples(table, layout)
+    place = _samples(table.time, layout)
     return np.where(before < 0, np.inf, (place - place[before]) / layout.sample_rate)
 
 

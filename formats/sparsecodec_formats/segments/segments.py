@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import layout_of
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import Voices, pitched_by_numbers
 from sparsecodec_formats.table import EventTable
 
 from .description import description
@@ -53,16 +53,15 @@ class Segments:
         """The segments of a table of `speech` or `music`; SicError for any other preset, whose vectors tell no links.
 
         voiced: bool [n], which events of `speech` have a pitch of their own, as the weights tell
-        (`Renderer.has_pitch`); None: those whose number is not 0, which is what encoders write before there has been
-        any. `music` tells itself.
+        (`Renderer.has_pitch`); None: `pitched_by_numbers`. `music` tells itself.
         """
         layout, voices = layout_of(table.header), Voices.of(table)
         if not voices.linked:
             raise SicError(f"has no segments: vectors of preset {layout.name!r} do not tell what is linked")
         if layout.events_are_notes:
             return Segments(**description(table, layout, cut_notes(table, layout, voices)))
-        own = table.vector[:, layout.dim("f0_semitones").index] != 0
-        cut = cut_voices(table, layout, voices, own if voiced is None else np.asarray(voiced, bool))
+        known = pitched_by_numbers(table) if voiced is None else np.asarray(voiced, bool)
+        cut = cut_voices(table, layout, voices, known)
         return Segments(**description(table, layout, cut))
 
     def __len__(self) -> int:

@@ -20,7 +20,8 @@ RISE_DB = 5.0
 RISEN_IN_S, SLIGHT_DB = 0.03, 3.0
 """where it rises as fast as that, a slighter dip does,"""
 SHARP_S = 0.01
-"""and a slighter rise too, with an event that comes in as fast as that, and not from the one before it on."""
+"""and a slighter rise too, with an event that comes in as fast as that, and not from the one before it on. Slight
+ones do also where the pitch steps in the dip, from one steady pitch to another that lasts for HEARD_S."""
 STEADY_SEMITONES = 0.6
 """A pitch is steady while it stays within so much."""
 STEP_SEMITONES, STEADY_S = 0.7, 0.12
@@ -98,27 +99,67 @@ def _beginnings(run: _Run) -> Bools:
 
 
 def _rises(run: _Run) -> Bools:
-    """Events with which the level rises after a dip."""
+    """Events with which the level rises after a dip. If the pitch steps in the dip, and the lowest event has the new
+    one, the new sound begins with that."""
     out = np.zeros(len(run), bool)
-    time_s, come_s, level_db, begins = (a.tolist() for a in (run.time_s, run.come_s, run.level_db, run.begins))
+    columns = (run.time_s, run.come_s, run.level_db, run.semitones, run.voiced, run.begins)
+    time_s, come_s, level_db, semitones, voiced, begins = (a.tolist() for a in columns)
     sharp = (run.time_s - run.come_s <= SHARP_S) & (run.come_s > np.append(-np.inf, run.time_s[:-1]) + SHARP_S)
     top = low = -math.inf
     rises = 0  # the event after the lowest
+    before, after = _PitchRange(), _PitchRange()  # from the loudest to the lowest, and from there on
     for i, (level, is_sharp) in enumerate(zip(level_db, sharp.tolist(), strict=True)):
-        if begins[i]:
+        is_new = steps = False  # whether the pitch steps in the dip
+        if not begins[i]:
+            if voiced[i] and level > low:
+                after.add(semitones[i])
+            steps = before.steps_to(after)
+            is_heard = steps and time_s[i] - time_s[rises] >= HEARD_S
+            least_rise = SLIGHT_DB if is_sharp or is_heard else RISE_DB
+            least_dip = SLIGHT_DB if is_heard or time_s[i] - come_s[rises] <= RISEN_IN_S else RISE_DB
+            is_new = level - low >= least_rise and top - low >= least_dip
+        if is_new:
+            lowest = rises - 1
+            out[lowest if steps and voiced[lowest] and after.is_nearer(semitones[lowest], before) else rises] = True
+        if begins[i] or is_new or level > top:
             top = low = level
             rises = i + 1
-            continue
-        least_rise = SLIGHT_DB if is_sharp else RISE_DB
-        least_dip = SLIGHT_DB if time_s[i] - come_s[rises] <= RISEN_IN_S else RISE_DB
-        is_new = level - low >= least_rise and top - low >= least_dip
-        out[rises] |= is_new
-        if is_new or level > top:
-            top = low = level
-            rises = i + 1
+            before, after = _PitchRange(), _PitchRange()
+            if voiced[i]:
+                before.add(semitones[i])
         elif level <= low:
+            if voiced[rises - 1]:
+                before.add(semitones[rises - 1])
+            before.join(after)
             low, rises = level, i + 1
+            after = _PitchRange()
     return out
+
+
+class _PitchRange:
+    """From the lowest to the highest of some pitches, in semitones."""
+
+    __slots__ = ("high", "low")
+
+    def __init__(self) -> None:
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, semitones: float) -> None:
+        self.low, self.high = min(self.low, semitones), max(self.high, semitones)
+
+    def join(self, other: _PitchRange) -> None:
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def steps_to(self, other: _PitchRange) -> bool:
+        """Whether both are steady, and far enough from each other to be two notes."""
+        if self.low > self.high or other.low > other.high:
+            return False
+        widest = max(self.high - self.low, other.high - other.low)
+        return widest <= STEADY_SEMITONES and 0.5 * abs(self.low + self.high - other.low - other.high) >= STEP_SEMITONES
+
+    def is_nearer(self, semitones: float, other: _PitchRange) -> bool:
+        """Whether a pitch is nearer to the middle of this than to that of the other."""
+        return abs(2 * semitones - self.low - self.high) < abs(2 * semitones - other.low - other.high)
 
 
 def _pitch_steps(run: _Run) -> tuple[Bools, Floats]:

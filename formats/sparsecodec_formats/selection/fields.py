@@ -23,7 +23,7 @@ from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.header import Header
 from sparsecodec_formats.presets import layout_of, level_db
 from sparsecodec_formats.presets.layout import NOTE_ABOVE, TONE_BELOW, Layout
-from sparsecodec_formats.presets.voices import Voices
+from sparsecodec_formats.presets.voices import Voices, pitched_by_numbers
 from sparsecodec_formats.segments import Segments
 from sparsecodec_formats.table import EventTable
 
@@ -93,6 +93,6 @@ class _Facts:
         if _pitch_is_in_weights(self._layout):
             if self._voiced is not None:
                 return self._voiced
-            return self._table.vector[:, self._layout.dim("f0_semitones").index] != 0
-        kind = self._layout.physical(self._table, "kind")
+            return pitched_by_numbers(self._table)
+        kind = self._layout.physical(self._table, "kind")[self._voices.first]
         return (kind > NOTE_ABOVE) | (kind < TONE_BELOW)

@@ -30,8 +30,7 @@ def selected(
 
     voiced: bool [n], which events of `speech` have a pitch of their own, as weights tell (`Renderer.has_pitch`), or
     what tells it of the table, asked only if the expression depends on it; None: `weights_source.find_has_pitch`, and
-    where nothing has set that, those whose number of the pitch is not 0, which is what encoders write before there has
-    been any.
+    where nothing has set that, `pitched_by_numbers`.
     SicError, in one line, for what is no expression, for a field that the preset's vectors do not tell, and where
     weights are missing.
     """

@@ -23,7 +23,13 @@ from sparsecodec_models.speech.synthesis.controls import (
     fixed_tables,
 )
 from sparsecodec_models.speech.synthesis.samples import ChannelSound
-from sparsecodec_models.speech.synthesis.voices import check_crowds, heard_frames, lookback_s, settled_frame
+from sparsecodec_models.speech.synthesis.voices import (
+    check_crowds,
+    heard_frames,
+    lookback_s,
+    phases_at_events,
+    settled_frame,
+)
 
 from .config import PRESET, SpeechConfig
 
@@ -68,6 +74,16 @@ class SpeechRenderer(Renderer):
     def has_pitch(self, table: EventTable) -> NDArray[np.bool_]:
         voiced: NDArray[np.bool_] = self._library.numpy(self._controls(table.vector).voiced)
         return voiced
+
+    def phase_cycles(self, table: EventTable) -> NDArray[np.float64]:
+        config, time = self._tables.config, self.event_samples(table)
+        found = np.full(len(table), np.nan)
+        for channel in np.flatnonzero(np.bincount(table.channel)):
+            rows = np.flatnonzero(table.channel == channel)
+            controls = self._controls(table.vector[rows])
+            cycles = phases_at_events(controls, self._array(time[rows]), config)
+            found[rows] = self._library.numpy(cycles)
+        return found
 
     def shape_map(self) -> ShapeMap:
         config, tables = self._tables.config, self._tables.in_numpy()

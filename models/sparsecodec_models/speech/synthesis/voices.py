@@ -210,6 +210,21 @@ def follow(
     return Tracks(weight_before, weight_after, xp.astype(f0_hz, "float32"), xp.astype(cycles, "float32"))
 
 
+def phases_at_events(controls: SpeechControls, time: Array, config: SpeechConfig) -> Array:
+    """Phase of the fundamental at each of n events' times, cycles modulo 1, float64 [n]; NaN for one that has no frame
+    of its own, as others of its voice are at almost its time. Events as for `plan_frames`."""
+    xp = library_of(time)
+    plan = plan_frames(controls, time, config)
+    tracks = follow(controls, time, plan, config, marked=True)
+    change = xp.concatenate([plan.before[:1] | True, plan.before[1:] != plan.before[:-1]])
+    rows = xp.nonzero(change & (plan.before >= 0))[0]
+    event = plan.before[rows]
+    late_s = xp.astype(plan.frame[rows] * config.frame_hop - time[event], "float64") / config.sample_rate
+    out = xp.astype(time, "float64") * float("nan")
+    out[event] = (xp.astype(tracks.cycles[rows], "float64") - late_s * tracks.f0_hz[rows]) % 1.0
+    return out
+
+
 def _through_marks(turned: Array, plan: FramePlan) -> Array:
     """Phases, int64 [m] in 2^-32 cycles, so moved that they are 0 at each mark that a voice is old enough for."""
     xp, turn = library_of(turned), int(_TURN)
