@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,21 +18,31 @@ from sparsecodec_models.speech.codec import SpeechCodec
 DATA = Path(__file__).parents[1] / "data" / "voices"
 
 
-def encoded(codec: SpeechCodec, samples: NDArray[np.float32], effort: int = 0, rate: int = RATE) -> EventTable:
+def encoded(codec: SpeechCodec, samples: NDArray[np.float32], rate: int = RATE, **options: Any) -> EventTable:
     """As a file gives it back."""
-    return loads(dumps(codec.encode(ArraySource(samples, rate), effort=effort)))
+    return loads(dumps(codec.encode(ArraySource(samples, rate), **{"effort": 0, **options})))
 
 
-def off(codec: SpeechCodec, samples: NDArray[np.float32], truth_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+def off(
+    codec: SpeechCodec, samples: NDArray[np.float32], truth_hz: NDArray[np.float64], **options: Any
+) -> NDArray[np.float64]:
     """Cents that the file's pitch is off at each frame in the middle."""
-    return cents_off(*pitch_course(codec.renderer, encoded(codec, samples)), truth_hz)
+    return cents_off(*pitch_course(codec.renderer, encoded(codec, samples, **options)), truth_hz)
 
 
 @pytest.mark.parametrize("f0_hz", [45, 50, 57, 63, 80, 110, 160, 240, 330, 470, 500, 560, 660, 750, 850, 1000])
 def test_vowels_keep_their_pitch(codec: SpeechCodec, f0_hz: float) -> None:
+    """With as many events as their vibrato needs."""
+    truth_hz = with_vibrato(f0_hz, 1.2)
+    cents = np.concatenate([off(codec, sung(truth_hz, vowel), truth_hz, bitrate_kbps=6.0) for vowel in VOWELS_HZ])
+    assert (cents < 50).mean() >= 0.95 and np.median(cents) < 10
+
+
+@pytest.mark.parametrize("f0_hz", [50, 63, 560, 1000])
+def test_few_events_keep_to_the_middle_of_a_vibrato(codec: SpeechCodec, f0_hz: float) -> None:
     truth_hz = with_vibrato(f0_hz, 1.2)
     cents = np.concatenate([off(codec, sung(truth_hz, vowel), truth_hz) for vowel in VOWELS_HZ])
-    assert (cents < 50).mean() >= 0.95
+    assert (cents < 75).mean() >= 0.95
 
 
 @pytest.mark.parametrize("vowel", VOWELS_HZ)
@@ -42,16 +53,15 @@ def test_a_glide_over_the_whole_range_is_followed(codec: SpeechCodec, vowel: str
 
 @pytest.mark.parametrize("f0_hz", [48, 60, 75])
 def test_creak_has_the_pitch_of_its_pulses(codec: SpeechCodec, f0_hz: float) -> None:
-    """Intervals differ by 8 %: within two semitones of their mean."""
-    samples = creaked(f0_hz, 2.0, 0.08)
-    cents = off(codec, samples, np.full(len(samples), float(f0_hz)))
-    assert (cents < 200).mean() >= 0.85 and np.median(cents) < 60
+    """Intervals differ by 8 %, 140 cents: no octave is lost, and most are told within two semitones."""
+    cents = off(codec, *creaked(f0_hz, 2.0, 0.08), bitrate_kbps=6.0)
+    assert (cents < 200).mean() >= 0.9 and (cents < 400).mean() >= 0.99
 
 
 def test_a_recording_at_560_hz_stays_there(codec: SpeechCodec) -> None:
     samples, rate = soundfile.read(DATA / "sung560.flac", dtype="float32")
     for effort in (0, 4):
-        place, f0_hz = pitch_course(codec.renderer, encoded(codec, samples, effort, rate))
+        place, f0_hz = pitch_course(codec.renderer, encoded(codec, samples, rate, effort=effort))
         truth_hz = np.full(int(len(samples) * RATE / rate), 560.0)
         assert (cents_off(place, f0_hz, truth_hz) < 60).mean() >= 0.95
 

@@ -49,18 +49,22 @@ def with_vibrato(f0_hz: float, seconds: float, cents: float = 30.0) -> NDArray[n
     return f0_hz * 2 ** (cents / 1200 * np.sin(2 * np.pi * 5.5 * t))
 
 
-def creaked(f0_hz: float, seconds: float, jitter: float, seed: int = 0) -> NDArray[np.float32]:
-    """Pulses of a vowel that come irregularly: intervals differ by `jitter` of their mean; float32 [n], peak 0.5."""
+def creaked(
+    f0_hz: float, seconds: float, jitter: float, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Pulses of a vowel that come irregularly, intervals differing by `jitter` of their mean: (float32 [n], peak 0.5;
+    how many come a second about each sample, float64 [n])."""
     rng = np.random.default_rng(seed)
     size = 2 ** int(np.ceil(np.log2(seconds * RATE)))
     hz = np.fft.rfftfreq(size, 1 / RATE)
-    interval_s = (1 + jitter * rng.uniform(-1.7, 1.7, int(seconds * f0_hz))) / f0_hz
+    interval_s = (1 + jitter * rng.uniform(-np.sqrt(3), np.sqrt(3), int(seconds * f0_hz))) / f0_hz
     place_s = np.cumsum(interval_s)
-    place_s = place_s[place_s < seconds - 0.05]
-    pulses = np.exp(-2j * np.pi * np.outer(hz, place_s)).sum(1)
-    spectrum = pulses * formant_gain(hz, "a") / np.maximum(hz, 100.0) * (hz < HIGHEST_HZ) * (hz > 20.0)
+    pulses = np.exp(-2j * np.pi * np.outer(hz, place_s[place_s < seconds - 0.05])).sum(1)
+    spectrum = pulses * formant_gain(hz, "a") / np.maximum(hz, 100.0) * ((hz > 20.0) & (hz < HIGHEST_HZ))
     sound = np.fft.irfft(spectrum, size)[: int(seconds * RATE)]
-    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+    mean_s = np.convolve(interval_s, np.ones(4) / 4, "valid")  # of four, as many as a pitch is heard from
+    truth_hz = np.interp(np.arange(len(sound)) / RATE, place_s[1:-2], 1 / mean_s)
+    return (0.5 * sound / np.abs(sound).max()).astype(np.float32), truth_hz
 
 
 def pitch_course(
