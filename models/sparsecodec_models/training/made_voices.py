@@ -36,7 +36,7 @@ def _course(rng: np.random.Generator, register: float, count: int, sample_rate: 
     ends = register + rng.normal(0.0, 0.25, 2)
     if rng.random() < 0.6:  # a held note
         ends[1] = ends[0] + rng.normal(0.0, 0.02)
-    octave = np.linspace(*ends, count)
+    octave = np.linspace(ends[0], ends[1], count)
     if rng.random() < 0.5:
         rate_hz, depth = rng.uniform(4.0, 7.0), rng.uniform(0.0, 0.05)
         octave += depth * np.sin(2 * np.pi * (rate_hz * t + rng.random()))
@@ -59,7 +59,7 @@ def _sung(rng: np.random.Generator, octave: NDArray[np.float64], sample_rate: in
     pulses = np.bincount(low, height * (1 - place + low), count) + np.bincount(low + 1, height * (place - low), count)
     for _ in range(2):  # the glottis is softer than pulses
         pulses = lfilter([1.0], [1.0, -rng.uniform(0.5, 0.95)], pulses)
-    pulses /= np.sqrt(np.mean(pulses**2)) + 1e-9
+    pulses = pulses / (np.sqrt(np.mean(pulses**2)) + 1e-9)
     sound = pulses + 10 ** (rng.uniform(-60.0, -25.0) / 20) * rng.normal(size=count)
     stretch = rng.uniform(0.9, 1.35)  # of the throat: men … children
     for lowest, highest in FORMANTS_HZ:
