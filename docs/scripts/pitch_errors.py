@@ -99,8 +99,8 @@ def main() -> None:
     agree = both & (np.abs(np.log(np.maximum(harvest, 1) / np.maximum(swift, 1))) < AGREE)
     none = (harvest == 0) & (swift == 0)
     print(
-        f"{len(paths)} clips, {len(harvest) * EVERY_S:.0f} s; trackers hear a voice {100 * (harvest > 0).mean():.0f} and"
-        f" {100 * (swift > 0).mean():.0f} % of the time; where both do, they are {share(~agree, both):.2f} % apart"
+        f"{len(paths)} clips, {len(harvest) * EVERY_S:.0f} s; trackers hear a voice {100 * (harvest > 0).mean():.0f}"
+        f" and {100 * (swift > 0).mean():.0f} % of the time; where both do, they are {share(~agree, both):.2f} % apart"
     )
     print("weights effort  harvest  swift  both  an octave low  high  missed  none there")
     for weights in args.weights:

@@ -263,8 +263,8 @@ def test_the_examples_bins(example: documented.Controls) -> None:
             assert abs(complex(re.sub(r"[ *]", "", told)) - value) < 2e-4
 
 
-def test_the_examples_samples(codec: Any) -> None:
-    ours = np.concatenate(list(codec.decode(table_of("example"))))[:, 0]
+def test_the_examples_samples(renderer: Renderer) -> None:
+    ours = np.concatenate(list(renderer.decode(table_of("example"))))[:, 0]
     for sample, value in rows("Samples", 2):
         assert agrees(value, ours[int(sample)], 1e-6)
     heard = np.flatnonzero(np.abs(ours) > 1e-9)

@@ -45,7 +45,8 @@ def test_other_figures(codec: SpeechCodec) -> None:
     assert f"softer than both by {DIP_DB:g} dB" in WORDS
     config = codec.model.config
     assert f"every {config.frame_hop} samples" in WORDS and f"inverse FFT of {config.frame_size} points" in WORDS
-    assert f"{config.pitch_bins} pitch candidates from {config.pitch_min_hz:.1f} to {config.pitch_max_hz:.1f} Hz" in WORDS
+    range_ = f"from {config.pitch_min_hz:.1f} to {config.pitch_max_hz:.1f} Hz"
+    assert f"{config.pitch_bins} pitch candidates {range_}" in WORDS
     assert f"frame of {config.hop} samples" in WORDS and f"mean voicing of {UNVOICED:g} or more" in WORDS
     context_s = (codec.model.encoder.reach_frames + 4) * config.hop / config.sample_rate
     ahead_s = context_s + LOOK_AHEAD / config.sample_rate
