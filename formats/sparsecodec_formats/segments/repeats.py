@@ -37,7 +37,7 @@ def repeats_of(segments: Segments) -> Rows:
     firsts: dict[tuple[str, int, int, int], deque[int]] = {}
 
     def alike(rows: Rows, others: Rows) -> NDArray[np.bool_]:
-        near: NDArray[np.bool_] = (np.abs(named[rows] - named[others]) <= 1).all(1)
+        near: NDArray[np.bool_] = np.abs(named[rows] - named[others]).max(1) <= 1
         near[near] = ((shape[rows[near]] - shape[others[near]]) ** 2).sum(1) <= REPEAT_SHAPE**2
         return near
 
