@@ -242,11 +242,10 @@ def verify(
     decode: bool = False,
     model: Model | None = None,
     device: str = "cpu",
-    weights_beside: str | None = None,
 ) -> list[str]:
     """Every problem of a .sic file, one line each; an empty list when it is sound. file: a path, or a file object.
 
-    decode: render it too, with `model`, `device` and `weights_beside` as for `codec_for`; then SicError when its model
+    decode: render it too, with `model` and `device` as for `codec_for`; then SicError when its model
     is not there or is another one, as for a file that cannot be opened.
     """
     from sparsecodec_formats import container
@@ -260,7 +259,7 @@ def verify(
             return problems
         opened.seek(0)
         source = container.Reader(opened)
-        return _rendering_problems(source, codec_for(source, model, device=device, weights_beside=weights_beside))
+        return _rendering_problems(source, codec_for(source, model, device=device))
 
 
 def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:

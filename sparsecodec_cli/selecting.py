@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from .models import Model
 
 
-def selected(
-    table: EventTable, select: str, *, model: Model | None = None, weights_beside: str | None = None
-) -> NDArray[np.bool_]:
+def selected(table: EventTable, select: str, *, model: Model | None = None) -> NDArray[np.bool_]:
     """bool [n]: as `sparsecodec_formats.selection.selected`, which names fields and grammar.
 
-    model, weights_beside: as for `codec_for`, which is asked only where weights tell what is voiced.
+    model: as for `codec_for`, which is asked only where weights tell what is voiced.
     """
     from functools import partial
 
     from sparsecodec_formats import selection
 
-    return selection.selected(table, select, partial(has_pitch_for, model=model, weights_beside=weights_beside))
+    return selection.selected(table, select, partial(has_pitch_for, model=model))

@@ -63,11 +63,11 @@ def problems_of(path: str, *, decode: bool, model: str | None, device: str) -> l
     from sparsecodec_cli import SicError
     from sparsecodec_cli.errors import describe, shown
     from sparsecodec_cli.io.sic_files import open_sic
-    from sparsecodec_cli.io.weights_files import folder_of
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     try:
-        with open_sic(path) as file:
-            problems = api.verify(file, decode=decode, model=model, device=device, weights_beside=folder_of(path))
+        with open_sic(path) as file, weights_beside(path):
+            problems = api.verify(file, decode=decode, model=model, device=device)
             return [*problems, *salvageable(file)] if problems else []
     except (SicError, OSError, MemoryError) as error:
         return [describe(error).removeprefix(f"{shown(path)}: ")]
