@@ -152,6 +152,14 @@ def test_a_file_without_a_selected_event_is_empty_or_stays(talk_sic: Path, tmp_p
     assert read_sic(out) == read_sic(talk_sic)
 
 
+def test_one_event_is_told_as_one(talk_sic: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.sic"
+    assert " bytes, 1 event (" in sic("transform", talk_sic, out, "--select", "index == 1", "--take").stderr
+    assert " bytes, 2 events (" in sic("transform", talk_sic, out, "-f", "--select", "index < 2", "--take").stderr
+    with pytest.raises(SicError, match="of 1 event would leave"):
+        read_sic(SENTENCE).transpose(100.0, where="index == 1")
+
+
 def test_decode_renders_what_is_selected_as_in_the_whole(tmp_path: Path) -> None:
     table, out = read_sic(SENTENCE), tmp_path / "out.wav"
     where = sparsecodec_cli.selected(table, "pitch > 200")
