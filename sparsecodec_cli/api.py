@@ -25,7 +25,7 @@ from .editing import (
 )
 from .encoding import encode, encode_live, encode_parts, samples_of
 from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec, resolve_device
-from .selecting import selected
+from .selecting import chosen, selected
 
 if TYPE_CHECKING:
     import os
@@ -121,7 +121,7 @@ def render_stems(
     codec = codec_for(table, model, device=device)
     segments = segments_of(table, model=codec) if by == "segment" else None
     if select is not None:
-        table = edit.solo(table, np.flatnonzero(selected(table, select, model=codec)).tolist())
+        table = edit.solo(table, np.flatnonzero(chosen(table, select, model=codec)).tolist())
     return stems(codec, table, segments=segments, top=top, seed=seed, progress=progress)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .segmenting import segments_of
-from .selecting import selected
+from .selecting import chosen
 
 if TYPE_CHECKING:
     from sparsecodec_formats.edit import Gap, Timbre
@@ -70,7 +70,7 @@ def transform(
     where = None
     for name, arguments in edits:
         if name == SELECT:
-            where = selected(table, *arguments)
+            where = chosen(table, *arguments)
             continue
         if name not in EDITS:
             raise ValueError(f"there is no edit {name!r}; there are {', '.join((SELECT, *EDITS))}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
+from .errors import NothingSelected, counted
 from .models import has_pitch_for
 
 if TYPE_CHECKING:
@@ -25,3 +27,11 @@ def selected(table: EventTable, select: str, *, model: Model | None = None) -> N
     from sparsecodec_formats import selection
 
     return selection.selected(table, select, partial(has_pitch_for, model=model))
+
+
+def chosen(table: EventTable, select: str, *, model: Model | None = None) -> NDArray[np.bool_]:
+    """As `selected`, of events with which something is done: it warns if that is none."""
+    where = selected(table, select, model=model)
+    if len(where) and not where.any():
+        warnings.warn(f"{select!r} selects none of {counted(len(where), 'event')}", NothingSelected, stacklevel=3)
+    return where

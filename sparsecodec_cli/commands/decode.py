@@ -147,12 +147,13 @@ def command(
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
 
-    from sparsecodec_cli.errors import about, shown
+    from sparsecodec_cli.errors import NothingSelected, about, shown
     from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.audio_writing import is_float, write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import open_events, read_from
     from sparsecodec_cli.io.soft_limit import SoftLimited
+    from sparsecodec_cli.io.warned import telling
     from sparsecodec_cli.io.weights_files import weights_beside
 
     from . import summary
@@ -183,6 +184,7 @@ def command(
         out = opened.enter_context(files.open_output(output_path, force=force, input_paths=[input_path]))
         opened.enter_context(about(input_path))
         opened.enter_context(weights_beside(input_path))
+        opened.enter_context(telling(input_path, NothingSelected))
         progress = opened.enter_context(progress_bar("decoding", quiet=quiet))
         render = api.decode_blocks if is_float(audio_format) else api.decode_within_full_scale
         sound = render(

@@ -76,12 +76,14 @@ def command(
     if with_events and with_segments:
         raise click.UsageError("--events and --segments are two tables; ask for one of them.")
 
-    from sparsecodec_cli.errors import about, shown
+    from sparsecodec_cli.errors import NothingSelected, about, shown
+    from sparsecodec_cli.io.warned import telling
     from sparsecodec_cli.io.weights_files import weights_beside
+    from sparsecodec_cli.selecting import chosen
 
     found = _inspected(input_path)
-    with about(input_path), weights_beside(input_path):
-        where = None if select is None else api.selected(found.table, select)
+    with about(input_path), weights_beside(input_path), telling(input_path, NothingSelected):
+        where = None if select is None else chosen(found.table, select)
         if as_json:
             from sparsecodec_cli.inspect.inspection import as_json as json_of
 

@@ -90,10 +90,11 @@ def command(
 
     from functools import partial
 
-    from sparsecodec_cli.errors import about
+    from sparsecodec_cli.errors import NothingSelected, about
     from sparsecodec_cli.io.output_folder import open_output_folder
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.warned import telling
     from sparsecodec_cli.io.weights_files import weights_beside
 
     from . import summary
@@ -107,6 +108,7 @@ def command(
         ) as folder,
         about(input_path),
         weights_beside(input_path),
+        telling(input_path, NothingSelected),
         progress_bar("rendering stems", quiet=quiet) as progress,
     ):
         codec = api.codec_for(table, model, device=device)

@@ -357,12 +357,13 @@ def command(
     check_options(ctx)
     check_selections(edits)
 
-    from sparsecodec_cli.errors import about
+    from sparsecodec_cli.errors import NothingSelected, about
     from sparsecodec_cli.io.sic_files import read_table
+    from sparsecodec_cli.io.warned import telling
     from sparsecodec_cli.io.weights_files import weights_beside
 
     table = read_table(input_path)
-    with about(input_path), weights_beside(input_path):
+    with about(input_path), weights_beside(input_path), telling(input_path, NothingSelected):
         table = api.transform(
             table,
             calls(edits),
