@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from format_strategies import make_header, quick
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from note_tables import Event, music_table
 
@@ -138,6 +138,63 @@ def test_a_note_in_its_midst_keeps_what_its_beginning_said_of_it() -> None:
     vector[1:, dims["kind"].index] = 1  # of a linked event it is not heard
     taken = edit.take(table.replace(vector=vector), mask(table, 2))
     assert taken.vector[0, dims["inharmonicity_log2"].index] == 3 and taken.vector[0, dims["kind"].index] == 0
+
+
+def test_a_note_does_not_go_on_in_another_whose_events_are_gone() -> None:
+    table = music_table(
+        Event(0.5, 60.0), Event(0.6, 59.2), Event(0.7, 60.6, begins=False),
+        Event(0.8, 61.9, begins=False), Event(0.9, 60.4, begins=False), channels=2,
+    )  # fmt: skip
+    assert [run.tolist() for run in Voices.of(table).runs] == [[0, 2, 3], [1, 4]]
+    taken = edit.take(table, mask(table, 0, 1, 4))
+    assert np.round(taken.time, 3).tolist() == [0.5, 0.6, 0.7, 0.9] and taken.amplitude.tolist() == [1, 1, 0, 1]
+    assert [run.tolist() for run in Voices.of(taken).runs] == [[0, 2], [1, 3]]
+    header = taken.header  # both in the channel that they were in, with its noise
+    assert [[row[stream] for row in header.stream_gains] for stream in np.unique(taken.channel)] == [[1, 0], [1, 0]]
+    assert [header.noise_numbers[stream] for stream in np.unique(taken.channel)] == [0, 0]
+    assert [run.tolist() for run in Voices.of(loads(dumps(taken))).runs] == [[0, 2], [1, 3]]
+    # moved and copied, too, no event of it is lost
+    moved = edit.move_to(table, 1.5, where=mask(table, 0, 1, 4))
+    heard = moved.time[moved.amplitude > 0]
+    assert np.round(heard, 3).tolist() == [0.7, 0.8, 1.5, 1.6, 1.9]
+
+
+MELODIES = st.lists(
+    st.tuples(st.integers(0, 7), st.sampled_from([False, False, False, True]), st.integers(0, 1), st.booleans()),
+    min_size=4,
+    max_size=24,
+)
+
+
+@settings(quick, max_examples=300)
+@given(MELODIES)
+def test_what_is_left_of_notes_goes_on_as_it_did(melody: list[tuple[int, bool, int, bool]]) -> None:
+    events = [
+        Event(0.1 * i, 60 + 0.5 * step, begins=begins, channel=channel)
+        for i, (step, begins, channel, _) in enumerate(melody)
+    ]
+    table = music_table(*events, channels=2)
+    kept = np.array([event[-1] for event in melody])
+    taken = edit.take(table, kept)
+    row_at = {time: row for row, time in enumerate(table.time.tolist())}
+    rows = [row_at[time] for time in taken.time.tolist()]
+    assert set(np.flatnonzero(kept)) <= set(rows)
+    assert np.array_equal(np.flatnonzero(taken.amplitude), np.flatnonzero(kept[rows]))
+    note = Voices.of(table).number
+    before, carried = carried_on(table), carried_on(taken)
+    for i, row in enumerate(rows):
+        if before[row] in rows:
+            assert rows[carried[i]] == before[row] and carried[i] >= 0
+        else:
+            assert carried[i] < 0 or note[rows[carried[i]]] == note[row]
+
+
+def carried_on(table: EventTable) -> list[int]:
+    """The event that each carries on; -1: it begins by itself."""
+    before = np.full(len(table), -1)
+    for run in Voices.of(table).runs:
+        before[run[1:]] = run[:-1]
+    return before.tolist()
 
 
 def test_presets_without_voices_take_rows() -> None:

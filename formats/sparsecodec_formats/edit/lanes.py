@@ -82,6 +82,24 @@ class Things:
         )
 
     @staticmethod
+    def of_rows(table: EventTable, rows: NDArray[np.int64], begins: NDArray[np.bool_]) -> Things:
+        """Events of a table, each thing with the gains and noise of its stream.
+
+        rows: int64 [n], thing after thing, those of each of one stream and in order of time; begins: bool [n], of each
+        of these rows, whether it is a thing's first.
+        """
+        firsts, header = np.flatnonzero(begins), table.header
+        streams, gains = table.channel[rows[firsts]].tolist(), list(zip(*header.stream_gains, strict=True))
+        return Things(
+            table.time[rows],
+            table.vector[rows],
+            table.amplitude[rows],
+            np.diff(np.append(firsts, len(rows))),
+            [gains[stream] for stream in streams],
+            [header.noise_numbers[stream] for stream in streams],
+        )
+
+    @staticmethod
     def joined(parts: Sequence[Things]) -> Things:
         """All of some, at least one."""
         columns = [(part.time, part.vector, part.amplitude, part.sizes) for part in parts]

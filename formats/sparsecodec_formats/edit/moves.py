@@ -132,7 +132,7 @@ def copied(
         taken.replace(time=np.maximum(taken.time + delay_s, 0.0), amplitude=taken.amplitude * 10 ** (db / 20))
         for delay_s, db in zip(delays_s, gains_db, strict=True)
     ]
-    things = [Thing.of_stream(part, stream) for stream in range(header.streams) for part in (rest, *copies)]
+    things = [Thing.of_stream(part, stream) for part in (rest, *copies) for stream in range(part.header.streams)]
     return arranged(replace(header, n_samples=n_samples), things)
 
 
@@ -150,23 +150,14 @@ def _moved_apart(
     end_s = voices.end_s if voices.linked else table.time
     grows = max(float((end_s + delays).max()) - max(float(end_s.max()), table.duration_s), 0.0)
     header = replace(header, n_samples=header.n_samples + math.ceil(grows * header.sample_rate))
-    time = np.maximum(table.time + delays, 0.0)
-    order = np.argsort(time, kind="stable")
+    later_s = np.maximum(table.time + delays, 0.0)
+    order = np.argsort(later_s, kind="stable")
     columns = (table.vector[order], table.channel[order], table.amplitude[order])
-    moved = EventTable(header, time[order], *columns)
+    moved = EventTable(header, later_s[order], *columns)
     now = Voices.of(moved)
     pairs = len(np.unique(np.stack([number[order], now.number]), axis=1).T)
     if pairs == len(firsts) == np.count_nonzero(now.begins):  # each voice is still one by itself
         return moved
-    rows, begins = voices.order, np.flatnonzero(voices.begins[voices.order])
-    sizes = np.diff(np.append(begins, len(rows)))
-    streams, gains = table.channel[firsts].tolist(), list(zip(*header.stream_gains, strict=True))
-    things = Things(
-        time[rows],
-        table.vector[rows],
-        table.amplitude[rows],
-        sizes,
-        [gains[stream] for stream in streams],
-        [header.noise_numbers[stream] for stream in streams],
-    )
-    return arranged(header, things)
+    rows = voices.order
+    things = Things.of_rows(table, rows, voices.begins[rows])
+    return arranged(header, replace(things, time=later_s[rows]))

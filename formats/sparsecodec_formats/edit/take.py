@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from sparsecodec_formats import weights_source
 from sparsecodec_formats.errors import SicError
 from sparsecodec_formats.presets import Layout, layout_of
-from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices
+from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices, links_by_pitch
 from sparsecodec_formats.table import EventTable
 
 from .checks import chosen, on_grid_above
+from .lanes import Things, arranged
 from .rounding import told_finely
 from .select import only
 
@@ -36,8 +37,9 @@ def take(table: EventTable, where: NDArray[np.bool_] | str, gap: Gap = "keep") -
 
     In `speech` the first event of a thing begins with the attack that it had, and the last one decays as nearly as can
     be as it faded into the event after it, with a glide towards its pitch. A note of `music` comes and goes on lines
-    that no numbers of its own can tell: there the neighbours of what is taken stay, at amplitude 0.
-    SicError for what is no such mask, or no such gap.
+    that no numbers of its own can tell: there the neighbours of what is taken stay, at amplitude 0. Where what is left
+    of one note would go on in another, notes get streams of their own.
+    SicError for what is no such mask, or no such gap, or where more than 255 streams are needed.
     """
     mask = chosen(table, where)
     if gap not in GAPS:
@@ -130,4 +132,25 @@ def _notes(table: EventTable, layout: Layout, voices: Voices, kept: NDArray[np.b
         vector[leads, layout.dim(name).index] = table.vector[voices.first[leads], layout.dim(name).index]
     attack = layout.dim("attack_log2_s")
     vector[leads, attack.index] = on_grid_above(table, attack, attack.low)  # it has come in long ago
-    return only(table.replace(vector=vector, amplitude=np.where(kept, table.amplitude, 0)), stays)
+    out = only(table.replace(vector=vector, amplitude=np.where(kept, table.amplitude, 0)), stays)
+    goes_on = np.zeros(len(table), bool)
+    goes_on[after[stays[before]]] = True
+    order = order[stays[order]]
+    place = np.cumsum(stays) - 1
+    return _each_as_before(out, layout, voices.number[stays], place[order], ~goes_on[order])
+
+
+def _each_as_before(
+    out: EventTable, layout: Layout, note: NDArray[np.int64], rows: NDArray[np.int64], begins: NDArray[np.bool_]
+) -> EventTable:
+    """Notes of which events are gone, on streams of their own if an event of one would carry on another.
+
+    Links go to the nearest pitch, and what had used it up may be gone. note: int64 [n], whose each event is; rows:
+    int64 [n], what is left of notes, part after part; begins: bool [n], which of these rows are a part's first.
+    """
+    part = np.empty(len(out), np.int64)
+    part[rows] = np.cumsum(begins) - 1
+    by_itself = links_by_pitch(layout, out.time, out.vector, part)
+    found = links_by_pitch(layout, out.time, out.vector, out.channel)
+    astray = np.where(by_itself < 0, (found >= 0) & (note[found] != note), found != by_itself)
+    return arranged(out.header, Things.of_rows(out, rows, begins)) if astray.any() else out
