@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import let_tables_ask
 from .decoding import decode, decode_blocks, decode_within_full_scale
 from .editing import (
     EDITS,
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from .models import Model
     from .report.write import PageFacts
     from .stems import Stem
-
-let_tables_ask()
 
 __all__ = [
     "EDITS",

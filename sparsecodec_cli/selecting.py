@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
-from .errors import NothingSelected, counted
 from .models import has_pitch_for
 
 if TYPE_CHECKING:
@@ -33,5 +31,9 @@ def chosen(table: EventTable, select: str, *, model: Model | None = None) -> NDA
     """As `selected`, of events with which something is done: it warns if that is none."""
     where = selected(table, select, model=model)
     if len(where) and not where.any():
+        import warnings
+
+        from .errors import NothingSelected, counted
+
         warnings.warn(f"{select!r} selects none of {counted(len(where), 'event')}", NothingSelected, stacklevel=3)
     return where

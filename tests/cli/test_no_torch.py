@@ -28,9 +28,8 @@ print("imported:", *sorted({name.partition(".")[0] for name in sys.modules}), fi
 MORPHS_BY_METHOD_AND_API = """
 import sys
 from sparsecodec_cli import api
-from sparsecodec_formats import container, edit
-with open(sys.argv[1], "rb") as file:
-    table = container.read(file)
+from sparsecodec_formats import edit
+table = api.read(sys.argv[1])
 other = edit.gain(edit.shift(table, 0.01), -3)
 by_method = table.morph(other, 0.5)
 assert by_method == api.morph(table, other, 0.5)
