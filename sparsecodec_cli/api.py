@@ -25,7 +25,7 @@ from .editing import (
 )
 from .encoding import encode, encode_live, encode_parts, samples_of
 from .models import AUTO, codec_for, kept_codecs, least_bitrate_kbps, load_codec, resolve_device
-from .selecting import selected
+from .selecting import chosen, selected
 
 if TYPE_CHECKING:
     import os
@@ -121,7 +121,7 @@ def render_stems(
     codec = codec_for(table, model, device=device)
     segments = segments_of(table, model=codec) if by == "segment" else None
     if select is not None:
-        table = edit.solo(table, np.flatnonzero(selected(table, select, model=codec)).tolist())
+        table = edit.solo(table, np.flatnonzero(chosen(table, select, model=codec)).tolist())
     return stems(codec, table, segments=segments, top=top, seed=seed, progress=progress)
 
 
@@ -242,11 +242,10 @@ def verify(
     decode: bool = False,
     model: Model | None = None,
     device: str = "cpu",
-    weights_beside: str | None = None,
 ) -> list[str]:
     """Every problem of a .sic file, one line each; an empty list when it is sound. file: a path, or a file object.
 
-    decode: render it too, with `model`, `device` and `weights_beside` as for `codec_for`; then SicError when its model
+    decode: render it too, with `model` and `device` as for `codec_for`; then SicError when its model
     is not there or is another one, as for a file that cannot be opened.
     """
     from sparsecodec_formats import container
@@ -260,7 +259,7 @@ def verify(
             return problems
         opened.seek(0)
         source = container.Reader(opened)
-        return _rendering_problems(source, codec_for(source, model, device=device, weights_beside=weights_beside))
+        return _rendering_problems(source, codec_for(source, model, device=device))
 
 
 def _rendering_problems(source: Reader, codec: Renderer) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeAlias
 
 from .models import codec_for
-from .selecting import selected
+from .selecting import chosen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +104,7 @@ def decode_blocks(
         renderer = codec_for(source, model, device=device)
         if select is not None:
             source = table_of(source)
-            source = edit.solo(source, np.flatnonzero(selected(source, select, model=renderer)).tolist())
+            source = edit.solo(source, np.flatnonzero(chosen(source, select, model=renderer)).tolist())
         if events is not None:
             source = edit.solo(table_of(source), events)
         blocks = renderer.decode(

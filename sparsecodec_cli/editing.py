@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .segmenting import segments_of
-from .selecting import selected
+from .selecting import chosen
 
 if TYPE_CHECKING:
     from sparsecodec_formats.edit import Gap, Timbre
@@ -41,7 +41,6 @@ def transform(
     every_s: float | None = None,
     seed: int = 0,
     gap: Gap = "keep",
-    weights_beside: str | None = None,
 ) -> EventTable:
     """Apply edits one after the other.
 
@@ -50,31 +49,28 @@ def transform(
     after it are of these events, until another selects, or one of ENDS_SELECTION has been done.
     timbre: of "transpose"; None: as suits the preset. stretch_events: whether "stretch" makes the events longer, too.
     every_s: of "repeat"; seed: of "jitter".
-    gap: that "take" and "drop" leave. weights_beside: as for `codec_for`, of what needs to know what weights tell.
+    gap: that "take" and "drop" leave.
     Raises SicError when an edit does not suit the table, or cannot be of a selection.
     """
-    from functools import partial
-
     from sparsecodec_formats import SicError, edit
 
     from .models import shape_map_for
 
-    shape_map = partial(shape_map_for, weights_beside=weights_beside)
     options: Mapping[str, dict[str, Any]] = {
-        "transpose": {"timbre": timbre, "shape_map": shape_map},
-        "contour": {"shape_map": shape_map},
+        "transpose": {"timbre": timbre, "shape_map": shape_map_for},
+        "contour": {"shape_map": shape_map_for},
         "stretch": {"events": stretch_events},
         "repeat": {"every_s": every_s},
         "jitter": {"seed": seed},
-        "tilt": {"shape_map": shape_map},
-        "whisper": {"shape_map": shape_map},
+        "tilt": {"shape_map": shape_map_for},
+        "whisper": {"shape_map": shape_map_for},
         "take": {"gap": gap},
         "drop": {"gap": gap},
     }
     where = None
     for name, arguments in edits:
         if name == SELECT:
-            where = selected(table, *arguments, weights_beside=weights_beside)
+            where = chosen(table, *arguments)
             continue
         if name not in EDITS:
             raise ValueError(f"there is no edit {name!r}; there are {', '.join((SELECT, *EDITS))}")

@@ -16,6 +16,15 @@ class CliError(SicError):
     """An expected error whose message is complete: it names its file and says what to do."""
 
 
+class NothingSelected(UserWarning):
+    """An expression selects no event."""
+
+
+def counted(n: int, what: str) -> str:
+    """So many of a thing, such as 1 event, 2 events."""
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
 class UnknownDevice(SicError):
     """This machine has no such device to run a model on."""
 

@@ -46,31 +46,28 @@ def load_codec(model: Model | None = None, *, device: str = "cpu") -> Codec:
     return cast("Codec", model) if name is None else sparsecodec_models.load_codec(name, resolve_device(device))
 
 
-def codec_for(
-    table: EventTable | Reader, model: Model | None = None, *, device: str = "cpu", weights_beside: str | None = None
-) -> Renderer:
+def codec_for(table: EventTable | Reader, model: Model | None = None, *, device: str = "cpu") -> Renderer:
     """What decodes a table.
 
     model: the path of the weights that it was encoded with, where they are not shipped, or a codec or its
     renderer; None: the shipped weights, else a .safetensors file of the same hash in a folder that SIC_MODELS names,
-    or in the folder `weights_beside`. Raises SicError when the model is not there or is another one.
+    or, in a command, beside its .sic file (`io.weights_files`). Raises SicError when the model is not there or is
+    another one.
     """
     import sparsecodec_models
 
     if model is None:
-        return _codec_that_is_there(table.header, resolve_device(device), weights_beside)
+        return _codec_that_is_there(table.header, resolve_device(device))
     name = _name_of(model)
     if name is None:
         return cast("Codec", model).renderer if hasattr(model, "renderer") else cast("Renderer", model)
     return sparsecodec_models.codec_for(table.header, resolve_device(device), name)
 
 
-def has_pitch_for(
-    table: EventTable, model: Model | None = None, *, weights_beside: str | None = None
-) -> NDArray[np.bool_]:
+def has_pitch_for(table: EventTable, model: Model | None = None) -> NDArray[np.bool_]:
     """bool [n]: which events have a pitch of their own, as the weights tell that `codec_for` finds; SicError where they
     are not there."""
-    return codec_for(table, model, weights_beside=weights_beside).has_pitch(table)
+    return codec_for(table, model).has_pitch(table)
 
 
 def phase_cycles_for(table: EventTable) -> NDArray[np.float64]:
@@ -78,14 +75,14 @@ def phase_cycles_for(table: EventTable) -> NDArray[np.float64]:
     return codec_for(table).phase_cycles(table)
 
 
-def shape_map_for(header: Header, *, weights_beside: str | None = None) -> ShapeMap:
+def shape_map_for(header: Header) -> ShapeMap:
     """What the spectra of a header's events stand for, by its weights, which are looked for as in `codec_for`.
 
     SicError when these are not there, or its preset has no spectra.
     """
     from sparsecodec_formats.table import EventTable
 
-    return codec_for(EventTable.empty(header), weights_beside=weights_beside).shape_map()
+    return codec_for(EventTable.empty(header)).shape_map()
 
 
 def _name_of(model: Model) -> str | None:
@@ -99,7 +96,7 @@ def _name_of(model: Model) -> str | None:
     return None
 
 
-def _codec_that_is_there(header: Header, device: str, weights_beside: str | None) -> Renderer:
+def _codec_that_is_there(header: Header, device: str) -> Renderer:
     import sparsecodec_models
     from sparsecodec_models.errors import OtherWeights
 
@@ -108,11 +105,11 @@ def _codec_that_is_there(header: Header, device: str, weights_beside: str | None
     try:
         return sparsecodec_models.codec_for(header, device)
     except OtherWeights:
-        path = find_weights(header.weights_hash, weights_beside)
+        path = find_weights(header.weights_hash)
     if path is None:
         raise OtherWeights(
             f"needs weights {header.weights_hash.hex()} of {header.model!r}, which sic does not bring along; looked for"
-            f" *.safetensors {places_looked_in(weights_beside)}; put the file it was made with there"
+            f" *.safetensors {places_looked_in()}; put the file it was made with there"
         )
     return sparsecodec_models.codec_for(header, device, path)
 

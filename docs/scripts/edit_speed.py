@@ -107,8 +107,10 @@ def many(tables: list[EventTable], n: int, seed: int) -> EventTable:
     """n events, those of some tables in turn."""
     random = np.random.default_rng(seed)
     parts: list[EventTable] = []
-    while sum(map(len, parts)) < n:
+    so_far = 0
+    while so_far < n:
         parts.append(_varied(tables[len(parts) % len(tables)], random))
+        so_far += len(parts[-1])
     joined = api.cat(parts)
     return joined.select(np.arange(n))
 

@@ -27,6 +27,10 @@ class NoHeader(SicError):
     """A table of events does not say what holds for all of them, such as the sample rate."""
 
 
+class WeightsNotThere(SicError):
+    """Something is asked of a table that only weights tell, and those that it names are not at hand."""
+
+
 class UnknownEvent(SicError):
     """The table has no event of this index."""
 

@@ -21,5 +21,5 @@ find_phase_cycles: Callable[[EventTable], NDArray[np.float64]] | None = None
 that is not known. Raises SicError where a table's weights are not there."""
 
 find_has_pitch: Callable[[EventTable], NDArray[np.bool_]] | None = None
-"""Tells which events of a table of `speech` have a pitch of their own, bool [n]; raises SicError where its weights are
-not there."""
+"""Tells which events of a table of `speech` have a pitch of their own, bool [n]; raises WeightsNotThere
+where its weights are not at hand, and SicError where they are damaged."""

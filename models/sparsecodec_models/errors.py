@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.errors import SicError, WeightsNotThere
 
 
 class UnknownModel(SicError):
@@ -13,7 +13,7 @@ class RateTooHigh(SicError):
     """So many channels cannot be rendered at so high a sample rate."""
 
 
-class OtherWeights(SicError):
+class OtherWeights(WeightsNotThere):
     """A file was made with other weights than these: give those."""
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparsecodec_cli.errors import CliError, about_os, shown
+from sparsecodec_cli.errors import CliError, about_os, counted, shown
 from sparsecodec_cli.io.files import is_stream
 
 from .results import Job
@@ -109,7 +109,7 @@ def find(
     if recursive and not n_folders:
         raise CliError(f"{shown(paths[0])}: is not a folder, which -r is for; leave out -r, or name a folder")
     if not found:
-        others = f" ({n_passed_over} files of other kinds)" if n_passed_over else ""
+        others = f" ({counted(n_passed_over, 'file')} of other kinds)" if n_passed_over else ""
         raise CliError(f"{shown(paths[0])}: holds no {kind}{others}; check the name")
     return found, n_passed_over
 

@@ -147,13 +147,14 @@ def command(
     if end_s is not None and end_s <= start_s:
         raise click.UsageError("--end must be after --start.")
 
-    from sparsecodec_cli.errors import about, shown
+    from sparsecodec_cli.errors import NothingSelected, about, shown
     from sparsecodec_cli.io import audio_tags, files
     from sparsecodec_cli.io.audio_writing import is_float, write_audio
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import open_events, read_from
     from sparsecodec_cli.io.soft_limit import SoftLimited
-    from sparsecodec_cli.io.weights_files import folder_of
+    from sparsecodec_cli.io.warned import telling
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     from . import summary
 
@@ -182,6 +183,8 @@ def command(
         whole_at_own_rate = is_whole and sample_rate in (None, header.sample_rate)
         out = opened.enter_context(files.open_output(output_path, force=force, input_paths=[input_path]))
         opened.enter_context(about(input_path))
+        opened.enter_context(weights_beside(input_path))
+        opened.enter_context(telling(input_path, NothingSelected))
         progress = opened.enter_context(progress_bar("decoding", quiet=quiet))
         render = api.decode_blocks if is_float(audio_format) else api.decode_within_full_scale
         sound = render(
@@ -192,7 +195,7 @@ def command(
             end_s=end_s,
             sample_rate=sample_rate,
             seed=seed,
-            model=api.codec_for(source, model, device=device, weights_beside=folder_of(input_path)),
+            model=api.codec_for(source, model, device=device),
             device=device,
             progress=progress,
         )

@@ -69,13 +69,18 @@ def command(
     from sparsecodec_cli import exchange
     from sparsecodec_cli.io.progress import note
     from sparsecodec_cli.io.sic_files import open_sic
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     from . import summary
 
     exchange.check_format(kind)
     with open_sic(input_path) as file:
         events = exchange.events_of(file)
-    with open_output(output_path, force=force, input_paths=[input_path]) as out, about(input_path):
+    with (
+        open_output(output_path, force=force, input_paths=[input_path]) as out,
+        about(input_path),
+        weights_beside(input_path),
+    ):
         n = exchange.write_events(events, out, kind, tempo_bpm=tempo_bpm)
     what = {"midi": "note", "labels": "segment", "textgrid": "segment"}.get(kind, "event")
     note(summary.of_exported(output_path, events.table, n, what), quiet=quiet)

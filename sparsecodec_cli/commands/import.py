@@ -101,6 +101,7 @@ def command(
     from sparsecodec_cli.io.files import open_input, open_output, seekable
     from sparsecodec_cli.io.progress import note
     from sparsecodec_cli.io.sic_files import open_events, read_table
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     from . import summary
 
@@ -110,7 +111,7 @@ def command(
         table = read_table(instrument)
         with open_input(input_path) as file:
             notes, n_drums = exchange.notes_of_midi(file)
-        with about(instrument):
+        with about(instrument), weights_beside(instrument):
             events = exchange.play(notes, table, contour=contour)
     else:
         header = None

@@ -14,9 +14,6 @@ from .many import many_files
 from .options import FILE, json_option, output_options, select_option
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from sparsecodec_cli.inspect.inspection import Inspection
 
 
@@ -79,28 +76,30 @@ def command(
     if with_events and with_segments:
         raise click.UsageError("--events and --segments are two tables; ask for one of them.")
 
-    from sparsecodec_cli.errors import about, shown
+    from sparsecodec_cli.errors import NothingSelected, about, shown
+    from sparsecodec_cli.io.warned import telling
+    from sparsecodec_cli.io.weights_files import weights_beside
+    from sparsecodec_cli.selecting import chosen
 
     found = _inspected(input_path)
-    where = None if select is None else _selected(found, select, input_path)
-    if as_json:
-        from sparsecodec_cli.inspect.inspection import as_json as json_of
+    with about(input_path), weights_beside(input_path), telling(input_path, NothingSelected):
+        where = None if select is None else chosen(found.table, select)
+        if as_json:
+            from sparsecodec_cli.inspect.inspection import as_json as json_of
 
-        with about(input_path):
             click.echo(json_of(found, with_segments=with_segments))
-    elif with_events:
-        from sparsecodec_cli.inspect.events_text import print_events
+        elif with_events:
+            from sparsecodec_cli.inspect.events_text import print_events
 
-        print_events(found, where)
-    elif with_segments:
-        from sparsecodec_cli.inspect.segments_text import print_segments
+            print_events(found, where)
+        elif with_segments:
+            from sparsecodec_cli.inspect.segments_text import print_segments
 
-        with about(input_path):
             print_segments(found, where)
-    else:
-        from sparsecodec_cli.inspect.text import print_inspection
+        else:
+            from sparsecodec_cli.inspect.text import print_inspection
 
-        print_inspection(found, shown(input_path))
+            print_inspection(found, shown(input_path))
 
 
 def _inspected(input_path: str) -> Inspection:
@@ -108,14 +107,6 @@ def _inspected(input_path: str) -> Inspection:
 
     with open_sic(input_path) as file:
         return api.inspect(file)
-
-
-def _selected(found: Inspection, select: str, input_path: str) -> NDArray[np.bool_]:
-    from sparsecodec_cli.errors import about
-    from sparsecodec_cli.io.weights_files import folder_of
-
-    with about(input_path):
-        return api.selected(found.table, select, weights_beside=folder_of(input_path))
 
 
 def _plot(input_path: str, plot_path: str, *, with_segments: bool, force: bool, quiet: bool) -> None:
@@ -131,9 +122,14 @@ def _plot(input_path: str, plot_path: str, *, with_segments: bool, force: bool, 
         raise click.UsageError(f"--plot writes .png, .svg or .pdf, which OUT must end in, not {plot_path!r}.")
 
     from sparsecodec_cli.io.progress import note
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     check_installed("--plot", "report")
     found = _inspected(input_path)
-    with open_output(plot_path, force=force, input_paths=[input_path]) as out, about(input_path):
+    with (
+        open_output(plot_path, force=force, input_paths=[input_path]) as out,
+        about(input_path),
+        weights_beside(input_path),
+    ):
         plot.draw(out, found, os.path.basename(shown(input_path)), file_format, with_segments=with_segments)
     note(f"{shown_output(plot_path)}: {plot.facts(found, with_segments=with_segments)}", quiet=quiet)

@@ -36,9 +36,10 @@ def command(first_path: str, second_path: str, output_path: str, amount: float, 
     """
     from sparsecodec_cli.errors import about
     from sparsecodec_cli.io.sic_files import read_joinable
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     first, second = read_joinable([first_path, second_path])
-    with about(second_path):
+    with about(second_path), weights_beside(first_path, second_path):
         table = api.morph(first, second, amount)
     write_edited(
         table, output_path, input_paths=[first_path, second_path], about_path=output_path, force=force, quiet=quiet

@@ -55,9 +55,10 @@ def command(input_paths: tuple[str, ...], to: int, by: By, top: int, as_json: bo
     """
     from sparsecodec_cli.errors import about
     from sparsecodec_cli.io.sic_files import read_joinable
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     tables = read_joinable(input_paths)
-    with about(input_paths[0]):
+    with about(input_paths[0]), weights_beside(*input_paths):
         asked, found = api.similar(tables, to, by=by, top=top)
     if as_json:
         told = {"to": _as_dict(asked, by, input_paths), "similar": [_as_dict(one, by, input_paths) for one in found]}

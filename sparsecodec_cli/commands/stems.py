@@ -90,11 +90,12 @@ def command(
 
     from functools import partial
 
-    from sparsecodec_cli.errors import about
+    from sparsecodec_cli.errors import NothingSelected, about
     from sparsecodec_cli.io.output_folder import open_output_folder
     from sparsecodec_cli.io.progress import note, progress_bar
     from sparsecodec_cli.io.sic_files import read_table
-    from sparsecodec_cli.io.weights_files import folder_of
+    from sparsecodec_cli.io.warned import telling
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     from . import summary
 
@@ -106,9 +107,11 @@ def command(
             output_path, force=force, earlier=partial(earlier_stems, with_edl=edl is not None)
         ) as folder,
         about(input_path),
+        weights_beside(input_path),
+        telling(input_path, NothingSelected),
         progress_bar("rendering stems", quiet=quiet) as progress,
     ):
-        codec = api.codec_for(table, model, device=device, weights_beside=folder_of(input_path))
+        codec = api.codec_for(table, model, device=device)
         segments = api.segments_of(table, model=codec) if by == "segment" else None
         stems = api.render_stems(table, by=by, top=top, select=select, seed=seed, model=codec, progress=progress)
         n_stems = write_stems(folder, table, stems, segments, edl=edl)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparsecodec_cli.errors import one_line, shown, shown_output
+from sparsecodec_cli.errors import counted, one_line, shown, shown_output
 
 if TYPE_CHECKING:
     from sparsecodec_cli.coded_share import CodedShare
@@ -23,13 +23,13 @@ def of_table(output_path: str, table: EventTable, n_bytes: int) -> str:
 def of_written(output_path: str, header: Header, n_events: int, n_bytes: int) -> str:
     duration_s = header.duration_s
     rates = f" ({n_events / duration_s:.1f} a second), {8e-3 * n_bytes / duration_s:.2f} kbit/s" if duration_s else ""
-    what = f"{duration_s:.2f} s, {n_bytes} bytes, {n_events} events{rates}, model {one_line(header.model)}"
+    what = f"{duration_s:.2f} s, {n_bytes} bytes, {counted(n_events, 'event')}{rates}, model {one_line(header.model)}"
     return f"{shown_output(output_path)}: {what}"
 
 
 def of_exported(output_path: str, table: EventTable, n: int, what: str) -> str:
     """what: one of that which is counted, such as a note."""
-    return f"{shown_output(output_path)}: {n} {what}{'s' * (n != 1)}, {table.duration_s:.2f} s"
+    return f"{shown_output(output_path)}: {counted(n, what)}, {table.duration_s:.2f} s"
 
 
 def of_drums(input_path: str, n_drums: int) -> str:
@@ -39,7 +39,7 @@ def of_drums(input_path: str, n_drums: int) -> str:
 
 def of_stems(output_path: str, table: EventTable, n_stems: int, n_all: int, what: str, top: int | None) -> str:
     """n_all: of which there are so many, each a `what`; top: how many with most energy were asked for; None: all."""
-    stems = f"{n_stems} stem{'s' * (n_stems != 1)}" + ("" if top is None else f" of {n_all} {what}s")
+    stems = counted(n_stems, "stem") + ("" if top is None else f" of {counted(n_all, what)}")
     n_silent = n_all - n_stems if top is None or n_stems < top else 0
     silent = f"; 1 {what} is not heard" if n_silent == 1 else f"; {n_silent} {what}s are not heard"
     return f"{shown_output(output_path)}: {stems}, {table.duration_s:.2f} s{silent if n_silent else ''}"
@@ -47,8 +47,8 @@ def of_stems(output_path: str, table: EventTable, n_stems: int, n_all: int, what
 
 def of_page(place: str, facts: PageFacts) -> str:
     """place: as messages show it."""
-    examples = f"{facts.n_examples} example{'s' * (facts.n_examples != 1)}"
-    return f"{place}: {facts.n_events} events, {examples}, {facts.n_bytes / 1e6:.1f} MB"
+    counts = f"{counted(facts.n_events, 'event')}, {counted(facts.n_examples, 'example')}"
+    return f"{place}: {counts}, {facts.n_bytes / 1e6:.1f} MB"
 
 
 def of_limiting(output_path: str, n_over: int, least_gain: float) -> str:

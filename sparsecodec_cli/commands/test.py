@@ -48,14 +48,14 @@ def command(ctx: click.Context, input_path: str, decode: bool, model: str | None
 def salvageable(file: BinaryIO) -> list[str]:
     """How much of a damaged file `sic decode --salvage` renders, in a line; none where that is nothing."""
     from sparsecodec_cli import SicError
+    from sparsecodec_cli.errors import counted
 
     file.seek(0)
     try:
         found = api.salvage(file)
     except SicError:
         return []
-    n_events = len(found.table)
-    return [f"'sic decode --salvage' renders {n_events} event{'s' * (n_events != 1)} of it"] if found.missing else []
+    return [f"'sic decode --salvage' renders {counted(len(found.table), 'event')} of it"] if found.missing else []
 
 
 def problems_of(path: str, *, decode: bool, model: str | None, device: str) -> list[str]:
@@ -63,11 +63,11 @@ def problems_of(path: str, *, decode: bool, model: str | None, device: str) -> l
     from sparsecodec_cli import SicError
     from sparsecodec_cli.errors import describe, shown
     from sparsecodec_cli.io.sic_files import open_sic
-    from sparsecodec_cli.io.weights_files import folder_of
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     try:
-        with open_sic(path) as file:
-            problems = api.verify(file, decode=decode, model=model, device=device, weights_beside=folder_of(path))
+        with open_sic(path) as file, weights_beside(path):
+            problems = api.verify(file, decode=decode, model=model, device=device)
             return [*problems, *salvageable(file)] if problems else []
     except (SicError, OSError, MemoryError) as error:
         return [describe(error).removeprefix(f"{shown(path)}: ")]

@@ -357,13 +357,13 @@ def command(
     check_options(ctx)
     check_selections(edits)
 
-    from sparsecodec_cli.errors import about
+    from sparsecodec_cli.errors import NothingSelected, about
     from sparsecodec_cli.io.sic_files import read_table
-    from sparsecodec_cli.io.weights_files import folder_of
+    from sparsecodec_cli.io.warned import telling
+    from sparsecodec_cli.io.weights_files import weights_beside
 
     table = read_table(input_path)
-    with about(input_path):
-        beside = folder_of(input_path)
+    with about(input_path), weights_beside(input_path), telling(input_path, NothingSelected):
         table = api.transform(
             table,
             calls(edits),
@@ -372,6 +372,5 @@ def command(
             every_s=every_s,
             seed=seed,
             gap=gap,
-            weights_beside=beside,
         )
     write_edited(table, output_path, input_paths=[input_path], about_path=input_path, force=force, quiet=quiet)

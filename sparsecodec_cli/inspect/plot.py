@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecodec_cli.errors import counted
 from sparsecodec_formats import edit
 from sparsecodec_formats.header import N_DIMS
 from sparsecodec_formats.interchange.notes import Note
@@ -81,11 +82,9 @@ def figure_of(inspection: Inspection, name: str, *, with_segments: bool = False)
 
 def facts(inspection: Inspection, *, with_segments: bool = False) -> str:
     """What the title says below the name."""
-    n = len(inspection.table)
-    parts = [f"{inspection.table.duration_s:.2f} s", f"{n} event{'s' * (n != 1)}"]
+    parts = [f"{inspection.table.duration_s:.2f} s", counted(len(inspection.table), "event")]
     if with_segments:
-        m = len(inspection.segments)
-        parts.append(f"{m} segment{'s' * (m != 1)}")
+        parts.append(counted(len(inspection.segments), "segment"))
     rate, kbps = inspection.events_per_second, inspection.bitrate_kbps(inspection.n_bytes)
     if rate is not None and kbps is not None:
         parts += [f"{rate:.1f} events a second", f"{kbps:.2f} kbit/s"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from sparsecodec_cli.errors import one_line
+from sparsecodec_cli.errors import counted, one_line
 from sparsecodec_cli.io.screen import Line, Screen, print_lines, stdout_screen
 
 from .inspection import KINDS, Inspection
@@ -33,8 +33,8 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "model", f"{header.model}, weights {weights}"
     kind = {1: "mono", 2: "stereo"}.get(header.channels, f"{header.channels} channels")
     if header.gains:
-        kind += f" from {header.streams} stream{'' if header.streams == 1 else 's'}"
-    yield "source", f"{header.duration_s:.3f} s, {header.sample_rate} Hz, {kind}, {header.n_samples} samples"
+        kind += f" from {counted(header.streams, 'stream')}"
+    yield "source", f"{header.duration_s:.3f} s, {header.sample_rate} Hz, {kind}, {counted(header.n_samples, 'sample')}"
     yield "events", f"{len(table)}{_per_second(inspection.events_per_second)}{_kinds(inspection)}"
     yield "times", f"in steps of {1e3 * float(header.time_unit):.4g} ms"
     low, high = min(header.step), max(header.step)
@@ -53,7 +53,7 @@ def _kinds(inspection: Inspection) -> str:
 
     said = next(quantity.values for quantity in quantities(inspection.table) if quantity.key == "kind")
     counts = [(int((said == kind).sum()), name) for kind, name in sorted(KINDS.items(), reverse=True)]
-    words = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
+    words = [counted(count, name) for count, name in counts if count]
     return f": {', '.join(words)}" if words else ""
 
 

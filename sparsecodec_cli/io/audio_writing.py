@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from sparsecodec_cli.errors import CliError, shown_output
+from sparsecodec_cli.errors import CliError, counted, shown_output
 
 from . import audio_tags
 from .audio import Audio, _GuardedFile
@@ -306,7 +306,7 @@ def _write_soundfile(
         guarded.reraise()
         reason = getattr(error, "error_string", str(error)).strip().removeprefix("Error : ").rstrip(".")
         raise CliError(
-            f"{shown_output(path)}: {audio_format.name} cannot hold {channels} channels at {sample_rate} Hz"
+            f"{shown_output(path)}: {audio_format.name} cannot hold {counted(channels, 'channel')} at {sample_rate} Hz"
             f" ({reason}); try --rate, or write .wav"
         ) from error
     with sound:

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from sparsecodec_cli.errors import CliError, shown
+from sparsecodec_cli.errors import CliError, counted, shown
 
 from .audio import MAX_CHANNELS, check_finite
 from .files import open_input
@@ -129,8 +129,8 @@ def _raw_format(content: bytes, name: str) -> RawFormat:
     coding = CODINGS.get((kind, bits))
     if coding is None or not rate or not 1 <= channels <= MAX_CHANNELS:
         raise CliError(
-            f"{name}: holds samples of format {kind}, {bits} bits, {channels} channels at {rate} Hz, which are not read"
-            " live; convert it to 16 bits first"
+            f"{name}: holds samples of format {kind}, {bits} bits, {counted(channels, 'channel')} at {rate} Hz, which"
+            " are not read live; convert it to 16 bits first"
         )
     return RawFormat(rate, channels, coding)
 

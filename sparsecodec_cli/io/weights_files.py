@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from sparsecodec_cli.errors import shown
@@ -10,9 +13,18 @@ from sparsecodec_cli.errors import shown
 FOLDERS = "SIC_MODELS"  # an environment variable: folders, with os.pathsep between them
 
 
-def folder_of(path: str) -> str | None:
-    """The folder that a file lies in, links followed; None for '-'."""
-    return None if path == "-" else os.path.dirname(os.path.realpath(path))
+_beside: ContextVar[tuple[str, ...]] = ContextVar("_beside", default=())  # folders of the .sic files at hand
+
+
+@contextmanager
+def weights_beside(*paths: str) -> Iterator[None]:
+    """Inside, weights are looked for in the folders of these .sic files, too, links followed; '-' lies in none."""
+    folders = [os.path.dirname(os.path.realpath(path)) for path in paths if path != "-"]
+    before = _beside.set(tuple(dict.fromkeys(folders)))
+    try:
+        yield
+    finally:
+        _beside.reset(before)
 
 
 def folders_named() -> list[str]:
@@ -20,14 +32,12 @@ def folders_named() -> list[str]:
     return [folder for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
 
 
-def find_weights(weights_hash: bytes, beside: str | None) -> str | None:
-    """The path of the first .safetensors file with this hash; None where there is none.
-
-    beside: a folder to look in after those of SIC_MODELS. What cannot be read is passed over.
-    """
+def find_weights(weights_hash: bytes) -> str | None:
+    """The path of the first .safetensors file with this hash, in the folders that SIC_MODELS names, then beside the
+    .sic files at hand; None where there is none. What cannot be read is passed over."""
     from sparsecodec_models.weights import hash_of_file
 
-    for folder in [*folders_named(), *([beside] if beside is not None else [])]:
+    for folder in [*folders_named(), *_beside.get()]:
         for path in _weights_in(folder):
             try:
                 with open(path, "rb") as file:
@@ -47,8 +57,8 @@ def _weights_in(folder: str) -> list[Path]:
         return []
 
 
-def places_looked_in(beside: str | None) -> str:
+def places_looked_in() -> str:
     """What a message says of where `find_weights` has looked."""
     named = ", ".join(map(shown, folders_named()))
     places = [f"in {named} ({FOLDERS})" if named else f"in {FOLDERS}, which names no folder"]
-    return " and ".join([*places, *(["beside the file"] if beside is not None else [])])
+    return " and ".join([*places, *(["beside the file"] if _beside.get() else [])])

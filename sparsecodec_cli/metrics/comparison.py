@@ -14,7 +14,7 @@ from sparsecodec_cli.errors import CliError, shown
 from sparsecodec_cli.io.audio_writing import pcm16
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
-from sparsecodec_cli.io.weights_files import folder_of
+from sparsecodec_cli.io.weights_files import weights_beside
 from sparsecodec_formats.table import EventTable
 
 from .measure import NOT_INSTALLED, measure, mixed
@@ -75,7 +75,8 @@ def heard(sound: InputSound, *, model: str | None, device: str, progress: Progre
     header = sound.sound.header
     if not header.n_samples:
         raise CliError(f"{shown(sound.path)}: has no samples; name a recording that has some")
-    codec = models.codec_for(sound.sound, model, device=device, weights_beside=folder_of(sound.path))
+    with weights_beside(sound.path):
+        codec = models.codec_for(sound.sound, model, device=device)
     blocks = decoding.decode_blocks(sound.sound, model=codec, progress=progress)
     # In 16 bits, as 'sic decode' writes WAV, so that both are judged alike.
     mono = np.concatenate([mixed(pcm16(np.clip(block, -1, 1)) / np.float32(32768)) for block in blocks])

@@ -14,7 +14,7 @@ from sparsecodec_cli.io.files import spooled
 from sparsecodec_cli.io.progress import Progress
 from sparsecodec_cli.io.sounds import InputSound
 from sparsecodec_cli.io.warned import telling_of_memory
-from sparsecodec_cli.io.weights_files import folder_of
+from sparsecodec_cli.io.weights_files import weights_beside
 from sparsecodec_formats import container
 from sparsecodec_formats.table import EventTable
 
@@ -76,10 +76,10 @@ def measure_sound(
 ) -> MeasuredSound:
     """Encode a sound if it is a recording, with `model`, and measure its events; CliError when that fails."""
     tell = progress or (lambda share: None)
-    with about(sound.path):
+    with about(sound.path), weights_beside(sound.path):
         if isinstance(sound.sound, EventTable):
             weights = None if options.model == models.AUTO else options.model
-            codec = models.codec_for(sound.sound, weights, device=options.device, weights_beside=folder_of(sound.path))
+            codec = models.codec_for(sound.sound, weights, device=options.device)
             return _measured(sound.name, codec, sound.sound, sound.n_bytes, None, options, n_examples, tell)
         with telling_of_memory(sound.path):
             table, n_bytes = _encoded(sound.sound, model, options, lambda share: tell(ENCODING_SHARE * share))

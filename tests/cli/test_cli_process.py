@@ -38,7 +38,6 @@ WITHOUT_TORCH = [
     ["transform", "talk.sic", "out.sic", "--stretch", "2", "--keep", "50%"],
     ["cat", "talk.sic", "talk.sic", "out.sic", "--carry-on"],
     ["mix", "talk.sic", "talk.sic", "out.sic", "--at", "0", "--at", "0.5"],
-    ["similar", "talk.sic", "talk.sic", "--to", "1"],
     ["test", "talk.sic"],
     ["tag", "talk.sic"],
     ["tag", "talk.sic", "title=x"],

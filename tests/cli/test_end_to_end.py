@@ -155,7 +155,7 @@ def test_transposed_speech_is_higher_and_as_long(coded: Path, tmp_path: Path) ->
     high, _ = decoded(tmp_path / "high.sic", tmp_path)
     assert len(high) == len(plain)
     higher = semitones_between(plain, high, rate)
-    assert np.median(higher) == pytest.approx(7.09, abs=0.05)  # 7, rounded to the steps of the file's pitches
+    assert np.median(higher) == pytest.approx(7.0, abs=0.06)  # a file rounds pitches by 5 cents at most
     assert (np.abs(higher - 7) < 0.3).mean() > 0.97
 
 

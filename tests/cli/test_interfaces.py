@@ -40,7 +40,7 @@ SET_BY_NO_OPTION = {
     "morph": {"other", "amount"},
     "replace": {"other"},
     "similar": {"tables", "to"},
-    "test": {"file", "weights_beside"},
+    "test": {"file"},
 }
 WITHOUT_MODELS = [api.export, api.import_, api.morph, api.randomize, api.replace, api.similar]
 

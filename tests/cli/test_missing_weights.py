@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import soundfile
-from cli_support import assert_refused, ok, sic, write_sic
+from cli_support import assert_refused, ok, read_sic, sic, write_sic
+from note_tables import little_song
 from reference_small import sounding, table_of
 
 from sparsecodec_cli import api, decode
 from sparsecodec_cli.io import weights_files
 from sparsecodec_models.errors import OtherWeights
 from sparsecodec_models.reference.codec import ReferenceCodec
+from sparsecodec_models.weights import hash_of
+
+ROOT = Path(__file__).parents[2]
+SENTENCE = ROOT / "tests" / "data" / "only-person-en.sic"
 
 
 @dataclass(frozen=True)
@@ -117,3 +122,57 @@ def test_hostile_weights_of_the_right_hash_are_refused(
     monkeypatch.setattr("sparsecodec_models.weights.hash_of_file", lambda file: needed)  # as if it were forged
     assert_refused(sic("decode", tune.path, tmp_path / "out.wav"), "mine.safetensors: these ", "weights")
     assert not (tmp_path / "out.wav").exists()
+
+
+def same_weights_of_another_hash() -> bytes:
+    """Those of `speech`, with more spaces after their JSON."""
+    data = (ROOT / "models" / "sparsecodec_models" / "weights" / "speech.safetensors").read_bytes()
+    n = int.from_bytes(data[:8], "little")
+    return (n + 8).to_bytes(8, "little") + data[8 : 8 + n] + b" " * 8 + data[8 + n :]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["inspect", "talk.sic", "--segments"],
+        ["inspect", "talk.sic", "--segments", "--json"],
+        ["inspect", "talk.sic", "--events", "--select", "segment == 3"],
+        ["export", "talk.sic", "OUT.txt"],
+        ["export", "talk.sic", "OUT.mid"],
+        ["similar", "talk.sic", "--to", "3", "--by", "segment"],
+        ["similar", "other.sic", "talk.sic", "--to", "3", "--by", "segment"],
+        ["morph", "other.sic", "talk.sic", "OUT.sic", "--amount", "0.5"],
+        ["replace", "talk.sic", "other.sic", "OUT.sic"],
+        ["import", "tune.mid", "OUT.sic", "--instrument", "talk.sic"],
+        ["transform", "talk.sic", "OUT.sic", "--select", "10 <= index < 20", "--take"],
+    ],
+    ids=lambda args: " ".join(args[:2] + args[2:3]),
+)
+def test_all_that_weights_tell_is_known_where_they_lie_beside_the_file(
+    args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(weights_files.FOLDERS, raising=False)
+    weights, sentence = same_weights_of_another_hash(), read_sic(SENTENCE)
+    other = sentence.transpose(3.0, timbre="fixed").replace(header=sentence.header)
+
+    def outcome(folder: str, weights_hash: bytes, beside: bytes | None) -> object:
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        api.export(little_song(), tmp_path / folder / "tune.mid")
+        table = sentence.replace(header=replace(sentence.header, weights_hash=weights_hash))
+        write_sic(tmp_path / folder / "talk.sic", table)
+        write_sic(tmp_path / folder / "other.sic", other.replace(header=table.header))
+        if beside is not None:
+            (tmp_path / folder / "mine.safetensors").write_bytes(beside)
+        result = sic(*args)
+        written = next((tmp_path / folder / arg for arg in args if arg.startswith("OUT")), None)
+        if result.exit_code != 0 or written is None:
+            return result.exit_code, result.stdout.replace(weights_hash.hex(), "")
+        if written.suffix != ".sic":
+            return written.read_bytes()
+        made = read_sic(written)
+        return made.time.tolist(), made.vector.tolist(), made.channel.tolist(), made.amplitude.tolist()
+
+    expected = outcome("shipped", sentence.header.weights_hash, None)
+    assert outcome("beside", hash_of(weights), weights) == expected
+    assert outcome("nowhere", hash_of(weights), None) != expected

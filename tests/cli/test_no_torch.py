@@ -25,6 +25,17 @@ print("imported:", *sorted({name.partition(".")[0] for name in sys.modules}), fi
 """
 
 
+MORPHS_BY_METHOD_AND_API = """
+import sys
+from sparsecodec_cli import api
+from sparsecodec_formats import edit
+table = api.read(sys.argv[1])
+other = edit.gain(edit.shift(table, 0.01), -3)
+by_method = table.morph(other, 0.5)
+assert by_method == api.morph(table, other, 0.5)
+"""
+
+
 def imported_by(*args: str | Path) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", SAYS_WHAT_IT_IMPORTED, *map(str, args)], capture_output=True, text=True, timeout=120
@@ -82,6 +93,12 @@ def test_tables_and_tunes_are_read_without_torch(tmp_path: Path, source: Path) -
 @pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])
 def test_a_morph_does_without_torch(tmp_path: Path, source: Path) -> None:
     assert "torch" not in imported_by("morph", source, source, tmp_path / "out.sic", "--amount", "0.5")
+
+
+def test_methods_of_tables_ask_the_weights_where_only_the_api_was_imported() -> None:
+    command = [sys.executable, "-c", MORPHS_BY_METHOD_AND_API, SPEECH]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("source", [SPEECH, MUSIC], ids=["speech", "music"])

@@ -152,6 +152,44 @@ def test_a_file_without_a_selected_event_is_empty_or_stays(talk_sic: Path, tmp_p
     assert read_sic(out) == read_sic(talk_sic)
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["transform", "IN", "OUT.sic", "--select", "WHAT", "--take"],
+        ["transform", "IN", "OUT.sic", "--gain", "-3", "--select", "WHAT", "--transpose", "3", "--gain", "1"],
+        ["decode", "IN", "OUT.wav", "--select", "WHAT"],
+        ["stems", "IN", "OUT", "--select", "WHAT"],
+        ["inspect", "IN", "--events", "--select", "WHAT"],
+        ["inspect", "IN", "--segments", "--select", "WHAT"],
+    ],
+    ids=lambda args: " ".join(args[:3]),
+)
+def test_a_selection_of_no_event_is_told(args: list[str], quiet: bool, tmp_path: Path) -> None:
+    places = {name: str(tmp_path / name) for name in ("OUT.sic", "OUT.wav", "OUT")}
+    args = [{"IN": str(SENTENCE), "WHAT": "time > 100", **places}.get(arg, arg) for arg in args]
+    args = [*args, *["--quiet"] * quiet]
+    result = sic(*args)
+    line = f"sic: warning: {SENTENCE}: 'time > 100' selects none of {len(read_sic(SENTENCE))} events\n"
+    assert result.exit_code == 0 and result.stderr.count(line) == (not quiet) and "warning" not in result.stdout
+    assert "warning" not in result.stderr.replace(line, "")
+
+
+def test_a_selection_of_some_events_or_among_none_is_not_told(talk_sic: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.sic"
+    assert "warning" not in sic("transform", talk_sic, out, "--select", "index == 1", "--take").stderr
+    empty = write_sic(tmp_path / "empty.sic", EventTable.empty(read_sic(talk_sic).header))
+    assert "warning" not in sic("transform", empty, out, "-f", "--select", "index == 1", "--take").stderr
+
+
+def test_one_event_is_told_as_one(talk_sic: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.sic"
+    assert " bytes, 1 event (" in sic("transform", talk_sic, out, "--select", "index == 1", "--take").stderr
+    assert " bytes, 2 events (" in sic("transform", talk_sic, out, "-f", "--select", "index < 2", "--take").stderr
+    with pytest.raises(SicError, match="of 1 event would leave"):
+        read_sic(SENTENCE).transpose(100.0, where="index == 1")
+
+
 def test_decode_renders_what_is_selected_as_in_the_whole(tmp_path: Path) -> None:
     table, out = read_sic(SENTENCE), tmp_path / "out.wav"
     where = sparsecodec_cli.selected(table, "pitch > 200")

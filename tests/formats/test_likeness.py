@@ -125,3 +125,14 @@ def test_nearest_is_the_least_distance_also_of_many() -> None:
     plain = [int(((others - point) ** 2).sum(1).argmin()) for point in points]
     assert nearest(points, others).tolist() == plain
     assert nearest(points[:0], others).shape == (0,)
+
+
+def test_of_many_the_nearest_is_found_in_a_tree_and_of_equals_the_first() -> None:
+    rng = np.random.default_rng(1)
+    flat = rng.normal(size=(3, 12))  # points that differ along three axes only
+    others = np.tile(rng.normal(size=(600, 3)) @ flat, (2, 1))
+    others[600:] += 1e-9 * rng.normal(size=(600, 12))  # each again, but for rounding
+    points = rng.normal(size=(2000, 12))
+    plain = ((points[:, None] - others[:600]) ** 2).sum(-1).argmin(1)
+    assert nearest(points, others).tolist() == plain.tolist()
+    assert nearest(points, np.ones((1, 12))).tolist() == [0] * len(points)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from format_strategies import make_header
 from note_tables import Event, music_table
+from numpy.typing import NDArray
 
-from sparsecodec_formats import LAYOUTS, EventTable, Segments, SicError, edit, layout_of
+from sparsecodec_formats import LAYOUTS, EventTable, Segments, SicError, edit, layout_of, weights_source
 from sparsecodec_formats.edit.likeness import distances
+from sparsecodec_formats.errors import WeightsNotThere
 from sparsecodec_formats.presets.voices import Voices
 
 SPEECH = LAYOUTS["speech"]
@@ -26,6 +28,22 @@ def speech(time: list[float], seconds: float = 3.0, **physical: list[float]) -> 
         vector[:, dim.index] = (np.array(values) - dim.offset) / dim.scale
     header = make_header(step=(0.125,) * 32)
     return EventTable(replace(header, n_samples=round(seconds * header.sample_rate)), time, vector)
+
+
+@pytest.mark.parametrize("error, is_told", [(WeightsNotThere("not here"), False), (SicError("are damaged"), True)])
+def test_segments_without_weights_but_not_with_damaged_ones(
+    error: SicError, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def has_pitch(table: EventTable) -> NDArray[np.bool_]:
+        raise error
+
+    monkeypatch.setattr(weights_source, "find_has_pitch", has_pitch)
+    table = speech([0.5, 1.0])
+    if is_told:
+        with pytest.raises(SicError, match="are damaged"):
+            table.morph(table, 0.5)
+    else:
+        assert len(table.morph(table, 0.5)) == 2
 
 
 def physical(table: EventTable, name: str) -> list[float]:

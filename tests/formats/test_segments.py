@@ -228,3 +228,20 @@ def test_a_step_by_a_semitone_on_the_way_of_a_slur() -> None:
     found = Segments.of(speech([*held(1.0, 1.25, 12.0), (1.27, -20.0, 12.55), *held(1.29, 1.6, 13.0)]))
     assert found.number.tolist() == [0] * 4 + [1] * 5 or found.number.tolist() == [0] * 5 + [1] * 4
     assert found.f0_hz.tolist() == pytest.approx([220.0, 220.0 * 2 ** (1 / 12)])
+
+
+def test_many_sounds_repeat_the_first_that_they_are_like() -> None:
+    """Against a plain search among all that were the first of their kind."""
+    rng = np.random.default_rng(2)
+    n = 1500
+    steps, lengths_s = rng.integers(0, 12, n) + rng.normal(0, 0.1, n), rng.choice([0.1, 0.3], n)
+    found = Segments.of(music([(0.5 * i, lengths_s[i], steps[i], 1, True) for i in range(n)], seconds=0.5 * n))
+    assert len(found) == n
+    lengths = np.log2(found.end_s - found.start_s)
+    numbers = np.column_stack([12 * np.log2(found.f0_hz) / 0.5, found.level_db / 6, lengths / 0.6])
+    firsts: list[int] = []
+    for i, repeated in enumerate(found.repeats.tolist()):
+        like = [j for j in firsts if (np.abs(numbers[i] - numbers[j]) <= 1).all()]
+        assert repeated == (like[0] if like else -1)
+        firsts += [] if like else [i]
+    assert 24 <= len(firsts) < 100

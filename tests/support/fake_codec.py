@@ -76,6 +76,9 @@ class FakeCodec:
     def has_pitch(self, table: EventTable) -> np.ndarray:
         return np.zeros(len(table), bool)
 
+    def phase_cycles(self, table: EventTable) -> np.ndarray:
+        return np.full(len(table), np.nan)
+
     def header_for(self, source: Any, seed: int = 0, tags: Mapping[str, str] | None = None) -> Header:
         steps, unit = (1.0,) * 32, Fraction(64, 22050)
         rate, channels, n_samples = source.sample_rate, source.channels, source.n_samples

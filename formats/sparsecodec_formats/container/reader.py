@@ -189,7 +189,8 @@ class Reader:
                 window = window_of(head.first_time, self.header)
                 n_missing = self._order.count(head, window)
                 if n_missing and not self.problems:
-                    gap = f"{n_missing} events of its channel are missing before it"
+                    events = "1 event" if n_missing == 1 else f"{n_missing} events"
+                    gap = f"{events} of its channel {'is' if n_missing == 1 else 'are'} missing before it"
                     if damaged == "raise":
                         raise FormatError(gap)
                     self.problems.append(f"{place}: {gap}")

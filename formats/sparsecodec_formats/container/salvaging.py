@@ -201,7 +201,8 @@ class _Salvage:
             self._crc_differs = at
         if at + n_bytes < self._size:
             extra = self._size - at - n_bytes
-            self._notes.append(Missing(at + n_bytes, f"{extra} bytes follow that do not belong to the file", 0))
+            bytes_follow = "1 byte follows that does" if extra == 1 else f"{extra} bytes follow that do"
+            self._notes.append(Missing(at + n_bytes, f"{bytes_follow} not belong to the file", 0))
 
     def _sound_at(self, at: int) -> tuple[Head, int] | str | None:
         """What begins there: a block (its head, and how many bytes that takes), the "end", another "file", or None."""

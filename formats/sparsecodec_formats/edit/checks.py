@@ -60,9 +60,9 @@ def check_held(table: EventTable, dim: Dim, values: NDArray[np.float64], where: 
     was_held = (now >= dim.low - slight) & (now <= dim.high + slight)
     beyond = where & was_held & ((values > dim.high + slight) | (values < dim.low - slight))
     if beyond.any():
-        first = int(beyond.argmax())
+        first, n = int(beyond.argmax()), int(beyond.sum())
         raise SicError(
-            f"the {dim.label} of {np.count_nonzero(beyond)} events would leave what preset"
+            f"the {dim.label} of {n} event{'s' * (n != 1)} would leave what preset"
             f" {table.header.model!r} can sound ({dim.low:g} to {dim.high:g} {dim.unit}), first that at"
             f" {table.time[first]:.3f} s with {values[first]:.4g}; edit by less, or fewer events"
         )

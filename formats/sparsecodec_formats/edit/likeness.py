@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -49,7 +49,12 @@ REFERENCE = 32**0.5
 """Where no number has a name: length of the difference of vectors."""
 
 _PLACES = (0.0, 0.5, 1.0)
-_BLOCK = 512
+_ALIKE = 1e-6
+"""Points that differ by less count as equal: times that are differences of others are that exact."""
+_FEW = 1_000_000
+"""So many distances are worked out sooner than a tree is imported."""
+_NO_SPREAD = 1e-13
+"""Of the largest variance: axes along which points differ by no more than rounding."""
 
 
 def points_of_events(
@@ -62,7 +67,7 @@ def points_of_events(
     layout, voices = layout_of(table.header), Voices.of(table)
     level = _level(table)
     if not voices.linked:
-        return _columns(without, level=level, rest=table.vector.astype(np.float64) / REFERENCE)
+        return _columns(without, table.vector.astype(np.float64) / REFERENCE, level=level)
     kind = kinds_of_events(table, voiced)
     tone = kind == TONE
     pitch = 12 * np.log2(voices.f0_hz / 110) / PITCH_SEMITONES
@@ -70,10 +75,8 @@ def points_of_events(
         pitch = np.where(kind == UNPITCHED, 0.0, pitch)
     length = np.log2(np.maximum(voices.sounding_s, SHORTEST_S)) / LENGTH_OCTAVES
     heard = ~tone[:, None]  # a tone has no more than level, pitch and length
-    rest = np.hstack(
-        [_kinds(kind, 3), length[:, None], _named(table, layout, voices) * heard, _spectrum(table) * heard]
-    )
-    return _columns(without, level=level, pitch=pitch, rest=rest)
+    rest = _kinds(kind, 3), length[:, None], _named(table, layout, voices) * heard, _spectrum(table) * heard
+    return _columns(without, *rest, level=level, pitch=pitch)
 
 
 def kinds_of_events(table: EventTable, voiced: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
@@ -101,9 +104,9 @@ def points_of_segments(table: EventTable, segments: Segments, without: Collectio
     named, spectrum, tone = _named(table, layout, voices), _spectrum(table), layout.tones(table.vector)
     order, firsts, sizes = _sounding(segments, tone)
     moves = _at_places(table.time[order], spectrum[order], firsts, sizes) / len(_PLACES) ** 0.5
-    rest = np.hstack([_kinds(kind, len(KINDS)), length[:, None], named[order[firsts]], moves])
+    rest = _kinds(kind, len(KINDS)), length[:, None], named[order[firsts]], moves
     level = np.maximum(segments.level_db, SOFTEST_DB) / LEVEL_DB
-    return _columns(without, level=level, pitch=pitch, course=course, rest=rest)
+    return _columns(without, *rest, level=level, pitch=pitch, course=course)
 
 
 def distances(points: Floats, others: Floats) -> Floats:
@@ -114,8 +117,22 @@ def distances(points: Floats, others: Floats) -> Floats:
 
 def nearest(points: Floats, others: Floats) -> NDArray[np.int64]:
     """int64 [n]: the nearest of some others [m, k] (m at least 1) to each point [n, k]; of equals, the first."""
-    found = [distances(block, others).argmin(axis=1) for block in _blocks(points)]
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    grid = np.rint(others / _ALIKE).astype(np.int64)
+    keys = [row.tobytes() for row in grid]
+    firsts = np.array(sorted(dict(zip(reversed(keys), reversed(range(len(keys))), strict=True)).values()))
+    others = others[firsts]
+    if len(points) * len(others) <= _FEW:
+        few: NDArray[np.int64] = firsts[distances(points, others).argmin(axis=1)]
+        return few
+    from scipy.spatial import cKDTree
+
+    # turned so that the axes along which they differ most come first: then a tree soon tells what is far away
+    mean = others.mean(axis=0)
+    variance, axes = np.linalg.eigh((others - mean).T @ (others - mean) / len(others))
+    axes = axes[:, ::-1][:, : max(1, np.count_nonzero(variance > _NO_SPREAD * variance[-1]))]
+    tree = cKDTree((others - mean) @ axes, balanced_tree=False)
+    found: NDArray[np.int64] = firsts[tree.query((points - mean) @ axes)[1]]
+    return found
 
 
 def _sounding(segments: Segments, tone: NDArray[np.bool_]) -> tuple[Rows, Rows, Rows]:
@@ -137,20 +154,23 @@ def _at_places(time_s: Floats, values: Floats, firsts: Rows, sizes: Rows) -> Flo
     if not len(firsts):
         return np.zeros((0, len(_PLACES) * values.shape[1]))
     lasts = firsts + sizes - 1
-    out = []
-    for place in _PLACES:
+    out = np.tile(values[firsts], (1, len(_PLACES)))
+    several = np.flatnonzero(sizes > 1)  # what has one event is the same at all places
+    if len(several) < len(sizes):
+        if len(several):
+            rows = np.repeat(sizes > 1, sizes)
+            sizes = sizes[several]
+            out[several] = _at_places(time_s[rows], values[rows], np.cumsum(sizes) - sizes, sizes)
+        return out
+    for i, place in enumerate(_PLACES):
         at_s = time_s[firsts] + place * (time_s[lasts] - time_s[firsts])
         n_before = np.add.reduceat(time_s < np.repeat(at_s, sizes), firsts, dtype=np.int64)
-        after = firsts + np.clip(n_before, np.minimum(1, sizes - 1), sizes - 1)
-        before = np.maximum(after - 1, firsts)
+        after = firsts + np.clip(n_before, 1, sizes - 1)
+        before = after - 1
         gap_s = np.maximum(time_s[after] - time_s[before], 1e-9)
         share = np.clip((at_s - time_s[before]) / gap_s, 0.0, 1.0)[:, None]
-        out.append(values[before] * (1 - share) + values[after] * share)
-    return np.hstack(out)
-
-
-def _blocks(points: Floats) -> Iterator[Floats]:
-    return (points[first : first + _BLOCK] for first in range(0, len(points), _BLOCK))
+        out[:, i * values.shape[1] : (i + 1) * values.shape[1]] = values[before] * (1 - share) + values[after] * share
+    return out
 
 
 def _level(table: EventTable) -> Floats:
@@ -178,6 +198,6 @@ def _kinds(kind: NDArray[np.int64], n: int) -> Floats:
     return np.eye(n)[kind] * KIND / 2**0.5
 
 
-def _columns(without: Collection[Heard], *, rest: Floats, **columns: Floats) -> Floats:
+def _columns(without: Collection[Heard], *rest: Floats, **columns: Floats) -> Floats:
     """Side by side; without the pitch its course counts still."""
-    return np.column_stack([*(column for name, column in columns.items() if name not in without), rest])
+    return np.column_stack([*(column for name, column in columns.items() if name not in without), *rest])

@@ -163,11 +163,12 @@ def _windows(place: Floats, other_place: Floats, n_windows: int) -> Iterator[tup
     of a part that holds much, in the same of shorter ones."""
     window, other_window = (np.minimum(at * n_windows, n_windows - 1).astype(int) for at in (place, other_place))
     order, other_order = np.argsort(window, kind="stable"), np.argsort(other_window, kind="stable")
+    edges, other_edges = (
+        np.searchsorted(of[by], np.arange(n_windows + 1)) for of, by in ((window, order), (other_window, other_order))
+    )
     for here in np.intersect1d(window, other_window).tolist():
-        rows, others = (
-            by[slice(*np.searchsorted(of[by], (here, here + 1)))]
-            for of, by in ((window, order), (other_window, other_order))
-        )
+        rows = order[edges[here] : edges[here + 1]]
+        others = other_order[other_edges[here] : other_edges[here + 1]]
         n_parts = math.ceil(max(len(rows), len(others)) / MOST_AT_ONCE)
         if n_parts == 1:
             yield rows, others

@@ -37,10 +37,13 @@ def drawn_to(left: EventTable, whole: EventTable) -> EventTable:
     weight = _weight(whole, Voices.of(whole))
     dims = [layout.dim("level_db").index, *range(layout.dim("shape_0").index, whole.vector.shape[1])]
     vector = left.vector.astype(np.float64)
+    channels = [np.flatnonzero(whole.channel == i) for i in range(whole.header.streams)]
+    times = [whole.time[rows] for rows in channels]
     for rows in Voices.of(left).runs:
         if len(rows) > 1:
-            channel, first, last = left.channel[rows[0]], left.time[rows[0]], left.time[rows[-1]]
-            near = (whole.channel == channel) & (whole.time >= first) & (whole.time <= last)
+            channel, first, last = int(left.channel[rows[0]]), left.time[rows[0]], left.time[rows[-1]]
+            start, stop = np.searchsorted(times[channel], first), np.searchsorted(times[channel], last, side="right")
+            near = channels[channel][start:stop]
             points = whole.vector[near][:, dims].astype(np.float64)
             own = vector[np.ix_(rows, dims)]
             vector[np.ix_(rows, dims)] = _polyline(left.time[rows], own, whole.time[near], points, weight[near])

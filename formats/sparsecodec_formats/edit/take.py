@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecodec_formats import weights_source
-from sparsecodec_formats.errors import SicError
+from sparsecodec_formats.errors import SicError, WeightsNotThere
 from sparsecodec_formats.presets import Layout, layout_of
 from sparsecodec_formats.presets.voices import SAID_BY_FIRST, Voices, links_by_pitch
 from sparsecodec_formats.table import EventTable
@@ -98,7 +98,7 @@ def _go_on_in_phase(table: EventTable, layout: Layout, vector: Floats, first: ND
         return
     try:
         cycles = weights_source.find_phase_cycles(table)[first]
-    except SicError:  # then phases begin anew
+    except WeightsNotThere:  # then phases begin anew
         return
     dim = layout.dim("phase_cycles")
     vector[first, dim.index] = np.where(np.isnan(cycles), 0.0, (cycles - np.round(cycles)) / dim.scale)
