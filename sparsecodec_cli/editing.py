@@ -1,6 +1,6 @@
 """Tables from tables: edits, joins, what lies between, mosaics; and what sounds alike.
 
-The defaults here are the commands' defaults.
+The defaults here are the commands' defaults. What weights tell is asked for by the tables (`let_tables_ask`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .segmenting import segments_of
 from .selecting import chosen
 
 if TYPE_CHECKING:
@@ -161,14 +160,11 @@ def morph(table: EventTable | AnyFile, other: EventTable | AnyFile, amount: floa
 
     SicError unless both are of the same model and have as many channels.
     """
-    from sparsecodec_formats import edit, layout_of
+    from sparsecodec_formats import edit
 
     from .io.python_files import as_table
 
-    table, other = as_table(table), as_table(other)
-    if layout_of(table.header).links is None or layout_of(other.header).links is None:
-        return edit.morph(table, other, amount)
-    return edit.morph(table, other, amount, segments=segments_of(table), other_segments=segments_of(other))
+    return edit.morph(as_table(table), as_table(other), amount)
 
 
 def replace(
@@ -183,15 +179,7 @@ def replace(
 
     from .io.python_files import as_table
 
-    table, other = as_table(table), as_table(other)
-    return edit.mosaic(
-        table,
-        other,
-        keep_pitch=keep_pitch,
-        keep_level=keep_level,
-        segments=segments_of(table),
-        other_segments=segments_of(other),
-    )
+    return edit.mosaic(as_table(table), as_table(other), keep_pitch=keep_pitch, keep_level=keep_level)
 
 
 def similar(
@@ -205,7 +193,5 @@ def similar(
     from sparsecodec_formats import edit
 
     from .io.python_files import as_tables
-    from .segmenting import voiced_of
 
-    opened = as_tables(tables)
-    return edit.similar(opened, to, by=by, top=top, voiced=[voiced_of(table) for table in opened])
+    return edit.similar(as_tables(tables), to, by=by, top=top)

@@ -92,8 +92,7 @@ def shorten_pauses(table: EventTable, longest_s: float) -> EventTable:
     cut_s = np.floor(np.maximum(pauses_s - longest_s, 0.0) / step_s) * step_s
     earlier_s = np.empty(len(table))
     earlier_s[order] = np.cumsum(cut_s[:-1])
-    firsts = voices.order[voices.begins[voices.order]]
-    out = _moved_apart(table, None, lambda first_s: -earlier_s[firsts])
+    out = _moved_apart(table, None, lambda first_s: -earlier_s[voices.firsts])
     shorter = min(round(float(cut_s.sum()) * header.sample_rate), max(header.n_samples - 1, 0))
     return out.replace(header=replace(out.header, n_samples=header.n_samples - shorter))
 
@@ -144,8 +143,7 @@ def _moved_apart(
     if not mask.any():
         return table
     voices, header = Voices.of(table), table.header
-    number = voices.number
-    firsts = voices.order[voices.begins[voices.order]]
+    number, firsts = voices.number, voices.firsts
     delays = np.where(mask[firsts], delay(table.time[firsts]), 0.0)[number]
     end_s = voices.end_s if voices.linked else table.time
     grows = max(float((end_s + delays).max()) - max(float(end_s.max()), table.duration_s), 0.0)

@@ -99,9 +99,14 @@ class Voices:
         return out
 
     @property
+    def firsts(self) -> Rows:
+        """int64 [voices]: the row that begins each."""
+        return self.order[self.begins[self.order]]
+
+    @property
     def first(self) -> Rows:
         """int64 [n]: the row that begins each event's voice."""
-        return self.order[self.begins[self.order]][self.number]
+        return self.firsts[self.number]
 
     @property
     def runs(self) -> list[Rows]:
