@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats import EventTable, Header, dumps, loads, nearest_gain
 from sparsecodec_formats.header import NO_WEIGHTS
-from sparsecodec_models.presets import load_renderer
+from sparsecodec_models.presets import codec_for
 
 ROOT = Path(__file__).parents[2]
 FILES = {
@@ -21,7 +21,7 @@ FILES = {
 
 
 def sound_of(table: EventTable, rate: int | None = None) -> NDArray[np.float32]:
-    renderer = load_renderer(table.header.model)
+    renderer = codec_for(table.header)
     return np.concatenate(list(renderer.decode(loads(dumps(table)), sample_rate=rate)))
 
 

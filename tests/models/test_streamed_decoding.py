@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from long_tables import repeated
 
 from sparsecodec_formats import LAYOUTS, EventTable, FormatError, Reader, Writer, dumps, loads
-from sparsecodec_models.presets import load_renderer
+from sparsecodec_models.presets import codec_for, load_renderer
 from sparsecodec_models.renderer import Excerpt
 from sparsecodec_models.speech.renderer import SpeechRenderer
 from sparsecodec_models.speech.synthesis.samples import ChannelSound
@@ -26,7 +26,7 @@ SAME = 1e-6
 
 @pytest.fixture(scope="module")
 def renderer() -> SpeechRenderer:
-    loaded = load_renderer("speech")
+    loaded = codec_for(CLIP.header)
     assert isinstance(loaded, SpeechRenderer)
     return loaded
 
