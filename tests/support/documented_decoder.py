@@ -7,6 +7,7 @@ It works in double precision.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,15 +25,24 @@ SCALE = np.array([1.5, 0.75, 0.75, 0.25, 0.5, 1 / 12, 1.0, 6.0])
 OFFSET = np.array([-30.0, np.log2(0.06), np.log2(0.06), 0.0, 0.0, 0.0, 0.0, -60.0])
 HARRIS = (0.35875, 0.48829, 0.14128, 0.01168)
 LONGEST_LINK_S, VOICED_FROM = 10, 0.08
+SPREAD = 2.5
 MARK, LEAST_AGE, REACH_S = 1024, 512, 2
 ROOM_OFF_DB, ROOM_SEED, ROOM_LENGTH, ROOM_GAP = -54, 0x726F6F6D, 5512, 66
 
 
-def read_weights(data: bytes) -> tuple[Floats, Floats]:
-    """shape_mean [38] and shape_basis [24, 38], of a weights file's bytes."""
+@dataclass(frozen=True)
+class Weights:
+    shape_mean: Floats  # [38]
+    shape_basis: Floats  # [24, 38]
+    contrast: float
+
+
+def read_weights(data: bytes) -> Weights:
+    """Of a weights file's bytes."""
     size = int.from_bytes(data[:8], "little")
     about = json.loads(data[8 : 8 + size])
-    assert json.loads(about["__metadata__"]["sparsecodec"])["model"] == "speech"
+    metadata = json.loads(about["__metadata__"]["sparsecodec"])
+    assert metadata["model"] == "speech"
 
     def tensor(name: str) -> Floats:
         assert about[name]["dtype"] == "F16"
@@ -40,7 +50,7 @@ def read_weights(data: bytes) -> tuple[Floats, Floats]:
         numbers = np.frombuffer(data[8 + size + begin : 8 + size + end], "<f2")
         return numbers.reshape(about[name]["shape"]).astype(np.float64)
 
-    return tensor("decoder.shape_mean"), tensor("decoder.shape_basis")
+    return Weights(tensor("decoder.shape_mean"), tensor("decoder.shape_basis"), metadata["config"].get("contrast", 0.0))
 
 
 def mix(x: NDArray[Any]) -> NDArray[Any]:
@@ -112,15 +122,26 @@ class Controls:
     noise: Floats
 
 
-def controls(time_s: Floats, vector: Any, amplitude: Any, weights: tuple[Floats, Floats]) -> Controls:
+def stand_out(levels: Floats, contrast: float) -> Floats:
+    """Levels of bands [n, 32] with more contrast."""
+    bands = np.arange(levels.shape[1])
+    out = np.empty_like(levels)
+    for b in bands:
+        weight = np.exp(-(((bands - b) / SPREAD) ** 2) / 2)
+        out[:, b] = levels[:, b] + contrast * (levels[:, b] - levels @ weight / weight.sum())
+    return out
+
+
+def controls(time_s: Floats, vector: Any, amplitude: Any, weights: Weights) -> Controls:
     """Columns of a table → controls."""
     named = OFFSET + SCALE * vector[:, :8].astype(np.float64)
     level, attack, decay, f0, glide, phase, begins, room = named.T
-    shape = vector[:, 8:].astype(np.float64) @ weights[1] + weights[0]
+    shape = vector[:, 8:].astype(np.float64) @ weights.shape_basis + weights.shape_mean
     with np.errstate(over="ignore"):
         voicing = 1 / (1 + np.exp(-shape[:, 32:]))
     voiced = voicing.mean(1) >= VOICED_FROM
-    power = 10 ** (on_bins(np.clip(shape[:, :32], -120, 60), 100, 10500) / 10)
+    levels = stand_out(np.clip(shape[:, :32], -120, 60), weights.contrast)
+    power = 10 ** (on_bins(levels, 100, 10500) / 10)
     power *= (10 ** (np.clip(level, -120, 20) / 10) / power.sum(1))[:, None]
     share = np.where(voiced[:, None], on_bins(voicing, 300, 7000), 0)
     gain = amplitude.astype(np.float64)[:, None]
@@ -279,7 +300,7 @@ def stream_sound(c: Controls, seed: int, number: int, length: int) -> Floats:
     return (dry + wet)[HOP : HOP + length]
 
 
-def decode(table: Any, weights: tuple[Floats, Floats]) -> Floats:
+def decode(table: Any, weights: Weights) -> Floats:
     """The sound of a file whose source has the model's rate: [n_samples, channels].
 
     table: header (sample_rate, channels, gains, n_samples, seed, noise); time float64 [n], s; vector float32 [n, 32];
@@ -304,10 +325,12 @@ def main() -> None:
     from sparsecodec_formats import loads
 
     models = Path(__file__).parents[2] / "models"
-    weights = read_weights((models / "sparsecodec_models/weights/speech-9264c4e1.safetensors").read_bytes())
+    files = sorted((models / "sparsecodec_models/weights").glob("speech*.safetensors"))
+    weights = {hashlib.sha256(data).digest()[:4]: read_weights(data) for data in map(Path.read_bytes, files)}
+    weights |= {bytes.fromhex(path.stem[-8:]): read_weights(path.read_bytes()) for path in files if "-" in path.stem}
     for path in sorted((models / "golden").glob("*.sic")):
-        held, _ = soundfile.read(path.with_suffix(".flac"), always_2d=True)
-        print(f"{path.stem:12} {np.abs(decode(loads(path.read_bytes()), weights) - held).max():.1e}")
+        table, (held, _) = loads(path.read_bytes()), soundfile.read(path.with_suffix(".flac"), always_2d=True)
+        print(f"{path.stem:12} {np.abs(decode(table, weights[table.header.weights_hash]) - held).max():.1e}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparsecodec_models.weights import config_of
@@ -24,6 +24,7 @@ class SpeechConfig:
     frame_hop: int = 128  # samples between synthesis frames
     frame_size: int = 512  # samples of an inverse FFT; its middle half is used (Rodet & Depalle 1992)
     room_seconds: float = 0.25
+    contrast: float = 0.12  # share by which, where sound is decoded, levels of bands stand out from those about them
     # encoder
     hop: int = 256  # samples between frames of analysis
     window: int = 1024  # samples of a frame of analysis
@@ -37,7 +38,12 @@ class SpeechConfig:
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> SpeechConfig:
         """Of `dataclasses.asdict` of a config, through JSON or not; ValueError where it is none."""
-        config = config_of(SpeechConfig, fields, free=("channels", "dilations", "pitch_bins", "pitch_min_hz"))
+        sizes = dict(fields)
+        contrast = sizes.pop("contrast", 0.0)  # the first weights had none, nor any word of it
+        config = config_of(SpeechConfig, sizes, free=("channels", "dilations", "pitch_bins", "pitch_min_hz"))
+        if type(contrast) is not float or not 0 <= contrast <= 1:
+            raise ValueError(f"'contrast' is {contrast!r}; it is a number from 0.0 to 1.0")
+        config = replace(config, contrast=contrast)
         if (
             config.sample_rate / config.pitch_min_hz > 0.75 * config.window
             or config.pitch_max_hz > 0.1 * config.sample_rate

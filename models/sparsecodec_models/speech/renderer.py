@@ -44,7 +44,7 @@ class SpeechRenderer(Renderer):
     def __init__(self, tables: SpeechTables, counts: ParameterCounts, *, weights_hash: bytes = NO_WEIGHTS) -> None:
         """tables: without gradients; counts: of the model that they are of; weights_hash: of its file, if it has
         one."""
-        self._tables, self.counts, self.weights_hash = tables, counts, weights_hash
+        self._tables, self.counts, self.weights_hash = tables.heard(), counts, weights_hash
         self._library = library_of(tables.shape_mean)
         self.model_rate = tables.config.sample_rate
         self.lookback_s = lookback_s(tables.config)

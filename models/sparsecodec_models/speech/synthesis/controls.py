@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ F0_REFERENCE_HZ = 110.0
 SHAPE_LOW_HZ, SHAPE_HIGH_HZ = 100.0, 10500.0
 VOICE_LOW_HZ, VOICE_HIGH_HZ = 300.0, 7000.0
 NAMED = tuple(LAYOUTS[PRESET].dims)[:8]
+CONTRAST_BANDS = 2.5
+"""Standard deviation of the weights with which bands count as those about a band (`SpeechConfig.contrast`)."""
 UNVOICED = 0.08  # mean voicing below which an event has no pitch of its own
 
 
@@ -97,6 +99,12 @@ class SpeechTables:
         arrays = {f.name: xp.numpy(getattr(self, f.name)) for f in fields(self) if f.name != "config"}
         return SpeechTables(self.config, **arrays)
 
+    def heard(self) -> SpeechTables:
+        """The same for decoding. What is rounded, and moves on lines from event to event, is flatter than speech is, so
+        levels of bands stand out a little more. An analysis does without: a fit would take it back."""
+        contrast = library_of(self.band_to_bin).asarray(_contrast(self.config), self.band_to_bin)
+        return replace(self, band_to_bin=contrast @ self.band_to_bin)
+
     def controls(self, vector: Array) -> SpeechControls:
         """Event vectors float32 [n, 32] → controls. Values outside the physical range are clamped, so any vector
         sounds."""
@@ -117,6 +125,14 @@ class SpeechTables:
             shape_db=xp.clip(both[:, : c.bands], -120.0, 60.0),
             voicing=xp.sigmoid(both[:, c.bands :]),
         )
+
+
+def _contrast(config: SpeechConfig) -> NDArray[np.float32]:
+    """Levels of bands → the same with more contrast, float32 [bands, bands]."""
+    away = np.arange(config.bands)[:, None] - np.arange(config.bands)
+    weight = np.exp(-0.5 * (away / CONTRAST_BANDS) ** 2)
+    mean = weight / weight.sum(0)
+    return ((1.0 + config.contrast) * np.eye(config.bands) - config.contrast * mean).astype(np.float32)
 
 
 def fixed_tables(config: SpeechConfig) -> dict[str, NDArray[np.floating]]:
