@@ -14,6 +14,7 @@ from reference_small import sounding, table_of
 
 from sparsecodec_cli import api, decode
 from sparsecodec_cli.io import weights_files
+from sparsecodec_formats import Header
 from sparsecodec_models.errors import OtherWeights
 from sparsecodec_models.reference.codec import ReferenceCodec
 from sparsecodec_models.weights import hash_of
@@ -124,9 +125,10 @@ def test_hostile_weights_of_the_right_hash_are_refused(
     assert not (tmp_path / "out.wav").exists()
 
 
-def same_weights_of_another_hash() -> bytes:
-    """Those of `speech`, with more spaces after their JSON."""
-    data = (ROOT / "models" / "sparsecodec_models" / "weights" / "speech.safetensors").read_bytes()
+def same_weights_of_another_hash(header: Header) -> bytes:
+    """The decoder of a file of `speech` whose weights were shipped once, with more spaces after its JSON."""
+    name = f"speech-{header.weights_hash.hex()}.safetensors"
+    data = (ROOT / "models" / "sparsecodec_models" / "weights" / name).read_bytes()
     n = int.from_bytes(data[:8], "little")
     return (n + 8).to_bytes(8, "little") + data[8 : 8 + n] + b" " * 8 + data[8 + n :]
 
@@ -152,7 +154,8 @@ def test_all_that_weights_tell_is_known_where_they_lie_beside_the_file(
     args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(weights_files.FOLDERS, raising=False)
-    weights, sentence = same_weights_of_another_hash(), read_sic(SENTENCE)
+    sentence = read_sic(SENTENCE)
+    weights = same_weights_of_another_hash(sentence.header)
     other = sentence.transpose(3.0, timbre="fixed").replace(header=sentence.header)
 
     def outcome(folder: str, weights_hash: bytes, beside: bytes | None) -> object:

@@ -244,8 +244,8 @@ def _in_turn(
 
 @torch.no_grad()
 def _levelled(windows: Sequence[_HalfWindow]) -> list[Tensor]:
-    """Vectors on the quantiser's grid, of events that are as loud together as their targets are in the half windows'
-    own spans."""
+    """Vectors on the quantiser's grid, of events that are as loud together, as they are decoded, as their targets are
+    in the half windows' own spans."""
     out = []
     for window in windows:
         channel, (before, settled, after) = window.channel, window.events()
@@ -254,7 +254,7 @@ def _levelled(windows: Sequence[_HalfWindow]) -> list[Tensor]:
         wanted = float(channel.between(*window.span).double().square().mean())
         for _ in range(LEVELLED_TIMES):
             every = before.then(settled).then(after)
-            sound = few_events(decoder.tables, every.vector, every.time, channel.seed)
+            sound = few_events(decoder.tables.heard(), every.vector, every.time, channel.seed)
             got = sound.mean_square(window.span[0] - window.begin, length)
             louder = Events(levelled(decoder, events, settled, wanted, got, step), events.time)
             settled = Events(settle(decoder, before, louder, after, step), events.time)
