@@ -21,7 +21,7 @@ from sparsecodec_formats import LAYOUTS, EventTable, Header, dumps, loads, neare
 from sparsecodec_models import codec_for
 
 HERE = Path(__file__).parent
-FIRST_WEIGHTS, CONTRAST_WEIGHTS = bytes.fromhex("9264c4e1"), bytes.fromhex("5b7c4dbd")
+FIRST_WEIGHTS, CONTRAST_WEIGHTS = bytes.fromhex("9264c4e1"), bytes.fromhex("fe905b40")
 RATE = 22_050  # the model's, so that no resampler takes part
 UNIT = Fraction(64, RATE)
 SHAPE = 8  # first dim of the shape

@@ -24,7 +24,7 @@ class SpeechConfig:
     frame_hop: int = 128  # samples between synthesis frames
     frame_size: int = 512  # samples of an inverse FFT; its middle half is used (Rodet & Depalle 1992)
     room_seconds: float = 0.25
-    contrast: float = 0.1  # share by which, where sound is decoded, levels of bands stand out from those about them
+    contrast: float = 0.13  # share by which, where sound is decoded, levels of bands stand out from those about them
     # encoder
     hop: int = 256  # samples between frames of analysis
     window: int = 1024  # samples of a frame of analysis

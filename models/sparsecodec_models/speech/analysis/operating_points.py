@@ -43,7 +43,7 @@ class Point:
 def point(eighth: int) -> Point:
     """The operating point of a step of 2^(eighth / 8)."""
     log2_step = eighth / 8
-    return Point(nearest_step(2.0**log2_step), 2.0 ** (-3.6 + 3.3 * log2_step), 0.0015 * 2.0 ** (1.2 * log2_step))
+    return Point(nearest_step(2.0**log2_step), 2.0 ** (-3.6 + 3.3 * log2_step), 0.0022 * 2.0 ** (1.2 * log2_step))
 
 
 def rounded(table: EventTable, step: float, model: SpeechModel) -> EventTable:
