@@ -80,7 +80,9 @@ def test_where_nothing_can_be_told_nothing_is_said(audio: np.ndarray, tmp_path: 
 def test_of_a_long_recording_the_loudest_seconds_are_compared() -> None:
     voice, rate = soundfile.read(DATA / "only-person-en.flac", dtype="float32")
     quiet = np.zeros(4 * rate, np.float32)
-    audio = np.concatenate([quiet, voice, quiet, 0.3 * np.sin(2 * np.pi * 3000 * np.arange(2 * rate) / rate)])
+    time = np.arange(2 * rate) / rate
+    tones = 0.2 * (np.sin(2 * np.pi * 1209 * time) + np.sin(2 * np.pi * 1477 * time))
+    audio = np.concatenate([quiet, voice, quiet, tones])
     table = api.encode(audio, rate, model="speech", effort=0)
     coded = api.coded_share(ArraySource(audio, rate), table)
     assert coded is not None and 0.2 < coded.share < 0.8

@@ -172,7 +172,8 @@ class FakeCodec:
         end_s = header.duration_s if end_s is None else min(end_s, header.duration_s)
         first, stop = round(start_s * rate), round(end_s * rate)
         levels_db = level_db(table)
-        peaks = [10 ** (levels_db[table.channel == c].max(initial=-200) / 20) for c in range(header.streams)]
+        loudest_db = [levels_db[table.channel == c].max(initial=-200) for c in range(header.streams)]
+        peaks = np.sqrt(2.0) * 10 ** (np.array(loudest_db) / 20)  # a tone with the energy of the loudest event
         peaks = np.array(header.stream_gains) @ peaks
         for i in range(first, stop, BLOCK):
             t = np.arange(i, min(i + BLOCK, stop)) / rate
