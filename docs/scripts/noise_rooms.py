@@ -3,9 +3,9 @@
     python docs/scripts/noise_rooms.py --piano PIANO RECORDING RECORDING [...] [--weights FILE ...] [--kbps 2.4]
 
 Needs `sic compare`'s packages (`pip install 'sparsecodec[metrics]'`). Each recording is disturbed in four ways at 10 dB
-below its speech: pink noise; babble, which is all the other recordings and their reversals at once; a hall of 1.2 s; the
-piano of a recording. What is coded is compared with what went in. Prints a row for each weights file and disturbance:
-the means of ESTOI, PESQ-WB, ViSQOL and DistillMOS, and DistillMOS of what went in.
+below its speech: pink noise; babble, which is all the other recordings and their reversals at once; a hall of 1.2 s;
+the piano of a recording. What is coded is compared with what went in. Prints a row for each weights file and
+disturbance: the means of ESTOI, PESQ-WB, ViSQOL and DistillMOS, and DistillMOS of what went in.
 """
 
 from __future__ import annotations

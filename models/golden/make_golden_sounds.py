@@ -330,7 +330,7 @@ def _halves(header: Header) -> EventTable:
 
 
 def _spoken(header: Header) -> EventTable:
-    """At most a second of tests/data/only-person-en.flac as it was encoded once, so that this stays whatever encoders do."""
+    """At most a second of tests/data/only-person-en.flac as it was encoded once: it stays whatever encoders do."""
     held = json.loads((HERE / "spoken.json").read_text(encoding="utf-8"))
     step = nearest_step(held["step"])
     vector = np.array(held["codes"]) * step

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sparsecodec_cli.batch.results import Job
     from sparsecodec_formats.container import Written
 
-LEAST_CODED = 0.6  # share of the energy; of speech it is 0.8 and more, 0.6 and more at 0.8 kbit/s; of music 0.7 and more
+LEAST_CODED = 0.6  # share of the energy; speech has 0.8 and more, 0.6 and more at 0.8 kbit/s; music 0.7 and more
 
 
 def _is_whole(job: Job, options: Options) -> bool:
