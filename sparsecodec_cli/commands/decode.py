@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from sparsecodec_formats.container import Reader
     from sparsecodec_formats.table import EventTable
 
+WARNED_OF_GAIN = 0.94  # half a decibel; less is not heard
+
 
 def _extension(options: Options) -> str:
     return f".{options['format_name'] or 'wav'}".lower()
@@ -214,7 +216,7 @@ def command(
             check_start(start_s, source, input_path)
     if cut:
         note(summary.of_cut_tags(output_path, cut), quiet=quiet)
-    if isinstance(sound, SoftLimited) and sound.n_over:
+    if isinstance(sound, SoftLimited) and sound.least_gain <= WARNED_OF_GAIN:
         note(summary.of_limiting(output_path, sound.n_over, sound.least_gain), quiet=quiet)
     ctx.exit(0 if is_whole_file else 1)
 

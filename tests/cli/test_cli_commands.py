@@ -212,6 +212,15 @@ def test_decode_makes_softer_what_passes_full_scale_and_says_so_once(tmp_path: P
     assert sic("decode", path, "-f", "-q").stderr == ""
 
 
+@pytest.mark.parametrize(("over_db", "is_told"), [(0.3, False), (0.7, True)])
+def test_decode_tells_what_may_be_heard_of_softer_peaks(over_db: float, is_told: bool, tmp_path: Path) -> None:
+    table = make_table(seconds=1)
+    peak = np.abs(np.concatenate(list(api.decode_blocks(table)))).max()
+    path = write_sic(tmp_path / "loud.sic", table.replace(amplitude=table.amplitude * 10 ** (over_db / 20) / peak))
+    result = sic("decode", path)
+    assert result.exit_code == 0 and ("full scale" in result.stderr) == is_told
+
+
 def test_decode_of_nothing_is_an_empty_wav(tmp_path: Path) -> None:
     ok("decode", write_sic(tmp_path / "none.sic", make_table(0, seconds=0)))
     assert soundfile.info(tmp_path / "none.wav").frames == 0
