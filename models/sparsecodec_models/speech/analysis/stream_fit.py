@@ -252,9 +252,10 @@ def _levelled(windows: Sequence[_HalfWindow]) -> list[Tensor]:
         decoder, step, length = channel.model.decoder, channel.step, window.span[1] - window.span[0]
         events = Events(channel.unsettled(window.rows), settled.time)
         wanted = float(channel.between(*window.span).double().square().mean())
+        tables = decoder.tables.heard()
         for _ in range(LEVELLED_TIMES):
             every = before.then(settled).then(after)
-            sound = few_events(decoder.tables.heard(), every.vector, every.time, channel.seed)
+            sound = few_events(tables, every.vector, every.time, channel.seed)
             got = sound.mean_square(window.span[0] - window.begin, length)
             louder = Events(levelled(decoder, events, settled, wanted, got, step), events.time)
             settled = Events(settle(decoder, before, louder, after, step), events.time)
