@@ -20,11 +20,11 @@ import soxr
 from numpy.typing import NDArray
 
 import sparsecodec_cli as sic
-from sparsecodec_cli.metrics.scores import SAMPLE_RATE, distillmos
+from sparsecodec_cli.metrics.scores import SAMPLE_RATE as RATE
+from sparsecodec_cli.metrics.scores import distillmos
 from sparsecodec_formats import dumps, loads
 from sparsecodec_models import Codec, load_codec
 
-RATE = 16_000
 SNR_DB = 10.0
 RT60_S = 1.2  # of the hall
 SCORES = ("estoi", "pesq_wb", "visqol", "distillmos")
@@ -49,7 +49,7 @@ def main() -> None:
         "pink noise": lambda i: beside(voices[i], pink(len(voices[i]), i)),
         "babble": lambda i: beside(voices[i], babble(voices[:i] + voices[i + 1 :], len(voices[i]))),
         "a hall": lambda i: in_hall(voices[i]),
-        "a piano": lambda i: beside(voices[i], repeated(piano, len(voices[i]))),
+        "a piano": lambda i: beside(voices[i], np.resize(piano, len(voices[i]))),
     }
     print(f"{'weights':<24} {'disturbed by':<12} " + " ".join(f"{name:>10}" for name in (*SCORES, "went in")))
     for weights in args.weights:
@@ -66,8 +66,7 @@ def scores(codec: Codec, sound: Sound, kbps: float, effort: int | None) -> list[
     table = sic.encode(given, RATE, model=codec, bitrate_kbps=kbps, effort=effort)
     heard, rate = sic.decode(loads(dumps(table)), model=codec)
     found = sic.compare(given, RATE, heard, rate)
-    at_16k = soxr.resample(given, RATE, SAMPLE_RATE, quality="VHQ")
-    return [*(found[name] for name in SCORES), distillmos(at_16k, at_16k)]
+    return [*(found[name] for name in SCORES), distillmos(given, given)]
 
 
 def read(path: Path) -> Sound:
@@ -95,11 +94,7 @@ def pink(length: int, seed: int) -> Sound:
 
 def babble(voices: list[Sound], length: int) -> Sound:
     talkers = [talker / rms_of_speech(talker) for voice in voices for talker in (voice, voice[::-1])]
-    return np.sum([repeated(np.roll(t, 977 * i), length) for i, t in enumerate(talkers)], axis=0)
-
-
-def repeated(sound: Sound, length: int) -> Sound:
-    return np.resize(sound, length)
+    return np.sum([np.resize(np.roll(t, 977 * i), length) for i, t in enumerate(talkers)], axis=0)
 
 
 def in_hall(voice: Sound) -> Sound:

@@ -29,7 +29,7 @@ EVERY_S = 0.01
 FROM_HZ, TO_HZ = 45.0, 1000.0  # that trackers look for
 GROSS = 0.2
 AGREE = 0.05
-MOSTLY_VOICED = 0.5  # share of power below VOICED_BELOW_HZ that is harmonic
+MOSTLY_VOICED = 0.5  # share of power in the lowest bands that is harmonic
 LOW_BANDS = 2  # of voicing: 300 and 800 Hz, about
 QUIET_DB = 40.0  # below the loudest frame nobody is asked
 

@@ -48,9 +48,9 @@ def main() -> None:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
         sound: Sound = soxr.resample(audio.mean(1), rate, RATE, quality="VHQ")
         sounds = {"the recording": sound} | {name: coded(sound, codec, args.kbps) for name, codec in codecs.items()}
+        top = levels_db(sound).max()
         for place, (name, each) in zip(row, sounds.items(), strict=True):
             levels = levels_db(each[: int(args.seconds * RATE)])
-            top = levels_db(sound).max()
             extent = (0, levels.shape[1] * HOP / RATE, 0, TOP_HZ / 1000)
             shown = {"origin": "lower", "aspect": "auto", "cmap": "magma"}
             place.imshow(levels, extent=extent, vmin=top - DEPTH_DB, vmax=top, **shown)

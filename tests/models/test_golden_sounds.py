@@ -28,8 +28,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "models" / "golden"
 MAKER = runpy.run_path(str(GOLDEN / "make_golden_sounds.py"))
 TABLES: dict[str, EventTable] = MAKER["tables"]()
-FILES = ROOT / "models" / "sparsecodec_models" / "weights"
-EARLIER: dict[bytes, bytes] = {bytes.fromhex(p.stem[-8:]): p.read_bytes() for p in FILES.glob("speech-*.safetensors")}
+WEIGHTS = documented.weights_by_hash()
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.sic"))
 DOC = (ROOT / "docs" / "sound.md").read_text(encoding="utf-8")
 TOLERANCE = 1e-4  # of full scale
@@ -62,16 +61,10 @@ def agrees(text: str, value: float, slack: float = 0.0) -> bool:
     return abs(float(text) - value) <= 0.51 * 10.0**-places + slack
 
 
-def weights_of(header: Header) -> bytes:
-    """Bytes of the file that holds the decoder; KeyError where it was not kept."""
-    shipped = (FILES / "speech.safetensors").read_bytes()
-    return (EARLIER | {hashlib.sha256(shipped).digest()[:4]: shipped})[header.weights_hash]
-
-
 @pytest.fixture(scope="module")
 def example() -> documented.Controls:
     table = table_of("example")
-    weights = documented.read_weights(weights_of(table.header))
+    weights = documented.read_weights(WEIGHTS[table.header.weights_hash])
     return documented.controls(table.time, table.vector, table.amplitude, weights)
 
 
@@ -106,7 +99,7 @@ def renderer_of(header: Header, library: str) -> Renderer:
     ours = codec_for(header)
     if library == "numpy":
         return ours
-    data = weights_of(header)
+    data = WEIGHTS[header.weights_hash]
     decoder = SpeechDecoder(SpeechConfig.of_fields(config_in(data))).requires_grad_(False)
     of_decoder = {name: tensor for name, tensor in load(data).items() if name.startswith("decoder.")}
     decoder.load_state_dict({name.removeprefix("decoder."): tensor for name, tensor in of_decoder.items()})
@@ -131,7 +124,7 @@ def test_our_decoder_gives_the_golden_sound(name: str, library: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_documented_decoder_gives_the_golden_sound(name: str) -> None:
     table, golden = table_of(name), sound_of(name)
-    theirs = documented.decode(table, documented.read_weights(weights_of(table.header)))
+    theirs = documented.decode(table, documented.read_weights(WEIGHTS[table.header.weights_hash]))
     assert theirs.shape == golden.shape
     assert np.abs(theirs - golden).max() < TOLERANCE
 
@@ -164,7 +157,7 @@ def test_the_pages_constants_are_those_of_its_decoder() -> None:
 
 @pytest.mark.parametrize("name", ["example", "contrast"])
 def test_the_page_tells_what_a_weights_file_holds(name: str) -> None:
-    data = weights_of(table_of(name).header)
+    data = WEIGHTS[table_of(name).header.weights_hash]
     about, config = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]), config_in(data)
     stated = {name: float(value) for name, value in rows("Config", 2)}
     assert len(stated) == 8
@@ -175,7 +168,9 @@ def test_the_page_tells_what_a_weights_file_holds(name: str) -> None:
 
 def test_the_page_names_all_decoders_that_were_kept() -> None:
     section = DOC.split("# Weights file\n", 1)[1].split("#", 1)[0]
-    assert set(re.findall(r"`([0-9a-f]{8})`", section)) == {earlier.hex() for earlier in EARLIER}
+    assert set(re.findall(r"`([0-9a-f]{8})`", section)) == {
+        of.hex() for of, data in WEIGHTS.items() if hashlib.sha256(data).digest()[:4] != of
+    }
 
 
 def test_the_pages_controls_are_the_layouts() -> None:

@@ -53,6 +53,14 @@ def read_weights(data: bytes) -> Weights:
     return Weights(tensor("decoder.shape_mean"), tensor("decoder.shape_basis"), metadata["config"].get("contrast", 0.0))
 
 
+def weights_by_hash() -> dict[bytes, bytes]:
+    """Bytes of the files that hold decoders, by the hash that .sic files carry: the shipped one, and those kept."""
+    folder = Path(__file__).parents[2] / "models" / "sparsecodec_models" / "weights"
+    shipped = (folder / "speech.safetensors").read_bytes()
+    kept = {bytes.fromhex(path.stem[-8:]): path.read_bytes() for path in folder.glob("speech-*.safetensors")}
+    return kept | {hashlib.sha256(shipped).digest()[:4]: shipped}
+
+
 def mix(x: NDArray[Any]) -> NDArray[Any]:
     """The hash, of whole numbers below 2^32."""
     x = (x ^ (x >> 16)) * 0x7FEB352D % TURN
@@ -324,11 +332,8 @@ def main() -> None:
 
     from sparsecodec_formats import loads
 
-    models = Path(__file__).parents[2] / "models"
-    files = sorted((models / "sparsecodec_models/weights").glob("speech*.safetensors"))
-    weights = {hashlib.sha256(data).digest()[:4]: read_weights(data) for data in map(Path.read_bytes, files)}
-    weights |= {bytes.fromhex(path.stem[-8:]): read_weights(path.read_bytes()) for path in files if "-" in path.stem}
-    for path in sorted((models / "golden").glob("*.sic")):
+    weights = {name: read_weights(data) for name, data in weights_by_hash().items()}
+    for path in sorted((Path(__file__).parents[2] / "models" / "golden").glob("*.sic")):
         table, (held, _) = loads(path.read_bytes()), soundfile.read(path.with_suffix(".flac"), always_2d=True)
         print(f"{path.stem:12} {np.abs(decode(table, weights[table.header.weights_hash]) - held).max():.1e}")
 

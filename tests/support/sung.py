@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from sparsecodec_formats import EventTable
 from sparsecodec_models.renderer import Renderer
-from sparsecodec_models.speech.config import SpeechConfig
 from sparsecodec_models.speech.synthesis.voices import follow, plan_frames
 
 RATE = 22_050
@@ -72,7 +71,8 @@ def pitch_course(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What the decoder sings: places of its frames, samples, and their fundamental, Hz, 0 where the mean voicing of the
     events about them is less than `voicing_from`: float64 [m] both."""
-    tables, config = renderer._tables.in_numpy(), SpeechConfig()  # type: ignore[attr-defined]
+    tables = renderer._tables.in_numpy()  # type: ignore[attr-defined]
+    config = tables.config
     time, controls = renderer.event_samples(table), tables.controls(table.vector)
     plan = plan_frames(controls, time, config)
     tracks = follow(controls, time, plan, config)

@@ -148,11 +148,11 @@ class FittedTask:
     def _real(self, path: Path) -> dict[str, Any]:
         window = FittedWindow.read(path)
         switch, begins = self._as_given(path, window.samples)
-        voiced = np.asarray(self._tables.controls(window.vector).voiced)
+        controls = self._tables.controls(window.vector)
+        voiced = np.asarray(controls.voiced)
         pitch_hz = np.zeros(len(switch), np.float32)
         frame = window.time // self.model.config.hop
-        f0_hz = np.asarray(self._tables.controls(window.vector).f0_hz)
-        pitch_hz[frame[voiced]] = f0_hz[voiced]
+        pitch_hz[frame[voiced]] = np.asarray(controls.f0_hz)[voiced]
         return self._row(window.samples, switch, begins, pitch_hz, window, window.fitted)
 
     def _row(
